@@ -1,0 +1,276 @@
+//! The typed sections, and what must hold of each setting.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use domain::identity::model::EmailAddress;
+use toml::{Table, Value};
+
+use super::{Fault, Need};
+
+/// The configuration in force. Meanings and units are in the default file.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "deploy/config.default.toml documents every setting once")]
+pub struct Config {
+    pub http: Http,
+    pub database: Database,
+    pub redis: Redis,
+    pub keys: Keys,
+    pub tokens: Tokens,
+    pub audit: Audit,
+    pub mail: Mail,
+    pub geography: Geography,
+    pub limits: Limits,
+    pub log: Log,
+    table: Table,
+}
+
+macro_rules! section {
+    ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        #[doc = concat!("The section of that name in the default file: ", stringify!($name), ".")]
+        #[derive(Clone, Debug)]
+        pub struct $name { $(
+            #[doc = concat!("`", stringify!($field), "` there, or its key with the unit behind.")]
+            pub $field: $type
+        ),* }
+    };
+}
+
+section!(Http {
+    listen: SocketAddr, operators_listen: SocketAddr, workers: usize, origins: Vec<String>, proxies: Vec<IpAddr>,
+    deadline: Duration, drain: Duration,
+});
+section!(Database {
+    url: String, sequencer_url: String, recorder_url: String, admin_url: String, connections_max: u32,
+    acquire_timeout: Duration, statement_timeout: Duration,
+});
+section!(Redis { url: String, prefix: String });
+section!(Keys { keyring: PathBuf, cursor_key: Option<[u8; 32]> });
+section!(Tokens { issuer: String, audience: String });
+section!(Audit { host: String });
+section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
+section!(Geography { database: Option<PathBuf> });
+section!(Limits {
+    requests_per_minute: u32, endpoint_per_second: u32, cost_points: u32, cost_restore_per_second: u32,
+    sign_in_per_minute: u32, streams_per_tenant: u32,
+});
+section!(Log { format: LogFormat, filter: String });
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Reads settings and collects what is wrong with them.
+struct Reader<'a> {
+    table: &'a Table,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, setting: &str, problem: impl Into<String>) {
+        self.faults.push(Fault { setting: setting.to_owned(), problem: problem.into() });
+    }
+
+    fn value(&self, setting: &str) -> Option<&Value> {
+        let (section, key) = setting.split_once('.')?;
+        self.table.get(section)?.as_table()?.get(key)
+    }
+
+    fn text(&self, setting: &str) -> String {
+        self.value(setting).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    fn filled(&mut self, setting: &str) -> String {
+        let text = self.text(setting);
+        if text.trim().is_empty() {
+            self.fault(setting, "must not be empty");
+        }
+        text
+    }
+
+    fn parsed<T: FromStr>(&mut self, setting: &str, wanted: &str) -> Option<T> {
+        let parsed = self.text(setting).parse().ok();
+        if parsed.is_none() {
+            self.fault(setting, format!("must be {wanted}"));
+        }
+        parsed
+    }
+
+    fn number(&mut self, setting: &str, least: u32, most: u32) -> u32 {
+        let number = self.value(setting).and_then(Value::as_integer).and_then(|n| u32::try_from(n).ok());
+        match number {
+            Some(number) if (least..=most).contains(&number) => number,
+            _ => {
+                self.fault(setting, format!("must be {least} to {most}"));
+                least
+            }
+        }
+    }
+
+    fn list(&self, setting: &str) -> Vec<String> {
+        let items = self.value(setting).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(Value::as_str).map(ToOwned::to_owned).collect()
+    }
+
+    /// A connection string; empty is a fault when it is needed.
+    fn url(&mut self, setting: &str, schemes: &[&str], needed: bool) -> String {
+        let text = self.text(setting);
+        if text.is_empty() {
+            if needed {
+                self.fault(setting, format!("must be set, as {}://...", schemes.first().unwrap_or(&"")));
+            }
+            return text;
+        }
+        match url::Url::parse(&text) {
+            Ok(url) if schemes.contains(&url.scheme()) => {}
+            Ok(_) | Err(_) => self.fault(setting, format!("must begin with {}://", schemes.join(":// or "))),
+        }
+        text
+    }
+}
+
+const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
+
+pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option<Config> {
+    let mut r = Reader { table, faults };
+    let serving = need == Need::Serving;
+    let http = http(&mut r);
+    let database = Database {
+        url: r.url("database.url", &POSTGRES, serving || need == Need::Migrating),
+        sequencer_url: r.url("database.sequencer_url", &POSTGRES, serving),
+        recorder_url: r.url("database.recorder_url", &POSTGRES, serving),
+        admin_url: r.url("database.admin_url", &POSTGRES, need == Need::Migrating),
+        connections_max: r.number("database.connections_max", 2, 1_000),
+        acquire_timeout: millis(r.number("database.acquire_timeout_ms", 10, 60_000)),
+        statement_timeout: millis(r.number("database.statement_timeout_ms", 100, 600_000)),
+    };
+    let redis = Redis { url: r.url("redis.url", &["redis", "rediss"], serving), prefix: r.filled("redis.prefix") };
+    let keys = Keys { keyring: r.filled("keys.keyring").into(), cursor_key: cursor_key(&mut r) };
+    let tokens = Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") };
+    let audit = Audit { host: audit_host(&mut r) };
+    let mail = mail(&mut r);
+    let geography = Geography {
+        database: Some(r.text("geography.database")).filter(|path| !path.is_empty()).map(Into::into),
+    };
+    let limits = Limits {
+        requests_per_minute: r.number("limits.requests_per_minute", 1, 10_000_000),
+        endpoint_per_second: r.number("limits.endpoint_per_second", 1, 1_000_000),
+        cost_points: r.number("limits.cost_points", 1_000, 100_000_000),
+        cost_restore_per_second: r.number("limits.cost_restore_per_second", 1, 1_000_000),
+        sign_in_per_minute: r.number("limits.sign_in_per_minute", 1, 1_000_000),
+        streams_per_tenant: r.number("limits.streams_per_tenant", 1, 1_000_000),
+    };
+    let format = match r.text("log.format").as_str() {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        _ => {
+            r.fault("log.format", "must be \"text\" or \"json\"");
+            LogFormat::Text
+        }
+    };
+    let log = Log { format, filter: r.filled("log.filter") };
+    let table = table.clone();
+    Some(Config { http: http?, database, redis, keys, tokens, audit, mail: mail?, geography, limits, log, table })
+}
+
+fn mail(r: &mut Reader<'_>) -> Option<Mail> {
+    let from = EmailAddress::parse(&r.text("mail.from"));
+    if let Err(fault) = &from {
+        r.fault("mail.from", fault.to_string());
+    }
+    Some(Mail { spool: r.filled("mail.spool").into(), reset_url: r.filled("mail.reset_url"), from: from.ok()? })
+}
+
+fn millis(number: u32) -> Duration {
+    Duration::from_millis(number.into())
+}
+
+fn http(r: &mut Reader<'_>) -> Option<Http> {
+    let listen = r.parsed("http.listen", "an address and port, as 127.0.0.1:8080");
+    let operators_listen = r.parsed("http.operators_listen", "an address and port, as 127.0.0.1:9180");
+    let mut proxies = Vec::new();
+    for proxy in r.list("http.proxies") {
+        match proxy.parse() {
+            Ok(address) => proxies.push(address),
+            Err(_) => r.fault("http.proxies", format!("{proxy:?} is no IP address")),
+        }
+    }
+    let origins = r.list("http.origins");
+    for origin in &origins {
+        let good = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+        if !good {
+            r.fault("http.origins", format!("{origin:?} is no origin, as https://app.example.com"));
+        }
+    }
+    Some(Http {
+        workers: usize::try_from(r.number("http.workers", 0, 1_024)).unwrap_or_default(),
+        deadline: Duration::from_secs(r.number("http.deadline_s", 1, 300).into()),
+        drain: Duration::from_secs(r.number("http.drain_s", 0, 600).into()),
+        listen: listen?,
+        operators_listen: operators_listen?,
+        origins,
+        proxies,
+    })
+}
+
+fn cursor_key(r: &mut Reader<'_>) -> Option<[u8; 32]> {
+    let text = r.text("keys.cursor_key");
+    if text.is_empty() {
+        return None;
+    }
+    let mut key = [0; 32];
+    let good = text.len() == 64
+        && text.is_ascii()
+        && key.iter_mut().zip(0..).all(|(byte, at)| {
+            let at: usize = at;
+            u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map(|parsed| *byte = parsed).is_ok()
+        });
+    if !good {
+        r.fault("keys.cursor_key", "must be 64 hexadecimal digits");
+        return None;
+    }
+    Some(key)
+}
+
+fn audit_host(r: &mut Reader<'_>) -> String {
+    let host = r.filled("audit.host");
+    // It becomes part of a note's key name, which allows neither spaces nor plus signs (C2SP signed-note).
+    if host.chars().any(|c| c.is_whitespace() || c == '+' || c == '/') {
+        r.fault("audit.host", "must be a host name");
+    }
+    host
+}
+
+/// Settings that are secrets whole.
+const SECRETS: [&str; 1] = ["cursor_key"];
+
+impl Config {
+    /// What is in force, as TOML, with secrets masked.
+    pub fn masked(&self) -> String {
+        let mut table = self.table.clone();
+        for (_, section) in &mut table {
+            let Value::Table(section) = section else { continue };
+            for (key, value) in section.iter_mut() {
+                let Value::String(text) = value else { continue };
+                if SECRETS.contains(&key.as_str()) && !text.is_empty() {
+                    "***".clone_into(text);
+                } else if let Ok(mut url) = url::Url::parse(text)
+                    && url.password().is_some()
+                    && url.set_password(Some("***")).is_ok()
+                {
+                    *text = url.into();
+                }
+            }
+        }
+        toml::to_string_pretty(&table).unwrap_or_default()
+    }
+}

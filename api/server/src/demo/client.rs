@@ -1,0 +1,97 @@
+//! A client of the product, as a front end would have it.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
+};
+
+use crate::wiring::StartupError;
+
+/// Longest the story waits for anything.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Speaks GraphQL and JSON over HTTP.
+pub(super) struct Front {
+    http: Client,
+    base: String,
+}
+
+impl Front {
+    pub(super) fn new(base: &str) -> Result<Self, StartupError> {
+        Ok(Self { http: Client::builder().timeout(PATIENCE).build()?, base: base.to_owned() })
+    }
+
+    /// POSTs JSON to a door before sign-in.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, StartupError> {
+        let answer = self.http.post(format!("{}{path}", self.base)).json(body).send().await?;
+        let status = answer.status();
+        let body: Value = answer.json().await?;
+        if status.is_success() { Ok(body) } else { Err(format!("{path} answered {status}: {body}").into()) }
+    }
+
+    /// Sends a document; errors in the answer are errors here.
+    pub(super) async fn graphql(&self, token: &str, query: &str, variables: Value) -> Result<Value, StartupError> {
+        let answer = self
+            .http
+            .post(format!("{}/graphql", self.base))
+            .bearer_auth(token)
+            .json(&json!({ "query": query, "variables": variables }))
+            .send()
+            .await?;
+        let mut body: Value = answer.json().await?;
+        if body.get("errors").is_some() {
+            return Err(format!("the query was refused: {body}").into());
+        }
+        Ok(body["data"].take())
+    }
+}
+
+/// A graphql-transport-ws subscription.
+pub(super) struct Socket {
+    socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+}
+
+impl Socket {
+    pub(super) async fn subscribe(url: &str, token: &str, query: &str) -> Result<Self, StartupError> {
+        let mut request = url.into_client_request()?;
+        let protocol = HeaderValue::from_static("graphql-transport-ws");
+        request.headers_mut().insert("sec-websocket-protocol", protocol);
+        let (socket, _) = tokio::time::timeout(PATIENCE, connect_async(request)).await??;
+        let mut socket = Self { socket };
+        let authorization = format!("Bearer {token}");
+        socket.send(&json!({ "type": "connection_init", "payload": { "authorization": authorization } })).await?;
+        socket.receive("connection_ack").await?;
+        socket.send(&json!({ "id": "1", "type": "subscribe", "payload": { "query": query } })).await?;
+        // Answered once what was sent before has been read: from then on nothing is missed.
+        socket.send(&json!({ "type": "ping" })).await?;
+        socket.receive("pong").await?;
+        Ok(socket)
+    }
+
+    async fn send(&mut self, message: &Value) -> Result<(), StartupError> {
+        Ok(self.socket.send(Message::text(message.to_string())).await?)
+    }
+
+    /// The next message of that type.
+    pub(super) async fn receive(&mut self, kind: &str) -> Result<Value, StartupError> {
+        let wait = async {
+            while let Some(message) = self.socket.next().await {
+                let Message::Text(text) = message? else { continue };
+                let message: Value = serde_json::from_str(&text)?;
+                if message["type"] == kind {
+                    return Ok(message);
+                }
+                if message["type"] == "error" {
+                    return Err(format!("the subscription was refused: {message}").into());
+                }
+            }
+            Err("the socket was closed".into())
+        };
+        tokio::time::timeout(PATIENCE, wait).await?
+    }
+}

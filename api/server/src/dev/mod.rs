@@ -1,0 +1,179 @@
+//! `matricula dev`: the whole product in one process tree, on a laptop.
+//!
+//! Private Postgres and Redis under one directory (or the ones whose URLs were given), migrations, two demo tenants,
+//! the sandbox, the API and the workers. What is in the directory is for trying out; `--fresh` throws it away.
+
+mod members;
+mod report;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use domain::kernel::ids::Entropy as _;
+use infra::{local_keyring::LocalKeyring, system::System};
+use url::Url;
+
+use crate::{
+    config::{self, Config, Need},
+    migrate::{Logins, migrate},
+    rehearsal::Sandbox,
+    serve::{Duties, Service, start},
+    stores::{Given, Stores, StoresOptions},
+    wiring::StartupError,
+};
+
+pub use members::{DemoMember, DemoTenant};
+pub use report::DevReport;
+
+/// What `dev` is started with.
+#[derive(Clone, Debug)]
+pub struct DevOptions {
+    /// Where everything is kept.
+    pub dir: PathBuf,
+    /// Where GraphQL answers; 0 takes any free port.
+    pub port: u16,
+    /// Throw away what is in `dir` first.
+    pub fresh: bool,
+    /// A configuration file over the defaults.
+    pub config: Option<PathBuf>,
+}
+
+/// The product, running.
+pub struct Dev {
+    /// What `dev.json` says.
+    pub report: DevReport,
+    /// The service.
+    pub service: Service,
+    sandbox: Sandbox,
+    stores: Stores,
+}
+
+/// Starts it all and writes `dev.json` when it is ready.
+///
+/// # Errors
+/// What is wrong and how to right it.
+pub async fn run(options: &DevOptions) -> Result<Dev, StartupError> {
+    let dir = make_dir(options)?;
+    let environment = config::environment();
+    let variable = |name: &str| {
+        environment.iter().find(|(n, value)| n == name && !value.is_empty()).map(|(_, value)| value.clone())
+    };
+    let given = Given {
+        database_url: parse_url("DATABASE_URL", variable("DATABASE_URL"))?,
+        redis_url: parse_url("REDIS_URL", variable("REDIS_URL"))?,
+    };
+    let stores = Box::pin(Stores::open(&dir, given, &StoresOptions::default())).await?;
+    match Box::pin(run_on(&stores, &dir, options, environment)).await {
+        Ok((report, service, sandbox)) => Ok(Dev { report, service, sandbox, stores }),
+        Err(error) => {
+            stores.stop().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn run_on(
+    stores: &Stores,
+    dir: &Path,
+    options: &DevOptions,
+    environment: Vec<(String, String)>,
+) -> Result<(DevReport, Service, Sandbox), StartupError> {
+    let admin = stores.database_url().clone();
+    let logins = Logins {
+        app: login(&admin, "matricula_app")?,
+        sequencer: login(&admin, "matricula_sequencer_login")?,
+        recorder: login(&admin, "matricula_recorder_login")?,
+    };
+    migrate(admin.as_str(), &logins).await?;
+    let keyring = dir.join("keyring");
+    if !keyring.exists() {
+        LocalKeyring::create(&keyring, &System)?;
+    }
+    let config = configuration(options, dir, &keyring, stores, &logins, environment)?;
+    let service = start(&config, Duties { serve: true, sequence: true }).await?;
+    let sandbox = Sandbox::start(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let tenants = members::ensure(&service.parts.app, dir).await?;
+    let report = DevReport::new(&service, sandbox.address, stores, &logins, tenants);
+    report.write(&dir.join("dev.json"))?;
+    Ok((report, service, sandbox))
+}
+
+impl Dev {
+    /// Stops it all; no process is left behind.
+    ///
+    /// # Errors
+    /// A store survived every signal.
+    pub async fn stop(self) -> Result<(), StartupError> {
+        self.service.stop().await;
+        self.sandbox.stop().await;
+        self.stores.stop().await?;
+        Ok(())
+    }
+}
+
+fn make_dir(options: &DevOptions) -> Result<PathBuf, StartupError> {
+    let dir = &options.dir;
+    if options.fresh && dir.exists() {
+        // Only what dev made itself: a mistyped --dir must not cost anybody their home.
+        if !dir.join("keyring").exists() && std::fs::read_dir(dir)?.next().is_some() {
+            return Err(format!("{} was not made by `matricula dev`; --fresh leaves it alone", dir.display()).into());
+        }
+        std::fs::remove_dir_all(dir)?;
+    }
+    std::fs::create_dir_all(dir)?;
+    Ok(std::fs::canonicalize(dir)?)
+}
+
+fn parse_url(name: &str, text: Option<String>) -> Result<Option<Url>, StartupError> {
+    text.map(|text| Url::parse(&text).map_err(|e| format!("{name} is no URL: {e}").into())).transpose()
+}
+
+/// The connection string of a role in the same database, with a password made up for this run.
+fn login(admin: &Url, user: &str) -> Result<String, StartupError> {
+    use std::fmt::Write as _;
+    let mut password = String::with_capacity(64);
+    for byte in System.bytes32() {
+        write!(password, "{byte:02x}")?;
+    }
+    let mut url = admin.clone();
+    let unfit = |()| "DATABASE_URL can't carry a user and password";
+    url.set_username(user).map_err(unfit)?;
+    url.set_password(Some(&password)).map_err(unfit)?;
+    Ok(url.into())
+}
+
+/// The defaults, with what only dev knows put under what the environment says.
+fn configuration(
+    options: &DevOptions,
+    dir: &Path,
+    keyring: &Path,
+    stores: &Stores,
+    logins: &Logins,
+    environment: Vec<(String, String)>,
+) -> Result<Config, StartupError> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut all = vec![
+        ("MATRICULA_HTTP_LISTEN".to_owned(), format!("127.0.0.1:{}", options.port)),
+        ("MATRICULA_HTTP_OPERATORS_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+        ("MATRICULA_KEYS_KEYRING".to_owned(), text(keyring)),
+        ("MATRICULA_MAIL_SPOOL".to_owned(), text(&dir.join("mail"))),
+        // One laptop is every caller at once.
+        ("MATRICULA_LIMITS_REQUESTS_PER_MINUTE".to_owned(), "60000".to_owned()),
+        ("MATRICULA_LIMITS_COST_POINTS".to_owned(), "200000".to_owned()),
+        ("MATRICULA_LIMITS_COST_RESTORE_PER_SECOND".to_owned(), "20000".to_owned()),
+        ("MATRICULA_LIMITS_SIGN_IN_PER_MINUTE".to_owned(), "600".to_owned()),
+    ];
+    all.retain(|(name, _)| !environment.iter().any(|(given, _)| given == name));
+    all.extend(environment.into_iter().filter(|(name, _)| {
+        !["DATABASE_URL", "REDIS_URL", "MATRICULA_DATABASE_URL", "MATRICULA_REDIS_URL"].contains(&name.as_str())
+    }));
+    all.extend([
+        ("MATRICULA_DATABASE_URL".to_owned(), logins.app.clone()),
+        ("MATRICULA_DATABASE_SEQUENCER_URL".to_owned(), logins.sequencer.clone()),
+        ("MATRICULA_DATABASE_RECORDER_URL".to_owned(), logins.recorder.clone()),
+        ("MATRICULA_REDIS_URL".to_owned(), stores.redis_url().to_string()),
+    ]);
+    Ok(config::load(options.config.as_deref(), all, Need::Serving)?)
+}

@@ -1,0 +1,11 @@
+//! The composition root: configuration, wiring and the verbs of the `matricula` binary. The only crate that sees
+//! both the doors and what ports are kept with.
+
+pub mod config;
+pub mod demo;
+pub mod dev;
+pub mod migrate;
+pub mod rehearsal;
+pub mod serve;
+pub mod stores;
+pub mod wiring;

@@ -1,0 +1,242 @@
+//! The `matricula` binary: a verb for each role.
+
+use std::{
+    io::{Read as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use domain::{
+    identity::OpenTenant,
+    kernel::{ids::ComplianceId, outbox::Origin, secret::Secret},
+};
+use infra::{local_keyring::LocalKeyring, system::System};
+use server::{
+    config::{self, Config, LogFormat, Need},
+    demo,
+    dev::{self, DevOptions},
+    migrate::{Logins, migrate},
+    rehearsal::Sandbox,
+    serve::{Duties, asked_to_stop, start},
+    wiring::{StartupError, build},
+};
+
+/// A control plane for teams that run a matrix of official short-video accounts.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// A configuration file over the defaults (see deploy/config.default.toml).
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Answer callers: GraphQL over HTTP, WebSocket and event streams.
+    Serve,
+    /// Do the work that has no caller.
+    Work {
+        /// Which work; all of it when left out.
+        #[arg(long, value_enum)]
+        queue: Vec<Queue>,
+    },
+    /// Make roles, logins and tables, or bring them up to date.
+    Migrate,
+    /// Print the GraphQL schema.
+    Schema,
+    /// Print the configuration in force, with secrets masked.
+    Config,
+    /// Run everything on this machine, with private Postgres and Redis and two demo tenants.
+    Dev(DevArguments),
+    /// Play the main job on such an installation, step by step.
+    Demo {
+        #[command(flatten)]
+        dev: DevArguments,
+        /// End after the story instead of staying up.
+        #[arg(long)]
+        exit: bool,
+    },
+    /// Rehearse platforms.
+    Sandbox {
+        /// Where to answer.
+        #[arg(long, default_value = "127.0.0.1:8090")]
+        listen: std::net::SocketAddr,
+    },
+    /// Open tenants.
+    Tenant {
+        #[command(subcommand)]
+        verb: TenantVerb,
+    },
+    /// Make root keys.
+    Keyring {
+        #[command(subcommand)]
+        verb: KeyringVerb,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Queue {
+    /// Give audit events their indexes and sign the logs' heads.
+    Sequence,
+}
+
+#[derive(clap::Args)]
+struct DevArguments {
+    /// Where everything is kept.
+    #[arg(long, default_value = ".matricula")]
+    dir: PathBuf,
+    /// Where GraphQL answers; 0 takes any free port.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Throw away what is there first.
+    #[arg(long)]
+    fresh: bool,
+}
+
+#[derive(Subcommand)]
+enum TenantVerb {
+    /// Open a tenant with its first owner, whose password is read from standard input.
+    Open {
+        /// Its public name: 3 to 40 of a-z, 0-9 and -.
+        #[arg(long)]
+        slug: String,
+        /// Its display name.
+        #[arg(long)]
+        name: String,
+        /// The owner's e-mail address.
+        #[arg(long)]
+        owner_email: String,
+        /// The owner's name.
+        #[arg(long)]
+        owner_name: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeyringVerb {
+    /// Make the file that keys.keyring names. Back it up apart from the database.
+    Create,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Both the database's and Redis's TLS take the process's provider; there is only one.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed already");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(Box::pin(run(arguments))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &StartupError) -> ExitCode {
+    let mut text = format!("matricula: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!("\n  because {cause}"));
+        source = cause.source();
+    }
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: Arguments) -> Result<(), StartupError> {
+    let file = arguments.config.clone();
+    let load = |need| config::load(file.as_deref(), config::environment(), need);
+    match arguments.verb {
+        Verb::Schema => write!(std::io::stdout(), "{}", api::graphql::sdl()).map_err(Into::into),
+        Verb::Config => write!(std::io::stdout(), "{}", load(Need::Nothing)?.masked()).map_err(Into::into),
+        Verb::Serve => serve(load(Need::Serving)?, Duties { serve: true, sequence: false }).await,
+        Verb::Work { queue } => {
+            let sequence = queue.is_empty() || queue.contains(&Queue::Sequence);
+            serve(load(Need::Serving)?, Duties { serve: false, sequence }).await
+        }
+        Verb::Migrate => {
+            let config = load(Need::Migrating)?;
+            let logins = Logins {
+                app: config.database.url,
+                sequencer: config.database.sequencer_url,
+                recorder: config.database.recorder_url,
+            };
+            migrate(&config.database.admin_url, &logins).await
+        }
+        Verb::Dev(arguments) => {
+            log(&load(Need::Nothing)?)?;
+            let dev = Box::pin(dev::run(&options(arguments, file.clone()))).await?;
+            writeln!(std::io::stdout(), "ready: {}", dev.report.graphql)?;
+            asked_to_stop().await?;
+            dev.stop().await
+        }
+        Verb::Demo { dev, exit } => {
+            log(&load(Need::Nothing)?)?;
+            Box::pin(demo::run(&options(dev, file.clone()), exit)).await
+        }
+        Verb::Sandbox { listen } => {
+            log(&load(Need::Nothing)?)?;
+            let sandbox = Sandbox::start(listen)?;
+            asked_to_stop().await?;
+            sandbox.stop().await;
+            Ok(())
+        }
+        Verb::Tenant { verb } => tenant(load(Need::Serving)?, verb).await,
+        Verb::Keyring { verb: KeyringVerb::Create } => {
+            let path = load(Need::Nothing)?.keys.keyring;
+            LocalKeyring::create(&path, &System)?;
+            writeln!(std::io::stdout(), "made {}; back it up apart from the database", path.display())?;
+            Ok(())
+        }
+    }
+}
+
+fn options(arguments: DevArguments, config: Option<PathBuf>) -> DevOptions {
+    DevOptions { dir: arguments.dir, port: arguments.port, fresh: arguments.fresh, config }
+}
+
+/// Sets the log up, on standard error.
+fn log(config: &Config) -> Result<(), StartupError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.filter)
+        .map_err(|e| format!("log.filter is no filter: {e}"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    }
+}
+
+async fn serve(config: Config, duties: Duties) -> Result<(), StartupError> {
+    log(&config)?;
+    let service = Box::pin(start(&config, duties)).await?;
+    tracing::info!(address = %service.address, operators = %service.operators, "ready");
+    asked_to_stop().await?;
+    tracing::info!("stopping");
+    service.stop().await;
+    Ok(())
+}
+
+async fn tenant(config: Config, verb: TenantVerb) -> Result<(), StartupError> {
+    log(&config)?;
+    let TenantVerb::Open { slug, name, owner_email, owner_name } = verb;
+    let mut password = String::new();
+    std::io::stdin().take(1_024).read_to_string(&mut password)?;
+    let parts = build(&config).await?;
+    let draft = OpenTenant {
+        slug,
+        name,
+        owner_email,
+        owner_name,
+        owner_password: Secret::from(password.trim_end_matches(['\r', '\n']).to_owned()),
+    };
+    let origin = Origin::system(ComplianceId::new(&System), "open_tenant");
+    let opened = parts.app.identity.open_tenant(&origin, draft).await?;
+    writeln!(std::io::stdout(), "{}", opened.tenant.uuid())?;
+    parts.envelope.close();
+    Ok(())
+}

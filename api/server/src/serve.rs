@@ -1,0 +1,184 @@
+//! `matricula serve` and `matricula work`: the doors, the workers, and an orderly end.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use actix_web::{App as Actix, HttpServer, dev::ServerHandle};
+use api::{ProductHost, graphql, http, worker};
+use tokio::{sync::watch, task::JoinHandle};
+use transport::{AnswerIds, DrainHandle, Engine};
+
+use crate::{
+    config::Config,
+    wiring::{FIGURES_EVERY, Parts, StartupError, build},
+};
+
+/// What this process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duties {
+    /// Answer callers.
+    pub serve: bool,
+    /// Give audit events their indexes.
+    pub sequence: bool,
+}
+
+/// A running service.
+pub struct Service {
+    /// Where GraphQL answers.
+    pub address: SocketAddr,
+    /// Where operators ask.
+    pub operators: SocketAddr,
+    /// The facades, for who runs in the same process.
+    pub parts: Arc<ServiceParts>,
+    servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    drain: DrainHandle,
+    drain_patience: Duration,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// What stays of the parts once the workers have theirs.
+pub struct ServiceParts {
+    /// The facades.
+    pub app: Arc<api::app::App>,
+    health: Arc<http::Health>,
+    envelope: Arc<infra::envelope::Envelope>,
+}
+
+/// Starts the service.
+///
+/// # Errors
+/// What is wrong and how to right it.
+pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupError> {
+    let Parts { app, sequencer, backlog, health, db, envelope } = build(config).await?;
+    let (stop, stopping) = watch::channel(false);
+    let (drain, drained) = DrainHandle::new();
+    let mut workers = Vec::new();
+    if duties.sequence {
+        let metrics = app.metrics.clone();
+        workers.push(tokio::spawn(worker::sequence(sequencer, metrics, stopping.clone())));
+    }
+    workers.push(tokio::spawn(figures(app.clone(), db, backlog, stopping)));
+    let host = Arc::new(ProductHost::new(app.clone()));
+    let ids = AnswerIds::new(host.clone(), config.http.deadline + Duration::from_secs(1));
+    let threads = match config.http.workers {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        workers => workers,
+    };
+
+    let mut servers = Vec::new();
+    let address = if duties.serve {
+        let listener = listen(config.http.listen)?;
+        let address = listener.local_addr()?;
+        let sdl = graphql::sdl();
+        let engine = Engine::new(
+            graphql::schema(app.clone()),
+            &sdl,
+            host,
+            transport::Config::default(),
+            drained,
+        )?;
+        let (public, answer_ids) = (app.clone(), ids.clone());
+        let server = HttpServer::new(move || {
+            Actix::new()
+                .wrap(answer_ids.clone())
+                .configure(|config| engine.mount(config))
+                .configure(|config| http::mount_public(&public, config))
+        })
+        .workers(threads)
+        .shutdown_timeout(config.http.drain.as_secs())
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        servers.push((server.handle(), tokio::spawn(server)));
+        address
+    } else {
+        config.http.listen
+    };
+    let listener = listen(config.http.operators_listen)?;
+    let operators = listener.local_addr()?;
+    let (ops_app, ops_health) = (app.clone(), health.clone());
+    let server = HttpServer::new(move || {
+        Actix::new().wrap(ids.clone()).configure(|config| http::mount_operators(&ops_app, &ops_health, config))
+    })
+    .workers(1)
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    servers.push((server.handle(), tokio::spawn(server)));
+    Ok(Service {
+        address,
+        operators,
+        parts: Arc::new(ServiceParts { app, health, envelope }),
+        servers,
+        drain,
+        drain_patience: config.http.drain,
+        stop,
+        workers,
+    })
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartupError> {
+    let listener = TcpListener::bind(address).map_err(|e| format!("can't listen on {address}: {e}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+impl Service {
+    /// Stops in order: no new work, sockets are told to go elsewhere, open requests are waited for, what was taken
+    /// down is written, keys are wiped.
+    pub async fn stop(self) {
+        self.parts.health.draining.store(true, Ordering::Relaxed);
+        self.drain.begin();
+        for (handle, task) in self.servers {
+            if tokio::time::timeout(self.drain_patience + Duration::from_secs(2), handle.stop(true)).await.is_err() {
+                tracing::warn!("open requests were cut off");
+            }
+            task.abort();
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.parts.app.access_log.flush()).await;
+        let _ = self.stop.send(true);
+        for worker in self.workers {
+            let _ = tokio::time::timeout(Duration::from_secs(5), worker).await;
+        }
+        self.parts.envelope.close();
+    }
+}
+
+/// Asks for the figures that do not come by themselves.
+async fn figures(
+    app: Arc<api::app::App>,
+    db: infra::postgres::Db,
+    backlog: infra::postgres::PgSequencerStore,
+    mut stop: watch::Receiver<bool>,
+) {
+    while !*stop.borrow() {
+        app.metrics.database_connections.set(db.connections().0.into());
+        if let Ok((waiting, oldest_s)) = backlog.backlog().await {
+            app.metrics.audit_waiting.set(waiting);
+            app.metrics.audit_lag_s.set(oldest_s);
+        }
+        let _ = tokio::time::timeout(FIGURES_EVERY, stop.changed()).await;
+    }
+}
+
+/// Resolves when the process is asked to stop: SIGTERM, SIGINT (Ctrl-C) or SIGHUP.
+///
+/// # Errors
+/// The signals can't be listened to.
+pub async fn asked_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! The composition root: from a configuration to an [`App`] and what runs beside it.
+
+use std::{sync::Arc, time::Duration};
+
+use api::{
+    access_log::AccessLog,
+    app::{App, Proxies, Quotas},
+    callers::Callers,
+    http::{Dependency, Health},
+    metrics::Metrics,
+};
+use domain::{
+    compliance::{Compliance, CompliancePorts, Sequencer, SequencerPorts},
+    identity::{Identity, IdentityPorts, ports::Geography},
+    kernel::{
+        ids::{Entropy, PLATFORM},
+        limit::Quota,
+        secret::Vault,
+    },
+};
+use infra::{
+    argon2::{Argon2Passwords, Argon2Settings},
+    envelope::{Envelope, EnvelopeSettings, SystemTicks},
+    jwt::{JwtParts, JwtSettings, JwtTokens},
+    layers::{FallbackRateLimiter, FallbackSettings, LimitEvent},
+    local_keyring::LocalKeyring,
+    maxmind::{MaxMindGeography, NoGeography},
+    postgres::{
+        Db, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys, PgTenantDirectory, PgUnits, PoolSettings,
+        recorder::PgAccessRecorder, self_check,
+    },
+    redis::{Redis, RedisFeed, RedisFeedSettings, RedisRateLimiter, RedisSettings},
+    spool::{SpoolCourier, SpoolSettings},
+    system::System,
+    totp::TotpCodes,
+};
+
+use crate::config::Config;
+
+/// Why the service does not start.
+pub type StartupError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Connections for looking up keys: apart from those whose holders wait for a key.
+const KEY_CONNECTIONS: u32 = 2;
+
+/// Connections of the roles that work across tenants.
+const ROLE_CONNECTIONS: u32 = 2;
+
+/// What was put together.
+pub struct Parts {
+    /// The facades.
+    pub app: Arc<App>,
+    /// Gives audit events their indexes.
+    pub sequencer: Sequencer,
+    /// Where audit events wait, for figures.
+    pub backlog: PgSequencerStore,
+    /// What `/readyz` asks.
+    pub health: Arc<Health>,
+    /// The service's pool, for figures.
+    pub db: Db,
+    /// The keys in memory, to be wiped when stopping.
+    pub envelope: Arc<Envelope>,
+}
+
+/// Puts everything together. Postgres must answer; Redis may be away.
+///
+/// # Errors
+/// What is wrong and how to right it.
+pub async fn build(config: &Config) -> Result<Parts, StartupError> {
+    let system = Arc::new(System);
+    let pool = |connections_max| PoolSettings {
+        connections_max,
+        acquire_timeout: config.database.acquire_timeout,
+        statement_timeout: config.database.statement_timeout,
+    };
+    let db = Db::connect(&config.database.url, pool(config.database.connections_max))?;
+    let keys_db = Db::connect(&config.database.url, pool(KEY_CONNECTIONS))?;
+    let sequencer_db = Db::connect(&config.database.sequencer_url, pool(ROLE_CONNECTIONS))?;
+    let recorder_db = Db::connect(&config.database.recorder_url, pool(ROLE_CONNECTIONS))?;
+    self_check(&db, &migrations::names()).await?;
+
+    let envelope = Arc::new(Envelope::new(
+        Arc::new(LocalKeyring::open(&config.keys.keyring)?),
+        Arc::new(PgKeyStore::new(keys_db.clone())),
+        system.clone(),
+        Arc::new(SystemTicks),
+        EnvelopeSettings::new(PLATFORM),
+    )?);
+    tokio::spawn(envelope.sweeper());
+    let vault: Arc<dyn Vault> = envelope.clone();
+
+    let redis = Redis::connect(&RedisSettings {
+        prefix: config.redis.prefix.clone(),
+        ..RedisSettings::at(config.redis.url.clone())
+    })?;
+    let feed = Arc::new(RedisFeed::start(redis.clone(), &*system, RedisFeedSettings::default()));
+    let metrics = Arc::new(Metrics::default());
+    let observed = metrics.clone();
+    let limiter = Arc::new(FallbackRateLimiter::new(
+        Arc::new(RedisRateLimiter::new(redis.clone())),
+        FallbackSettings::default(),
+        Arc::new(move |event| observed.limit(limit_word(event))),
+    ));
+
+    let units = Arc::new(PgUnits::new(
+        db.clone(),
+        vault.clone(),
+        feed.clone(),
+        system.clone(),
+        system.clone(),
+    ));
+    let log_keys = Arc::new(PgLogKeys::new(keys_db.clone(), vault.clone(), system.clone(), system.clone(), system.clone()));
+    let identity = identity(config, &envelope, &units, &db, &keys_db)?;
+    let geography: Arc<dyn Geography> = match &config.geography.database {
+        Some(path) => Arc::new(MaxMindGeography::open(path)?),
+        None => Arc::new(NoGeography),
+    };
+    let app = Arc::new(App {
+        identity,
+        compliance: Arc::new(Compliance::new(CompliancePorts {
+            log_keys: log_keys.clone(),
+            host: config.audit.host.clone(),
+        })),
+        units,
+        feed,
+        vault,
+        geography,
+        limiter,
+        quotas: quotas(config),
+        clock: system.clone(),
+        ids: system.clone(),
+        callers: Callers::default(),
+        access_log: AccessLog::start(Arc::new(PgAccessRecorder::new(recorder_db))),
+        metrics,
+        cursor_key: config.keys.cursor_key.unwrap_or_else(|| system.bytes32()),
+        proxies: Proxies(config.http.proxies.clone()),
+        origins: config.http.origins.clone(),
+    });
+    let backlog = PgSequencerStore::new(sequencer_db);
+    let sequencer = Sequencer::new(SequencerPorts {
+        store: Arc::new(backlog.clone()),
+        keys: log_keys,
+        clock: system,
+        host: config.audit.host.clone(),
+    });
+    let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
+    Ok(Parts { app, sequencer, backlog, health, db, envelope })
+}
+
+fn identity(
+    config: &Config,
+    envelope: &Arc<Envelope>,
+    units: &Arc<PgUnits>,
+    db: &Db,
+    keys_db: &Db,
+) -> Result<Arc<Identity>, StartupError> {
+    let system = Arc::new(System);
+    let tokens = JwtTokens::new(
+        JwtParts {
+            store: Arc::new(PgSigningKeys::new(keys_db.clone())),
+            envelope: envelope.clone(),
+            clock: system.clone(),
+            entropy: system.clone(),
+            ticks: Arc::new(SystemTicks),
+        },
+        JwtSettings { issuer: config.tokens.issuer.clone(), audience: config.tokens.audience.clone() },
+    )?;
+    Ok(Arc::new(Identity::new(IdentityPorts {
+        units: units.clone(),
+        directory: Arc::new(PgTenantDirectory::new(db.clone())),
+        hasher: Arc::new(Argon2Passwords::new(Argon2Settings::default(), system.clone())?),
+        codes: Arc::new(TotpCodes),
+        tokens: Arc::new(tokens),
+        courier: Arc::new(SpoolCourier::open(
+            SpoolSettings {
+                directory: config.mail.spool.clone(),
+                from: config.mail.from.clone(),
+                reset_url: config.mail.reset_url.clone(),
+            },
+            system.clone(),
+            system.clone(),
+        )?),
+        clock: system.clone(),
+        ids: system.clone(),
+        entropy: system,
+    })))
+}
+
+/// The word for what the limiter's layers did, in metrics.
+const fn limit_word(event: LimitEvent) -> &'static str {
+    match event {
+        LimitEvent::WentLocal => "went_local",
+        LimitEvent::CameBack => "came_back",
+        LimitEvent::DecidedLocally => "decided_locally",
+        LimitEvent::StoppedAtWall => "stopped_at_wall",
+    }
+}
+
+fn quotas(config: &Config) -> Quotas {
+    let limits = &config.limits;
+    Quotas {
+        caller: Quota { per_minute: limits.requests_per_minute, burst: limits.requests_per_minute },
+        endpoint: Quota {
+            per_minute: limits.endpoint_per_second.saturating_mul(60),
+            burst: limits.endpoint_per_second,
+        },
+        cost: Quota {
+            per_minute: limits.cost_restore_per_second.saturating_mul(60),
+            burst: limits.cost_points,
+        },
+        sign_in: Quota { per_minute: limits.sign_in_per_minute, burst: limits.sign_in_per_minute },
+        streams: limits.streams_per_tenant,
+    }
+}
+
+fn dependencies(db: &Db, redis: &Redis) -> Vec<Dependency> {
+    let (db, redis) = (db.clone(), redis.clone());
+    vec![
+        Dependency {
+            name: "postgres",
+            required: true,
+            ask: Box::new(move || {
+                let db = db.clone();
+                Box::pin(async move { db.ping().await.map_err(|fault| fault.source.to_string()) })
+            }),
+        },
+        Dependency {
+            name: "redis",
+            // Without it limits hold for each replica alone, and news stays on the replica it happened on.
+            required: false,
+            ask: Box::new(move || {
+                let redis = redis.clone();
+                Box::pin(async move { redis.ping().await.map_err(|fault| fault.source.to_string()) })
+            }),
+        },
+    ]
+}
+
+/// How often figures that must be asked for are.
+pub const FIGURES_EVERY: Duration = Duration::from_secs(5);

@@ -1,0 +1,84 @@
+//! What the doors have to hand.
+
+use std::sync::Arc;
+
+use domain::{
+    compliance::Compliance,
+    identity::{
+        Identity,
+        ports::{EventFeed, Geography},
+    },
+    kernel::{
+        clock::Clock,
+        ids::IdSource,
+        limit::{Quota, RateLimiter},
+        secret::Vault,
+    },
+    work::UnitOfWork,
+};
+
+pub use crate::origin::Proxies;
+use crate::{access_log::AccessLog, callers::Callers, metrics::Metrics};
+
+/// How much each caller may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Quotas {
+    /// Requests of one caller.
+    pub caller: Quota,
+    /// Requests of one endpoint, all replicas together.
+    pub endpoint: Quota,
+    /// Points of query cost of one caller.
+    pub cost: Quota,
+    /// Attempts to prove an identity, for one address and for one account.
+    pub sign_in: Quota,
+    /// Subscriptions of one tenant, on one replica.
+    pub streams: u32,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            caller: Quota { per_minute: 60, burst: 60 },
+            endpoint: Quota { per_minute: 60_000, burst: 1_000 },
+            cost: Quota { per_minute: 6_000, burst: 2_000 },
+            sign_in: Quota { per_minute: 10, burst: 10 },
+            streams: 500,
+        }
+    }
+}
+
+/// The facades, and what every door needs around them.
+pub struct App {
+    /// Tenants, members, sessions, keys.
+    pub identity: Arc<Identity>,
+    /// The audit log.
+    pub compliance: Arc<Compliance>,
+    /// Transactions.
+    pub units: Arc<dyn UnitOfWork>,
+    /// News for subscribers.
+    pub feed: Arc<dyn EventFeed>,
+    /// Keyed hashes of addresses and devices.
+    pub vault: Arc<dyn Vault>,
+    /// Where addresses are.
+    pub geography: Arc<dyn Geography>,
+    /// Buckets.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Their sizes.
+    pub quotas: Quotas,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub ids: Arc<dyn IdSource>,
+    /// Who is behind a credential, remembered for a moment.
+    pub callers: Callers,
+    /// One event for each answer.
+    pub access_log: AccessLog,
+    /// Figures about the service.
+    pub metrics: Arc<Metrics>,
+    /// Key under which cursors are signed.
+    pub cursor_key: [u8; 32],
+    /// Whose word about the client's address is believed.
+    pub proxies: Proxies,
+    /// Browser origins allowed, as `https://app.example.com`.
+    pub origins: Vec<String>,
+}

@@ -1,0 +1,193 @@
+//! What auditors read.
+
+use async_graphql::{Context, ID, Object};
+use domain::{
+    compliance::{
+        log::event::AuditEvent,
+        ports::{EventFilter, EventKey, LoggedEvent},
+    },
+    kernel::{
+        ids::{ComplianceId, EventId},
+        page::{Key, PageRequest},
+    },
+};
+use uuid::Uuid;
+
+use super::types::{
+    AuditCheckpoint, AuditConsistencyProof, AuditEventConnection, AuditEventFilter, AuditInclusionProof, AuditStream,
+    AuditTrail,
+};
+use crate::graphql::{
+    command::{app, reading},
+    connection::{Cursors, PageArgs, paged},
+    error::ApiError,
+    scalars::{Kind, parse_global_id},
+};
+
+/// Most types a filter names.
+const TYPES_MAX: usize = 50;
+
+#[derive(Default)]
+pub struct ComplianceQuery;
+
+#[Object]
+impl ComplianceQuery {
+    /// Everything the answer with this compliance ID left in the audit log. An answer's events appear within two seconds.
+    #[graphql(directive = transport::cost::apply(10))]
+    async fn audit_trail(&self, ctx: &Context<'_>, compliance_id: ID) -> Option<Result<AuditTrail, ApiError>> {
+        Some(trail(ctx, compliance_id).await)
+    }
+
+    /// Events of the audit log by time, oldest first.
+    async fn audit_events(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<AuditEventFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<AuditEventConnection, ApiError>> {
+        let args = PageArgs { first, after, last, before };
+        Some(events(ctx, filter.unwrap_or_default(), args).await)
+    }
+
+    /// The newest signed head of a log, or that of exactly `size` leaves.
+    async fn audit_checkpoint(
+        &self,
+        ctx: &Context<'_>,
+        stream: AuditStream,
+        size: Option<String>,
+    ) -> Option<Result<AuditCheckpoint, ApiError>> {
+        checkpoint(ctx, stream, size).await.transpose()
+    }
+
+    /// Proves that an event is in its log, against the newest head or that of `size` leaves.
+    #[graphql(directive = transport::cost::apply(10))]
+    async fn audit_inclusion_proof(
+        &self,
+        ctx: &Context<'_>,
+        event_id: ID,
+        size: Option<String>,
+    ) -> Option<Result<AuditInclusionProof, ApiError>> {
+        inclusion(ctx, event_id, size).await.transpose()
+    }
+
+    /// Proves that the log of `oldSize` leaves is the beginning of the newest one, or that of `size` leaves.
+    #[graphql(directive = transport::cost::apply(10))]
+    async fn audit_consistency_proof(
+        &self,
+        ctx: &Context<'_>,
+        stream: AuditStream,
+        old_size: String,
+        size: Option<String>,
+    ) -> Option<Result<AuditConsistencyProof, ApiError>> {
+        consistency(ctx, stream, old_size, size).await.transpose()
+    }
+}
+
+fn number(name: &str, text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| ApiError::bad_input(format!("{name} must be a whole decimal number")))
+}
+
+fn size_of(text: Option<&String>) -> Result<Option<u64>, ApiError> {
+    text.map(|text| number("size", text)).transpose()
+}
+
+async fn trail(ctx: &Context<'_>, id: ID) -> Result<AuditTrail, ApiError> {
+    let (actor, mut work) = reading(ctx, "audit_trail").await?;
+    let uuid = Uuid::try_parse(&id).map_err(|_| ApiError::bad_input("complianceId is not a UUID"))?;
+    let events = app(ctx).compliance.audit_trail(&mut *work, &actor, ComplianceId::from_uuid(uuid)).await?;
+    Ok(AuditTrail {
+        compliance_id: uuid.to_string().into(),
+        events: events.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// The id of an actor or target: a node's, or a bare UUID as events have it.
+fn party(name: &str, id: Option<&ID>) -> Result<Option<Uuid>, ApiError> {
+    let Some(id) = id else { return Ok(None) };
+    let found = parse_global_id(id).map(|(_, uuid)| uuid).or_else(|| Uuid::try_parse(id).ok());
+    found.map(Some).ok_or_else(|| ApiError::bad_input(format!("{name} is not an id")))
+}
+
+async fn events(
+    ctx: &Context<'_>,
+    filter: AuditEventFilter,
+    args: PageArgs,
+) -> Result<AuditEventConnection, ApiError> {
+    let (actor, mut work) = reading(ctx, "audit_events").await?;
+    let app = app(ctx);
+    let filter = EventFilter {
+        stream: filter.stream.map(Into::into),
+        types: filter.types.unwrap_or_default(),
+        outcome: filter.outcome.map(Into::into),
+        actor: party("filter.actorId", filter.actor_id.as_ref())?,
+        target: party("filter.targetId", filter.target_id.as_ref())?,
+        since: filter.since,
+        until: filter.until,
+    };
+    if filter.types.len() > TYPES_MAX {
+        return Err(ApiError::bad_input("filter.types must be at most 50"));
+    }
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "audit_events", &format!("{filter:?}"));
+    let request = cursors.request(&args)?;
+    let by_event = PageRequest {
+        limit: request.limit,
+        from: request.from.map(|key| EventKey { at: key.at, id: EventId::from_uuid(key.id) }),
+        direction: request.direction,
+    };
+    let page = app.compliance.audit_events(&mut *work, &actor, &filter, by_event).await?;
+    let key = |logged: &LoggedEvent| {
+        let AuditEvent { occurred_at, event_id, .. } = &logged.event;
+        Key { at: *occurred_at, id: event_id.uuid() }
+    };
+    Ok(AuditEventConnection::new(paged(page, &request, &cursors, key, Into::into)))
+}
+
+async fn checkpoint(
+    ctx: &Context<'_>,
+    stream: AuditStream,
+    size: Option<String>,
+) -> Result<Option<AuditCheckpoint>, ApiError> {
+    let (actor, mut work) = reading(ctx, "audit_checkpoint").await?;
+    let compliance = &app(ctx).compliance;
+    let head = compliance.audit_checkpoint(&mut *work, &actor, stream.into(), size_of(size.as_ref())?).await?;
+    let Some(head) = head else { return Ok(None) };
+    drop(work);
+    let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
+    Ok(Some(AuditCheckpoint::new(head, keys)))
+}
+
+async fn inclusion(
+    ctx: &Context<'_>,
+    event_id: ID,
+    size: Option<String>,
+) -> Result<Option<AuditInclusionProof>, ApiError> {
+    let (actor, mut work) = reading(ctx, "audit_inclusion_proof").await?;
+    let compliance = &app(ctx).compliance;
+    let Some((Kind::AuditEvent, uuid)) = parse_global_id(&event_id) else { return Ok(None) };
+    let event = EventId::from_uuid(uuid);
+    let proof =
+        compliance.audit_inclusion_proof(&mut *work, &actor, event, size_of(size.as_ref())?).await?;
+    let Some(logged) = compliance.audit_event(&mut *work, &actor, event).await? else { return Ok(None) };
+    drop(work);
+    let keys = compliance.audit_verifier_keys(&actor, logged.event.stream).await?;
+    Ok(proof.and_then(|proof| AuditInclusionProof::new(proof, keys)))
+}
+
+async fn consistency(
+    ctx: &Context<'_>,
+    stream: AuditStream,
+    old_size: String,
+    size: Option<String>,
+) -> Result<Option<AuditConsistencyProof>, ApiError> {
+    let (actor, mut work) = reading(ctx, "audit_consistency_proof").await?;
+    let compliance = &app(ctx).compliance;
+    let (old, new) = (number("oldSize", &old_size)?, size_of(size.as_ref())?);
+    let proof =
+        compliance.audit_consistency_proof(&mut *work, &actor, stream.into(), old, new).await?;
+    drop(work);
+    let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
+    Ok(proof.and_then(|proof| AuditConsistencyProof::new(proof, keys)))
+}

@@ -1,0 +1,218 @@
+//! Types of the audit log.
+
+use async_graphql::{Enum, ID, InputObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use domain::{
+    compliance::{
+        AuditProof,
+        log::event::EventParty,
+        ports::{LoggedEvent, SignedHead},
+    },
+    kernel::outbox::{self},
+};
+
+use crate::graphql::{
+    connection::{connection, connection_fields},
+    scalars::{Kind, global_id},
+};
+
+/// The audit logs of a tenant.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "outbox::Stream")]
+pub enum AuditStream {
+    /// Sign-in, reset, second factor, roles, sessions.
+    Iam,
+    /// Settings, keys, policies, exports.
+    Admin,
+    /// Business and personal data.
+    Data,
+    /// One event for each request.
+    Access,
+}
+
+/// How an attempt ended.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "outbox::Outcome")]
+pub enum AuditOutcome {
+    /// Done.
+    Success,
+    /// Not allowed, or against a rule.
+    Refused,
+    /// Tried and not done, for a fault of ours or outside.
+    Failure,
+}
+
+/// Something an event is about or done by.
+#[derive(SimpleObject, Clone)]
+pub struct AuditParty {
+    /// `member`, `session`, `api_key`, `system`, `anonymous` and so on.
+    kind: String,
+    /// An id that means nothing outside this tenant.
+    id: Option<ID>,
+}
+
+impl From<EventParty> for AuditParty {
+    fn from(party: EventParty) -> Self {
+        Self { kind: party.kind, id: party.id.map(|id| id.to_string().into()) }
+    }
+}
+
+/// One event of the audit log.
+#[derive(SimpleObject, Clone)]
+#[graphql(name = "AuditEvent")]
+pub struct AuditEventNode {
+    /// Opaque.
+    pub(in crate::graphql) id: ID,
+    /// Which log it is in.
+    stream: AuditStream,
+    /// Its place there, from 0. A decimal number.
+    index: String,
+    /// What was tried, as `invite_member`.
+    #[graphql(name = "type")]
+    type_name: String,
+    /// How it ended.
+    outcome: AuditOutcome,
+    /// A short machine word for why, when it did not succeed.
+    reason: Option<String>,
+    /// When it happened.
+    occurred_at: DateTime<Utc>,
+    /// The identifier of the answer it belongs to.
+    compliance_id: ID,
+    /// Who did it.
+    actor: AuditParty,
+    /// What it was done to.
+    target: Option<AuditParty>,
+    /// The GraphQL field or route.
+    operation: Option<String>,
+    /// SHA-256 of the leaf (RFC 6962), base64.
+    leaf_hash: String,
+    /// The leaf itself: canonical JSON (RFC 8785), what the hash is over.
+    leaf: Option<String>,
+}
+
+impl From<LoggedEvent> for AuditEventNode {
+    fn from(logged: LoggedEvent) -> Self {
+        let leaf = logged.event.to_leaf().ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let event = logged.event;
+        Self {
+            id: global_id(Kind::AuditEvent, event.event_id.uuid()),
+            stream: event.stream.into(),
+            index: logged.index.to_string(),
+            type_name: event.type_name,
+            outcome: event.outcome.into(),
+            reason: event.reason,
+            occurred_at: event.occurred_at,
+            compliance_id: event.compliance_id.uuid().to_string().into(),
+            actor: event.actor.into(),
+            target: event.target.map(Into::into),
+            operation: event.api.map(|api| api.operation),
+            leaf_hash: logged.leaf_hash.to_base64(),
+            leaf,
+        }
+    }
+}
+
+connection!(AuditEventConnection, AuditEventEdge, AuditEventNode, "audit events");
+connection_fields!(AuditEventConnection, AuditEventEdge, AuditEventNode);
+
+/// Everything one answer left in the log.
+#[derive(SimpleObject)]
+pub struct AuditTrail {
+    /// The answer's identifier.
+    pub(super) compliance_id: ID,
+    /// Its events, in the order they happened.
+    pub(super) events: Vec<AuditEventNode>,
+}
+
+/// A signed head of a log.
+#[derive(SimpleObject, Clone)]
+pub struct AuditCheckpoint {
+    /// How many leaves it covers. A decimal number.
+    size: String,
+    /// The Merkle root over them, base64.
+    root: String,
+    /// The checkpoint as a signed note (C2SP signed-note, tlog-checkpoint).
+    note: String,
+    /// When it was signed.
+    signed_at: DateTime<Utc>,
+    /// Keys that verify checkpoints of this log (C2SP signed-note), newest first. Compare them with those you were
+    /// given by another way.
+    pub(super) verifier_keys: Vec<String>,
+}
+
+impl AuditCheckpoint {
+    pub(super) fn new(head: SignedHead, verifier_keys: Vec<String>) -> Self {
+        Self {
+            size: head.size.to_string(),
+            root: head.root.to_base64(),
+            note: head.note,
+            signed_at: head.signed_at,
+            verifier_keys,
+        }
+    }
+}
+
+/// Proves that an event is in its log (RFC 6962 section 2.1.1).
+#[derive(SimpleObject)]
+pub struct AuditInclusionProof {
+    /// The event's place. A decimal number.
+    index: String,
+    /// SHA-256 of the leaf, base64.
+    leaf_hash: String,
+    /// The hashes from the leaf to the root, base64.
+    hashes: Vec<String>,
+    /// The head it is proven against.
+    checkpoint: AuditCheckpoint,
+}
+
+impl AuditInclusionProof {
+    pub(super) fn new(proof: AuditProof, verifier_keys: Vec<String>) -> Option<Self> {
+        let (index, leaf_hash) = proof.leaf?;
+        Some(Self {
+            index: index.to_string(),
+            leaf_hash: leaf_hash.to_base64(),
+            hashes: proof.hashes.iter().map(domain::compliance::log::merkle::Hash::to_base64).collect(),
+            checkpoint: AuditCheckpoint::new(proof.head, verifier_keys),
+        })
+    }
+}
+
+/// Proves that an older log is the beginning of a newer one (RFC 6962 section 2.1.2).
+#[derive(SimpleObject)]
+pub struct AuditConsistencyProof {
+    /// How many leaves the older one has. A decimal number.
+    old_size: String,
+    /// The hashes, base64.
+    hashes: Vec<String>,
+    /// The newer head.
+    checkpoint: AuditCheckpoint,
+}
+
+impl AuditConsistencyProof {
+    pub(super) fn new(proof: AuditProof, verifier_keys: Vec<String>) -> Option<Self> {
+        Some(Self {
+            old_size: proof.old_size?.to_string(),
+            hashes: proof.hashes.iter().map(domain::compliance::log::merkle::Hash::to_base64).collect(),
+            checkpoint: AuditCheckpoint::new(proof.head, verifier_keys),
+        })
+    }
+}
+
+/// Which events are wanted. What is left out is not asked about.
+#[derive(InputObject, Default)]
+pub struct AuditEventFilter {
+    /// Of this stream; all but `ACCESS` when left out.
+    pub(super) stream: Option<AuditStream>,
+    /// Of these types, as `invite_member`; at most 50.
+    pub(super) types: Option<Vec<String>>,
+    /// With this outcome.
+    pub(super) outcome: Option<AuditOutcome>,
+    /// By this member or API key.
+    pub(super) actor_id: Option<ID>,
+    /// Done to this.
+    pub(super) target_id: Option<ID>,
+    /// From then on.
+    pub(super) since: Option<DateTime<Utc>>,
+    /// Until before then.
+    pub(super) until: Option<DateTime<Utc>>,
+}

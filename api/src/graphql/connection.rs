@@ -1,0 +1,256 @@
+//! Relay connections: arguments, signed cursors, pages.
+
+use async_graphql::SimpleObject;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::kernel::{
+    clock::Timestamp,
+    page::{Direction, Key, Page, PageRequest},
+};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::error::ApiError;
+use domain::kernel::ids::TenantId;
+
+/// Rows when neither `first` nor `last` is given.
+const SIZE_DEFAULT: u16 = 20;
+
+/// Most rows at a time.
+const SIZE_MAX: i32 = 100;
+
+/// The four arguments of a connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PageArgs {
+    pub(super) first: Option<i32>,
+    pub(super) after: Option<String>,
+    pub(super) last: Option<i32>,
+    pub(super) before: Option<String>,
+}
+
+/// Signs and reads the cursors of one list: one tenant, one field, one filter. A cursor of another list is refused.
+pub(super) struct Cursors<'a> {
+    key: &'a [u8; 32],
+    list: [u8; 32],
+}
+
+impl<'a> Cursors<'a> {
+    /// For the list `field` of `tenant` under `filter`, any text that tells filters apart.
+    pub(super) fn new(key: &'a [u8; 32], tenant: TenantId, field: &str, filter: &str) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(tenant.uuid().as_bytes());
+        hasher.update(field.as_bytes());
+        hasher.update(b"\0");
+        hasher.update(filter.as_bytes());
+        Self { key, list: hasher.finalize().into() }
+    }
+
+    fn tag(&self, place: &[u8]) -> Hmac<Sha256> {
+        // RFC 2104 pads a key shorter than the block of 64 bytes with zeros.
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(self.key);
+        let mut mac = Hmac::<Sha256>::new(&block.into());
+        mac.update(&self.list);
+        mac.update(place);
+        mac
+    }
+
+    /// The cursor of a row.
+    pub(super) fn write(&self, key: Key) -> String {
+        let mut bytes = Vec::with_capacity(40);
+        bytes.extend_from_slice(&key.at.timestamp_micros().to_be_bytes());
+        bytes.extend_from_slice(key.id.as_bytes());
+        let tag = self.tag(&bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&tag[..16]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn read(&self, cursor: &str) -> Option<Key> {
+        let bytes: [u8; 40] = URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok()?;
+        let (place, tag) = bytes.split_at(24);
+        self.tag(place).verify_truncated_left(tag).ok()?;
+        let (micros, id) = place.split_first_chunk::<8>()?;
+        Some(Key {
+            at: Timestamp::from_timestamp_micros(i64::from_be_bytes(*micros))?,
+            id: Uuid::from_slice(id).ok()?,
+        })
+    }
+
+    /// What part of the list is asked for.
+    pub(super) fn request(&self, args: &PageArgs) -> Result<PageRequest, ApiError> {
+        let (size, direction, name) = match (args.first, args.last) {
+            (Some(_), Some(_)) => return Err(ApiError::bad_input("give first or last, not both")),
+            (_, None) => (args.first, Direction::Forward, "first"),
+            (None, Some(last)) => (Some(last), Direction::Backward, "last"),
+        };
+        let limit = match size {
+            None => SIZE_DEFAULT,
+            Some(size) if (1..=SIZE_MAX).contains(&size) => u16::try_from(size).unwrap_or(SIZE_DEFAULT),
+            Some(_) => return Err(ApiError::bad_input(format!("{name} must be 1 to {SIZE_MAX}"))),
+        };
+        let (cursor, other, cursor_name) = match direction {
+            Direction::Forward => (&args.after, &args.before, "after"),
+            Direction::Backward => (&args.before, &args.after, "before"),
+        };
+        if other.is_some() {
+            return Err(ApiError::bad_input("first goes with after, last with before"));
+        }
+        let from = match cursor {
+            None => None,
+            Some(text) => Some(self.read(text).ok_or_else(|| {
+                ApiError::bad_input(format!("{cursor_name} is not a cursor of this list with this filter"))
+            })?),
+        };
+        Ok(PageRequest { limit, from, direction })
+    }
+}
+
+/// Where a page stands in its list.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct PageInfo {
+    /// Whether there is more behind, reading forward.
+    has_next_page: bool,
+    /// Whether there is more before, reading backward.
+    has_previous_page: bool,
+    /// Cursor of the first row here.
+    start_cursor: Option<String>,
+    /// Cursor of the last row here.
+    end_cursor: Option<String>,
+}
+
+/// Rows with their cursors, and where they stand.
+pub(super) fn paged<T, N>(
+    page: Page<T>,
+    request: &PageRequest,
+    cursors: &Cursors<'_>,
+    key_of: impl Fn(&T) -> Key,
+    node_of: impl Fn(T) -> N,
+) -> (Vec<(String, N)>, PageInfo) {
+    let forward = request.direction == Direction::Forward;
+    let rows: Vec<_> = page
+        .items
+        .into_iter()
+        .map(|item| {
+            let cursor = cursors.write(key_of(&item));
+            (cursor, node_of(item))
+        })
+        .collect();
+    let info = PageInfo {
+        // Relay: the other direction may be told when it is cheap. A page that began at a cursor has something
+        // before it, namely the cursor's row.
+        has_next_page: if forward { page.more } else { request.from.is_some() },
+        has_previous_page: if forward { request.from.is_some() } else { page.more },
+        start_cursor: rows.first().map(|(cursor, _)| cursor.clone()),
+        end_cursor: rows.last().map(|(cursor, _)| cursor.clone()),
+    };
+    (rows, info)
+}
+
+/// Defines a connection and its edge for a node type.
+macro_rules! connection {
+    ($connection:ident, $edge:ident, $node:ident, $of:literal) => {
+        #[doc = concat!("A row of a list of ", $of, ".")]
+        #[derive(async_graphql::SimpleObject)]
+        pub struct $edge {
+            /// The row's place in the list.
+            cursor: String,
+            /// The row.
+            node: $node,
+        }
+
+        #[doc = concat!("A part of a list of ", $of, ".")]
+        pub struct $connection {
+            edges: Vec<$edge>,
+            page_info: $crate::graphql::connection::PageInfo,
+        }
+
+        impl $connection {
+            pub(super) fn new(
+                (rows, page_info): (Vec<(String, $node)>, $crate::graphql::connection::PageInfo),
+            ) -> Self {
+                let edges = rows.into_iter().map(|(cursor, node)| $edge { cursor, node }).collect();
+                Self { edges, page_info }
+            }
+        }
+    };
+}
+pub(super) use connection;
+
+/// Defines the fields of a connection without a count.
+macro_rules! connection_fields {
+    ($connection:ident, $edge:ident, $node:ident) => {
+        #[async_graphql::Object]
+        impl $connection {
+            /// The rows with their cursors.
+            async fn edges(&self) -> &[$edge] {
+                &self.edges
+            }
+
+            /// The rows.
+            async fn nodes(&self) -> Vec<&$node> {
+                self.edges.iter().map(|edge| &edge.node).collect()
+            }
+
+            /// Where this part stands in the list.
+            async fn page_info(&self) -> &$crate::graphql::connection::PageInfo {
+                &self.page_info
+            }
+        }
+    };
+}
+pub(super) use connection_fields;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 32] = [9; 32];
+
+    fn key() -> Key {
+        Key { at: Timestamp::from_timestamp_micros(1_790_000_000_123_456).unwrap_or_default(), id: Uuid::from_u128(7) }
+    }
+
+    fn args(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> PageArgs {
+        PageArgs { first, after, last, before }
+    }
+
+    #[test]
+    fn cursors_are_of_their_list_only() {
+        let tenant = TenantId::from_uuid(Uuid::from_u128(1));
+        let cursors = Cursors::new(&KEY, tenant, "members", "");
+        let cursor = cursors.write(key());
+        assert_eq!(cursors.read(&cursor), Some(key()));
+        let other_tenant = TenantId::from_uuid(Uuid::from_u128(2));
+        assert_eq!(Cursors::new(&KEY, other_tenant, "members", "").read(&cursor), None);
+        assert_eq!(Cursors::new(&KEY, tenant, "invitations", "").read(&cursor), None);
+        assert_eq!(Cursors::new(&KEY, tenant, "members", "role").read(&cursor), None);
+        assert_eq!(Cursors::new(&[8; 32], tenant, "members", "").read(&cursor), None);
+        for position in 0..cursor.len() {
+            let mut forged = cursor.clone().into_bytes();
+            forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).unwrap_or_default();
+            assert_eq!(cursors.read(&forged), None, "{position}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_checked() {
+        let cursors = Cursors::new(&KEY, TenantId::from_uuid(Uuid::nil()), "members", "");
+        let cursor = || Some(cursors.write(key()));
+        let good = cursors.request(&args(None, None, None, None)).map(|r| (r.limit, r.direction));
+        assert_eq!(good.ok(), Some((20, Direction::Forward)));
+        let back = cursors.request(&args(None, None, Some(100), cursor())).map(|r| (r.limit, r.direction, r.from));
+        assert_eq!(back.ok(), Some((100, Direction::Backward, Some(key()))));
+        for bad in [
+            args(Some(0), None, None, None),
+            args(Some(101), None, None, None),
+            args(Some(-1), None, None, None),
+            args(Some(1), None, Some(1), None),
+            args(Some(1), None, None, cursor()),
+            args(None, cursor(), Some(1), None),
+            args(Some(1), Some("rubbish".to_owned()), None, None),
+        ] {
+            assert!(cursors.request(&bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The one table of errors: what of every context's errors a client is told, and where. The caller's mistakes and
+//! business refusals go into `userErrors`; everything else into `errors[]` with a code. No wildcard arms: a new
+//! variant is a decision.
+
+use async_graphql::{Enum, ErrorExtensions as _, Interface, SimpleObject};
+use domain::{
+    compliance::ComplianceError,
+    identity::IdentityError,
+    kernel::{
+        actor::Denied,
+        fault::{PortError, Retry},
+    },
+};
+use transport::ErrorCode;
+
+/// What goes into `errors[]`. It has no `Display` on purpose: anything displayable would become a message at `?`.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    code: ErrorCode,
+    message: String,
+    retry_after_s: Option<u32>,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after_s: None }
+    }
+
+    pub(crate) fn bad_input(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::BadUserInput, message)
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(ErrorCode::Unauthenticated, "sign in first: send an access token or API key as a bearer token")
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::new(ErrorCode::InternalServerError, "internal error")
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    pub(crate) const fn code(&self) -> ErrorCode {
+        self.code
+    }
+}
+
+impl From<ApiError> for async_graphql::Error {
+    fn from(error: ApiError) -> Self {
+        Self::new(error.message).extend_with(|_, extensions| {
+            extensions.set("code", error.code.as_str());
+            if let Some(seconds) = error.retry_after_s {
+                extensions.set("retryAfter", seconds);
+            }
+        })
+    }
+}
+
+/// A refusal from the transport's own helpers, whose codes are ours already.
+pub(crate) fn from_transport(error: &async_graphql::Error) -> ApiError {
+    ApiError::bad_input(error.message.clone())
+}
+
+impl From<PortError> for ApiError {
+    fn from(fault: PortError) -> Self {
+        tracing::warn!(port = fault.port, retry = ?fault.retry, error = %fault.source, "a port did not answer");
+        match fault.retry {
+            Retry::MayHelp => Self::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1),
+            Retry::AfterReread => {
+                Self::new(ErrorCode::Unavailable, "changed by someone else meanwhile; read again and retry").retry_after(1)
+            }
+            Retry::Useless => Self::internal(),
+        }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        Self::new(ErrorCode::Forbidden, denied.to_string())
+    }
+}
+
+/// A word for each way a request can be refused.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserErrorCode {
+    /// A field of the input is no good.
+    Invalid,
+    /// There is no such thing in this tenant.
+    NotFound,
+    /// The address is a member's or has an open invitation.
+    AlreadyMember,
+    /// The tenant has as many members as its plan allows.
+    MembersFull,
+    /// No owner would be left.
+    LastOwner,
+    /// The invitation is not open any more.
+    InvitationClosed,
+    /// The current password is wrong.
+    PasswordWrong,
+    /// The one-time code is wrong or was used already.
+    CodeWrong,
+    /// A second factor is set up already.
+    SecondFactorActive,
+    /// No second factor is set up.
+    SecondFactorAbsent,
+}
+
+/// Why a mutation was not done. Every kind has a message for people, a code for programs, and the input field it is about, if one.
+#[derive(Interface, Clone, Debug)]
+#[graphql(
+    field(name = "message", ty = "&String", desc = "For people."),
+    field(name = "code", ty = "&UserErrorCode", desc = "For programs."),
+    field(name = "field", ty = "&Option<Vec<String>>", desc = "The input field it is about, as a path.")
+)]
+pub enum UserError {
+    /// The input, or what it names.
+    InputRefused(InputRefused),
+    /// The state of things.
+    StateRefused(StateRefused),
+    /// The plan.
+    PlanLimitReached(PlanLimitReached),
+}
+
+/// The input is no good, or names what does not exist.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct InputRefused {
+    message: String,
+    code: UserErrorCode,
+    field: Option<Vec<String>>,
+}
+
+/// The input is good, but things are not such that it can be done.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct StateRefused {
+    message: String,
+    code: UserErrorCode,
+    field: Option<Vec<String>>,
+}
+
+/// The tenant's plan does not allow more.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct PlanLimitReached {
+    message: String,
+    code: UserErrorCode,
+    field: Option<Vec<String>>,
+    /// How many the plan allows.
+    limit: u32,
+}
+
+/// Where a failure of a command goes.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Into the payload.
+    User(UserError, &'static str),
+    /// Into `errors[]`.
+    Api(ApiError, &'static str),
+}
+
+fn input_path(field: &str) -> Vec<String> {
+    std::iter::once("input").chain(field.split('.')).map(ToOwned::to_owned).collect()
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        use UserErrorCode as Code;
+        let reason = error.reason();
+        let message = error.to_string();
+        let input = |code, field: Option<&str>| {
+            let message = message.clone();
+            Self::User(UserError::InputRefused(InputRefused { message, code, field: field.map(input_path) }), reason)
+        };
+        let state = |code| {
+            let message = message.clone();
+            Self::User(UserError::StateRefused(StateRefused { message, code, field: None }), reason)
+        };
+        match error {
+            IdentityError::Denied(denied) => Self::Api(denied.into(), reason),
+            IdentityError::NeedsMember => Self::Api(ApiError::new(ErrorCode::Forbidden, message), reason),
+            IdentityError::Port(fault) => Self::Api(fault.into(), reason),
+            IdentityError::Invalid { field, .. } => input(Code::Invalid, Some(field)),
+            IdentityError::MemberNotFound
+            | IdentityError::InvitationNotFound
+            | IdentityError::SessionNotFound
+            | IdentityError::ApiKeyNotFound => input(Code::NotFound, Some("id")),
+            IdentityError::AlreadyMember => input(Code::AlreadyMember, Some("email")),
+            // Doors before sign-in have their own table; these never come from a command.
+            IdentityError::SlugTaken => input(Code::Invalid, Some("slug")),
+            IdentityError::TokenInvalid => input(Code::Invalid, Some("token")),
+            IdentityError::MembersFull { max } => Self::User(
+                UserError::PlanLimitReached(PlanLimitReached { message, code: Code::MembersFull, field: None, limit: max }),
+                reason,
+            ),
+            IdentityError::LastOwner => state(Code::LastOwner),
+            IdentityError::InvitationClosed => state(Code::InvitationClosed),
+            IdentityError::PasswordWrong => input(Code::PasswordWrong, Some("currentPassword")),
+            IdentityError::CodeWrong => input(Code::CodeWrong, Some("code")),
+            IdentityError::TotpActive => state(Code::SecondFactorActive),
+            IdentityError::TotpAbsent => state(Code::SecondFactorAbsent),
+        }
+    }
+}
+
+/// For queries, which have no `userErrors`.
+impl From<IdentityError> for ApiError {
+    fn from(error: IdentityError) -> Self {
+        match Failure::from(error) {
+            Failure::Api(error, _) => error,
+            Failure::User(error, _) => Self::bad_input(error.message_text()),
+        }
+    }
+}
+
+impl UserError {
+    fn message_text(&self) -> &str {
+        match self {
+            Self::InputRefused(e) => &e.message,
+            Self::StateRefused(e) => &e.message,
+            Self::PlanLimitReached(e) => &e.message,
+        }
+    }
+}
+
+impl From<ComplianceError> for ApiError {
+    fn from(error: ComplianceError) -> Self {
+        match error {
+            ComplianceError::Denied(denied) => denied.into(),
+            ComplianceError::Invalid { .. } => Self::bad_input(error.to_string()),
+            ComplianceError::Broken { .. } => {
+                // The worst news this product can have: say it loud, and tell the auditor the truth.
+                tracing::error!(error = %error, "an audit log does not fit together");
+                Self::new(ErrorCode::InternalServerError, error.to_string())
+            }
+            ComplianceError::Port(fault) => fault.into(),
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Types of identity, converted by hand: the schema is a promise of its own.
+
+use async_graphql::{ComplexObject, Context, Enum, ID, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use domain::{
+    identity::model,
+    kernel::{
+        actor::{self, Actor},
+        clock::Timestamp,
+        ids::{MemberId, SessionId},
+        outbox::Mfa,
+        page::Key,
+    },
+};
+
+use crate::graphql::{
+    command::{app, reading},
+    connection::{Cursors, PageArgs, connection, connection_fields, paged},
+    error::ApiError,
+    scalars::{Kind, global_id},
+};
+
+/// A named set of permissions.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "actor::Role")]
+pub enum Role {
+    /// Everything, including who else is owner.
+    Owner,
+    /// Everything but owners.
+    Admin,
+    /// Day-to-day work on accounts and posts.
+    Operator,
+    /// Reads figures.
+    Analyst,
+    /// Reads the audit log and exports from it.
+    Auditor,
+}
+
+/// One thing a role or an API key may allow.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "actor::Permission")]
+pub enum Permission {
+    /// See who is in the tenant: members, roles, invitations.
+    ReadMembers,
+    /// Invite, change and suspend members who are not owners; end their sessions; start a password reset.
+    ManageMembers,
+    /// Make and unmake owners.
+    ManageOwners,
+    /// See, issue and revoke API keys.
+    ManageApiKeys,
+    /// Read the audit log and its proofs.
+    ReadAudit,
+}
+
+/// Whether something is in use.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::MemberStatus")]
+pub enum MemberStatus {
+    /// May sign in.
+    Active,
+    /// May not sign in.
+    Suspended,
+}
+
+/// Whether a tenant may work.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::TenantStatus")]
+pub enum TenantStatus {
+    /// It may.
+    Active,
+    /// Nobody signs in and no key works.
+    Suspended,
+}
+
+/// What became of an invitation.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::InvitationState")]
+pub enum InvitationState {
+    /// It can be accepted.
+    Open,
+    /// It was.
+    Accepted,
+    /// It was taken back.
+    Revoked,
+    /// Its time is over.
+    Expired,
+}
+
+/// A customer of this installation.
+#[derive(SimpleObject, Clone)]
+pub struct Tenant {
+    /// Opaque.
+    pub(in crate::graphql) id: ID,
+    /// Its public name, part of its addresses.
+    slug: String,
+    /// Its display name.
+    name: String,
+    /// Whether it may work.
+    status: TenantStatus,
+    /// Most members it may have, invitations included.
+    members_max: u32,
+    /// When it was opened.
+    created_at: DateTime<Utc>,
+}
+
+impl From<model::Tenant> for Tenant {
+    fn from(tenant: model::Tenant) -> Self {
+        Self {
+            id: global_id(Kind::Tenant, tenant.id.uuid()),
+            slug: tenant.slug.as_str().to_owned(),
+            name: tenant.name,
+            status: tenant.status.into(),
+            members_max: tenant.members_max,
+            created_at: tenant.created_at,
+        }
+    }
+}
+
+/// A person's place in this tenant.
+#[derive(SimpleObject, Clone)]
+#[graphql(complex)]
+pub struct Member {
+    #[graphql(skip)]
+    key: MemberId,
+    /// Opaque.
+    pub(in crate::graphql) id: ID,
+    /// The address they sign in with.
+    email: String,
+    /// What they are called.
+    name: String,
+    /// What they may do.
+    role: Role,
+    /// Whether they may sign in.
+    status: MemberStatus,
+    /// Whether a second factor is asked of them.
+    has_second_factor: bool,
+    /// When they joined.
+    created_at: DateTime<Utc>,
+}
+
+impl From<model::Member> for Member {
+    fn from(member: model::Member) -> Self {
+        Self {
+            key: member.id,
+            id: global_id(Kind::Member, member.id.uuid()),
+            has_second_factor: member.has_second_factor(),
+            email: member.email.expose().to_owned(),
+            name: member.name,
+            role: member.role.into(),
+            status: member.status.into(),
+            created_at: member.created_at,
+        }
+    }
+}
+
+#[ComplexObject]
+impl Member {
+    /// Their sessions that are not over, oldest first: their own to see, and to who manages members.
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<SessionConnection, ApiError>> {
+        Some(sessions_of(ctx, self.key, PageArgs { first, after, last, before }).await)
+    }
+}
+
+async fn sessions_of(ctx: &Context<'_>, member: MemberId, args: PageArgs) -> Result<SessionConnection, ApiError> {
+    let (actor, mut work) = reading(ctx, "sessions").await?;
+    let app = app(ctx);
+    let filter = member.uuid().to_string();
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "sessions", &filter);
+    let request = cursors.request(&args)?;
+    let page = app.identity.sessions(&mut *work, &actor, member, request).await?;
+    Ok(SessionConnection::new(paged(
+        page,
+        &request,
+        &cursors,
+        |session| Key { at: session.created_at, id: session.id.uuid() },
+        |session| Session::new(session, &actor),
+    )))
+}
+
+connection!(MemberConnection, MemberEdge, Member, "members");
+
+/// Most members that are counted; one more stands for "more".
+const COUNT_MAX: u32 = 10_001;
+
+#[Object]
+impl MemberConnection {
+    /// The rows with their cursors.
+    async fn edges(&self) -> &[MemberEdge] {
+        &self.edges
+    }
+
+    /// The rows.
+    async fn nodes(&self) -> Vec<&Member> {
+        self.edges.iter().map(|edge| &edge.node).collect()
+    }
+
+    /// Where this part stands in the list.
+    async fn page_info(&self) -> &crate::graphql::connection::PageInfo {
+        &self.page_info
+    }
+
+    /// How many there are in all; 10,001 means more.
+    #[graphql(directive = transport::cost::apply(10))]
+    async fn total_count(&self, ctx: &Context<'_>) -> Option<Result<u32, ApiError>> {
+        async fn count(ctx: &Context<'_>) -> Result<u32, ApiError> {
+            let (actor, mut work) = reading(ctx, "members").await?;
+            Ok(app(ctx).identity.count_members(&mut *work, &actor, COUNT_MAX).await?)
+        }
+        Some(count(ctx).await)
+    }
+}
+
+/// An offer to join this tenant with a role.
+#[derive(SimpleObject, Clone)]
+pub struct Invitation {
+    /// Opaque.
+    pub(in crate::graphql) id: ID,
+    /// Who is invited.
+    email: String,
+    /// The role offered.
+    role: Role,
+    /// What has become of it.
+    state: InvitationState,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+    /// From when on it can't be accepted.
+    expires_at: DateTime<Utc>,
+}
+
+impl Invitation {
+    pub(in crate::graphql) fn new(invitation: model::Invitation, now: Timestamp) -> Self {
+        Self {
+            id: global_id(Kind::Invitation, invitation.id.uuid()),
+            state: invitation.state(now).into(),
+            email: invitation.email.expose().to_owned(),
+            role: invitation.role.into(),
+            created_at: invitation.created_at,
+            expires_at: invitation.expires_at,
+        }
+    }
+}
+
+connection!(InvitationConnection, InvitationEdge, Invitation, "invitations");
+connection_fields!(InvitationConnection, InvitationEdge, Invitation);
+
+/// One sign-in of a member.
+#[derive(SimpleObject, Clone)]
+pub struct Session {
+    /// Opaque.
+    pub(in crate::graphql) id: ID,
+    /// Whether it is the one this is asked in.
+    is_current: bool,
+    /// When it began.
+    created_at: DateTime<Utc>,
+    /// When it was last carried on.
+    last_seen_at: DateTime<Utc>,
+    /// When it ends at the latest.
+    expires_at: DateTime<Utc>,
+    /// When it was ended.
+    revoked_at: Option<DateTime<Utc>>,
+    /// Country it began in, ISO 3166-1 alpha-2, when known.
+    country: Option<String>,
+    /// Whether a second factor stood behind it.
+    has_second_factor: bool,
+}
+
+impl Session {
+    pub(in crate::graphql) fn new(session: model::Session, actor: &Actor) -> Self {
+        Self {
+            id: global_id(Kind::Session, session.id.uuid()),
+            is_current: actor.session() == Some(session.id),
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            expires_at: session.expires_at,
+            revoked_at: session.revoked_at,
+            country: session.geo.map(|geo| geo.country),
+            has_second_factor: session.mfa == Mfa::Passed,
+        }
+    }
+}
+
+connection!(SessionConnection, SessionEdge, Session, "sessions");
+connection_fields!(SessionConnection, SessionEdge, Session);
+
+/// A machine's key to this tenant.
+#[derive(SimpleObject, Clone)]
+pub struct ApiKey {
+    /// Opaque.
+    pub(in crate::graphql) id: ID,
+    /// What it is called.
+    name: String,
+    /// What it allows.
+    scopes: Vec<Permission>,
+    /// When it was issued.
+    created_at: DateTime<Utc>,
+    /// From when on it does not work.
+    expires_at: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    last_used_at: Option<DateTime<Utc>>,
+    /// When it was taken back.
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<model::ApiKey> for ApiKey {
+    fn from(key: model::ApiKey) -> Self {
+        Self {
+            id: global_id(Kind::ApiKey, key.id.uuid()),
+            name: key.name,
+            scopes: key.scopes.into_iter().map(Into::into).collect(),
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
+        }
+    }
+}
+
+connection!(ApiKeyConnection, ApiKeyEdge, ApiKey, "API keys");
+connection_fields!(ApiKeyConnection, ApiKeyEdge, ApiKey);
+
+/// Who is asking, and what they may do.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+pub struct Viewer {
+    #[graphql(skip)]
+    member_key: Option<MemberId>,
+    #[graphql(skip)]
+    session_key: Option<SessionId>,
+    /// What the caller may do here.
+    permissions: Vec<Permission>,
+}
+
+impl Viewer {
+    pub(super) fn new(actor: &Actor) -> Self {
+        Self {
+            member_key: actor.member(),
+            session_key: actor.session(),
+            permissions: actor::Permission::ALL.into_iter().filter(|p| actor.may(*p)).map(Into::into).collect(),
+        }
+    }
+}
+
+#[ComplexObject]
+impl Viewer {
+    /// The tenant acted in.
+    async fn tenant(&self, ctx: &Context<'_>) -> Option<Result<Tenant, ApiError>> {
+        async fn tenant(ctx: &Context<'_>) -> Result<Option<Tenant>, ApiError> {
+            let (_, mut work) = reading(ctx, "tenant").await?;
+            Ok(app(ctx).identity.tenant(&mut *work).await?.map(Into::into))
+        }
+        tenant(ctx).await.transpose()
+    }
+
+    /// The member asking; null for an API key.
+    async fn member(&self, ctx: &Context<'_>) -> Option<Result<Member, ApiError>> {
+        async fn member(ctx: &Context<'_>, id: MemberId) -> Result<Option<Member>, ApiError> {
+            let (actor, mut work) = reading(ctx, "member").await?;
+            Ok(app(ctx).identity.member(&mut *work, &actor, id).await?.map(Into::into))
+        }
+        member(ctx, self.member_key?).await.transpose()
+    }
+
+    /// The session asked in; null for an API key.
+    async fn session(&self, ctx: &Context<'_>) -> Option<Result<Session, ApiError>> {
+        async fn session(ctx: &Context<'_>, id: SessionId) -> Result<Option<Session>, ApiError> {
+            let (actor, mut work) = reading(ctx, "session").await?;
+            let session = app(ctx).identity.session(&mut *work, &actor, id).await?;
+            Ok(session.map(|session| Session::new(session, &actor)))
+        }
+        session(ctx, self.session_key?).await.transpose()
+    }
+}

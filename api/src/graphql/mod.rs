@@ -1,0 +1,58 @@
+//! The schema: roots, and what all areas share. One folder an area.
+#![expect(unreachable_pub, reason = "types of a schema are public to the derives, whoever can reach them")]
+
+mod command;
+mod compliance;
+mod connection;
+mod error;
+mod identity;
+mod node;
+mod scalars;
+
+use std::sync::Arc;
+
+use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
+
+use crate::app::App;
+
+/// Everything that can be read.
+#[derive(MergedObject, Default)]
+#[graphql(name = "Query")]
+pub struct Query(node::NodeQuery, identity::IdentityQuery, compliance::ComplianceQuery);
+
+/// Everything that can be done.
+#[derive(MergedObject, Default)]
+#[graphql(name = "Mutation")]
+pub struct Mutation(identity::IdentityMutation);
+
+/// Everything that can be followed.
+#[derive(MergedSubscription, Default)]
+#[graphql(name = "Subscription")]
+pub struct Subscription(identity::IdentitySubscription);
+
+/// The product's schema.
+pub type ProductSchema = Schema<Query, Mutation, Subscription>;
+
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    transport::attach(Schema::build(Query::default(), Mutation::default(), Subscription::default()))
+}
+
+/// The schema over `app`.
+pub fn schema(app: Arc<App>) -> ProductSchema {
+    builder().data(app).finish()
+}
+
+/// The text of `schema.graphql`, sorted so that a difference is a change.
+pub fn sdl() -> String {
+    let options = async_graphql::SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by()
+        .prefer_single_line_descriptions();
+    let mut text = builder().finish().sdl_with_options(options);
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}

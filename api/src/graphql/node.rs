@@ -1,0 +1,94 @@
+//! `node` and `nodes`: anything by its global id. What is another tenant's is as absent as what never was.
+
+use async_graphql::{Context, ID, Interface, Object};
+use domain::kernel::ids::{ApiKeyId, EventId, InvitationId, MemberId, SessionId};
+
+use super::{
+    command::{app, reading},
+    compliance::AuditEventNode,
+    error::ApiError,
+    identity::{ApiKey, Invitation, Member, Session, Tenant},
+    scalars::{Kind, parse_global_id},
+};
+
+/// Anything with a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "&ID", desc = "Opaque; the same for as long as the thing exists."))]
+pub enum Node {
+    /// A tenant.
+    Tenant(Tenant),
+    /// A member.
+    Member(Member),
+    /// An invitation.
+    Invitation(Invitation),
+    /// A session.
+    Session(Session),
+    /// An API key.
+    ApiKey(ApiKey),
+    /// An event of the audit log.
+    AuditEvent(AuditEventNode),
+}
+
+/// Most ids `nodes` takes.
+const NODES_MAX: usize = 100;
+
+#[derive(Default)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// Anything by its id; null when there is no such thing in this tenant, or it is not the caller's to see.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Node, ApiError>> {
+        find(ctx, &id).await.transpose()
+    }
+
+    /// Several by their ids, in the order asked for; at most 100.
+    #[graphql(directive = transport::list_size::apply(100))]
+    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Option<Result<Vec<Option<Node>>, ApiError>> {
+        if ids.len() > NODES_MAX {
+            return Some(Err(ApiError::bad_input("ids must be at most 100")));
+        }
+        let mut found = Vec::with_capacity(ids.len());
+        for id in &ids {
+            match find(ctx, id).await {
+                Ok(node) => found.push(node),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(Ok(found))
+    }
+}
+
+async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
+    let Some((kind, uuid)) = parse_global_id(id) else { return Ok(None) };
+    let (actor, mut work) = reading(ctx, "node").await?;
+    let app = app(ctx);
+    let identity = &app.identity;
+    let found = match kind {
+        Kind::Tenant => {
+            let tenant = identity.tenant(&mut *work).await?;
+            tenant.filter(|tenant| tenant.id.uuid() == uuid).map(|t| Node::Tenant(t.into()))
+        }
+        Kind::Member => {
+            let member = identity.member(&mut *work, &actor, MemberId::from_uuid(uuid)).await?;
+            member.map(|m| Node::Member(m.into()))
+        }
+        Kind::Invitation => {
+            let invitation = identity.invitation(&mut *work, &actor, InvitationId::from_uuid(uuid)).await?;
+            invitation.map(|i| Node::Invitation(Invitation::new(i, app.clock.now())))
+        }
+        Kind::Session => {
+            let session = identity.session(&mut *work, &actor, SessionId::from_uuid(uuid)).await?;
+            session.map(|s| Node::Session(Session::new(s, &actor)))
+        }
+        Kind::ApiKey => {
+            let key = identity.api_key(&mut *work, &actor, ApiKeyId::from_uuid(uuid)).await?;
+            key.map(|k| Node::ApiKey(k.into()))
+        }
+        Kind::AuditEvent => {
+            let event = app.compliance.audit_event(&mut *work, &actor, EventId::from_uuid(uuid)).await?;
+            event.map(|e| Node::AuditEvent(e.into()))
+        }
+    };
+    Ok(found)
+}

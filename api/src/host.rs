@@ -1,0 +1,462 @@
+//! The product as the GraphQL transport sees it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+use std::{collections::HashMap, sync::Mutex, sync::PoisonError, time::Duration};
+
+use async_graphql::Request;
+use async_trait::async_trait;
+use domain::{
+    compliance::{Access, compose_access, ports::PendingEvent},
+    identity::{Credential, SignedIn, events::IdentityFact},
+    kernel::{
+        actor::Principal,
+        ids::{ComplianceId, EventId, PLATFORM, TenantId},
+        limit::{Quota, Verdict},
+        outbox::{Origin, Outcome as AuditOutcome},
+        scope::TenantScope,
+        secret::Secret,
+    },
+};
+use futures_util::StreamExt as _;
+use transport::{
+    Admission, AnswerLog, AnswerRecord, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo, OperationRecord, Outcome,
+    Refusal, StreamPermit, Transport,
+};
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    callers::Caller,
+    metrics::AnswerLabels,
+    origin::{ClientFacts, origin_of},
+};
+
+/// How often a caller is looked up again while it listens, should the news of its end not arrive.
+const LOOK_AGAIN: Duration = Duration::from_secs(4);
+
+/// The product behind the transport.
+pub struct ProductHost {
+    app: Arc<App>,
+    /// Subscriptions by tenant.
+    streams: Arc<Mutex<HashMap<TenantId, Arc<AtomicU32>>>>,
+}
+
+impl ProductHost {
+    /// Serves `app`.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app, streams: Arc::default() }
+    }
+
+    fn bearer(credentials: &Credentials) -> Option<String> {
+        let from_header = credentials.authorization.as_deref().and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        });
+        from_header.or_else(|| {
+            let async_graphql::Value::Object(payload) = credentials.connection_init.as_ref()? else { return None };
+            let (_, value) = payload.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
+            let async_graphql::Value::String(value) = value else { return None };
+            match value.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim().to_owned()),
+                Some(_) => None,
+                None => Some(value.clone()),
+            }
+        })
+    }
+
+    fn facts(&self, credentials: &Credentials) -> ClientFacts {
+        ClientFacts {
+            ip: self.app.proxies.client_of(credentials.peer, credentials.forwarded_for.as_deref()),
+            device: credentials.device.clone(),
+            user_agent: credentials.user_agent.clone(),
+            accept_language: credentials.accept_language.clone(),
+        }
+    }
+
+    async fn take(&self, key: &str, quota: Quota, units: u32) -> Result<Verdict, Refusal> {
+        self.app.limiter.take(key, quota, units).await.map_err(|fault| {
+            tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
+            Refusal::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1)
+        })
+    }
+}
+
+/// The caller's part of every bucket's name: the tenant first, so that no two tenants ever share one.
+fn bucket_of(caller: Option<&Caller>) -> String {
+    match caller {
+        Some(caller) => format!("{}:{}", caller.signed_in().actor.tenant.uuid(), caller.key()),
+        None => "nobody".to_owned(),
+    }
+}
+
+fn seconds(milliseconds: u64) -> u32 {
+    u32::try_from(milliseconds.div_ceil(1_000)).unwrap_or(u32::MAX)
+}
+
+fn bucket(policy: &'static str, quota: Quota, verdict: Verdict) -> Bucket {
+    Bucket {
+        policy: policy.into(),
+        maximum_available: quota.burst.into(),
+        currently_available: verdict.remaining.into(),
+        restore_rate_per_s: u64::from(quota.per_minute / 60),
+        reset_after_s: seconds(verdict.reset_after_ms).into(),
+    }
+}
+
+#[async_trait]
+impl Host for ProductHost {
+    type Caller = Caller;
+
+    fn next_id(&self) -> Uuid {
+        self.app.ids.next_uuid()
+    }
+
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Option<Caller>, Refusal> {
+        let Some(token) = Self::bearer(credentials) else {
+            return match credentials.authorization {
+                Some(_) => Err(Refusal::new(ErrorCode::Unauthenticated, "Authorization must be `Bearer <token>`")),
+                None => Ok(None),
+            };
+        };
+        let facts = self.facts(credentials);
+        let app = &self.app;
+        if let Some(known) = app.callers.get(&token, app.clock.now()) {
+            return Ok(Some(Caller::new(known, facts)));
+        }
+        let signed_in = look_up(app, &token).await?;
+        let Some(signed_in) = signed_in else {
+            return Err(Refusal::new(
+                ErrorCode::Unauthenticated,
+                "the token is not valid (any more); refresh the session or sign in again",
+            ));
+        };
+        app.callers.put(&token, signed_in.clone());
+        Ok(Some(Caller::new(signed_in, facts)))
+    }
+
+    async fn admit(&self, caller: Option<&Caller>, ask: &Ask<'_>) -> Result<Admission, Refusal> {
+        let quotas = &self.app.quotas;
+        let who = bucket_of(caller);
+        let units = u32::try_from(ask.requested_cost).unwrap_or(u32::MAX).max(1);
+        let (endpoint_key, caller_key, cost_key) =
+            ("endpoint:graphql", format!("caller:{who}"), format!("cost:{who}"));
+        // One after the other would be three round trips.
+        let (endpoint, requests, cost) = futures_util::future::try_join3(
+            self.take(endpoint_key, quotas.endpoint, 1),
+            self.take(&caller_key, quotas.caller, 1),
+            self.take(&cost_key, quotas.cost, units),
+        )
+        .await?;
+        let points = bucket("cost", quotas.cost, cost);
+        for (verdict, quota, policy, message) in [
+            (endpoint, quotas.endpoint, "endpoint", "the service is at its limit"),
+            (requests, quotas.caller, "requests", "too many requests"),
+            (cost, quotas.cost, "cost", "the points of this caller are used up"),
+        ] {
+            if !verdict.allowed {
+                return Err(Refusal::new(ErrorCode::Throttled, message)
+                    .retry_after(seconds(verdict.retry_after_ms).max(1))
+                    .bucket(bucket(policy, quota, verdict)));
+            }
+        }
+        Ok(Admission { bucket: Some(points) })
+    }
+
+    async fn settle(&self, caller: Option<&Caller>, requested_cost: u64, actual_cost: u64) {
+        let unused = u32::try_from(requested_cost.saturating_sub(actual_cost)).unwrap_or(0);
+        if unused == 0 {
+            return;
+        }
+        let key = format!("cost:{}", bucket_of(caller));
+        if let Err(fault) = self.app.limiter.give_back(&key, self.app.quotas.cost, unused).await {
+            tracing::debug!(port = fault.port, "points were not given back");
+        }
+    }
+
+    fn prepare(&self, request: Request, caller: Option<&Caller>, _operation: &Arc<OperationInfo>) -> Request {
+        match caller {
+            Some(caller) => request.data(caller.clone()),
+            None => request,
+        }
+    }
+
+    async fn record(&self, record: OperationRecord<Caller>) {
+        let door = match record.transport {
+            Transport::Http => "graphql",
+            Transport::EventStream => "sse",
+            Transport::WebSocket => "websocket",
+        };
+        let code = match record.outcome {
+            Outcome::Answered(code) => code,
+            Outcome::Refused(code) => Some(code),
+            Outcome::Streaming | Outcome::Connected => None,
+        };
+        let labels = AnswerLabels { door, outcome: code.map_or("ok", lower) };
+        self.app.metrics.answers.get_or_create(&labels).inc();
+        self.app.metrics.answer_duration_s.observe(record.duration.as_secs_f64());
+        let operation = match &record.operation {
+            Some(operation) => format!("{} {}", operation.kind.as_str(), operation.root_fields.join(",")),
+            None => "unread".to_owned(),
+        };
+        let access = Access {
+            method: if record.transport == Transport::WebSocket { "WS" } else { "HTTP" }.to_owned(),
+            route: "/graphql".to_owned(),
+            status: record.status,
+            duration_us: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
+            client_ref: record.client_ref,
+            outcome: outcome_of(code),
+            reason: code.map(|code| lower(code).to_owned()),
+        };
+        let facts = match &record.caller {
+            Some(caller) => caller.facts().clone(),
+            None => ClientFacts { ip: record.peer, user_agent: record.user_agent, ..ClientFacts::default() },
+        };
+        let known = record.caller.as_ref().map(Caller::signed_in);
+        take_down(&self.app, record.answer_id, bounded(operation), access, &facts, known).await;
+    }
+
+    fn can_record(&self) -> bool {
+        self.app.access_log.has_room()
+    }
+
+    async fn ended(&self, caller: &Caller) {
+        let known = caller.signed_in();
+        let mut news = self.app.feed.subscribe(&known.actor.scope()).await.ok();
+        loop {
+            let left = (known.expires_at - self.app.clock.now()).to_std().unwrap_or_default();
+            if left.is_zero() || !still_good(&self.app, known).await {
+                return;
+            }
+            let wait = tokio::time::sleep(left.min(LOOK_AGAIN));
+            match news.as_mut() {
+                None => wait.await,
+                Some(events) => {
+                    tokio::pin!(wait);
+                    loop {
+                        tokio::select! {
+                            () = &mut wait => break,
+                            event = events.next() => match event {
+                                Some(event) if concerns(&event.fact, known) => break,
+                                Some(_) => {}
+                                None => { news = None; break }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn reserve_stream(&self, caller: Option<&Caller>) -> Result<StreamPermit, Refusal> {
+        let tenant = caller.map_or(PLATFORM, |caller| caller.signed_in().actor.tenant);
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|_, count| count.load(Ordering::Relaxed) > 0);
+        let count = Arc::clone(streams.entry(tenant).or_default());
+        if count.load(Ordering::Relaxed) >= self.app.quotas.streams {
+            return Err(Refusal::new(ErrorCode::Throttled, "this tenant has as many subscriptions as it may"));
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+        self.app.metrics.streams.inc();
+        Ok(Box::new(Permit { count, app: Arc::clone(&self.app) }))
+    }
+
+    fn allow_introspection(&self, caller: Option<&Caller>) -> bool {
+        caller.is_some()
+    }
+
+    fn allow_free_documents(&self, _caller: Option<&Caller>) -> bool {
+        true
+    }
+
+    fn allow_large_body(&self, _caller: Option<&Caller>) -> bool {
+        false
+    }
+
+    fn trusted_document(&self, _id: &str) -> Option<Arc<str>> {
+        None
+    }
+
+    fn allow_origin(&self, origin: &str) -> bool {
+        self.app.origins.iter().any(|allowed| allowed == origin)
+    }
+}
+
+struct Permit {
+    count: Arc<AtomicU32>,
+    app: Arc<App>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.app.metrics.streams.dec();
+    }
+}
+
+async fn look_up(app: &App, token: &str) -> Result<Option<SignedIn>, Refusal> {
+    let origin = Origin::system(ComplianceId::new(&*app.ids), "authenticate");
+    let credential = Credential::Bearer(Secret::from(token.to_owned()));
+    app.identity.authenticate(&origin, &credential).await.map_err(|error| {
+        tracing::warn!(error = %error, source = ?std::error::Error::source(&error), "a credential could not be looked up");
+        Refusal::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1)
+    })
+}
+
+/// Whether news may mean that this caller's credential is no good any more, or means something else now.
+fn concerns(fact: &IdentityFact, known: &SignedIn) -> bool {
+    match (fact, &known.actor.principal) {
+        (IdentityFact::SessionRevoked(id), Principal::Member { session, .. }) => id == session,
+        (IdentityFact::MemberSuspended(id) | IdentityFact::MemberRoleChanged(id), Principal::Member { member, .. }) => {
+            id == member
+        }
+        (IdentityFact::ApiKeyRevoked(id), Principal::ApiKey { key, .. }) => id == key,
+        _ => false,
+    }
+}
+
+/// Whether who was let in would be let in again, as the same. When that can't be found out, they stay: the token's own
+/// expiry bounds it.
+async fn still_good(app: &App, known: &SignedIn) -> bool {
+    let origin = Origin::system(ComplianceId::new(&*app.ids), "authenticate");
+    match app.identity.look_again(&origin, known).await {
+        Ok(good) => good,
+        Err(error) => {
+            tracing::debug!(error = %error, "a caller could not be looked up again");
+            true
+        }
+    }
+}
+
+/// Words of error codes, for metrics and events.
+pub(crate) const fn lower(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadUserInput => "bad_user_input",
+        ErrorCode::GraphqlParseFailed => "graphql_parse_failed",
+        ErrorCode::GraphqlValidationFailed => "graphql_validation_failed",
+        ErrorCode::OperationResolutionFailure => "operation_resolution_failure",
+        ErrorCode::PersistedQueryNotFound => "persisted_query_not_found",
+        ErrorCode::InternalServerError => "internal_server_error",
+        ErrorCode::Unauthenticated => "unauthenticated",
+        ErrorCode::Forbidden => "forbidden",
+        ErrorCode::Throttled => "throttled",
+        ErrorCode::CostExceeded => "cost_exceeded",
+        ErrorCode::IdempotencyKeyReused => "idempotency_key_reused",
+        ErrorCode::IdempotencyInProgress => "idempotency_in_progress",
+        ErrorCode::Unavailable => "unavailable",
+    }
+}
+
+fn outcome_of(code: Option<ErrorCode>) -> AuditOutcome {
+    match code {
+        None => AuditOutcome::Success,
+        Some(ErrorCode::InternalServerError | ErrorCode::Unavailable) => AuditOutcome::Failure,
+        Some(_) => AuditOutcome::Refused,
+    }
+}
+
+/// Root fields are the client's words until they are validated.
+fn bounded(mut operation: String) -> String {
+    const MOST: usize = 512;
+    if operation.len() > MOST {
+        let cut = (0..=MOST).rev().find(|at| operation.is_char_boundary(*at)).unwrap_or(0);
+        operation.truncate(cut);
+    }
+    operation
+}
+
+/// Puts one answer into the access log: the caller's tenant's, or the platform's when nobody is known.
+pub(crate) async fn take_down(
+    app: &App,
+    answer: Uuid,
+    operation: String,
+    access: Access,
+    facts: &ClientFacts,
+    known: Option<&SignedIn>,
+) {
+    let scope = TenantScope::of(known.map_or(PLATFORM, |known| known.actor.tenant));
+    let answer = ComplianceId::from_uuid(answer);
+    let origin = match origin_of(app, scope, answer, &operation, facts, known).await {
+        Ok(origin) => origin,
+        Err(fault) => {
+            // Without keys the hashes can't be made; the answer is still told of.
+            tracing::warn!(port = fault.port, error = %fault.source, "an access event goes without hashes");
+            let mut origin = Origin::system(answer, operation);
+            origin.actor = known.map_or(domain::kernel::outbox::Party::ANONYMOUS, |known| (&known.actor).into());
+            origin
+        }
+    };
+    let id = EventId::new(&*app.ids);
+    let now = app.clock.now();
+    let event = compose_access(scope, &origin, access, id, now);
+    match event.to_leaf() {
+        Ok(leaf) => {
+            let pending = PendingEvent {
+                tenant: scope.tenant(),
+                id,
+                compliance_id: answer,
+                type_name: event.type_name,
+                outcome: event.outcome,
+                actor: event.actor.id,
+                occurred_at: now,
+                leaf,
+            };
+            app.access_log.add(pending).await;
+            app.metrics.access_log_waiting.set(i64::try_from(app.access_log.waiting()).unwrap_or(i64::MAX));
+        }
+        Err(error) => tracing::error!(error = %error, "an access event is no leaf"),
+    }
+}
+
+/// The route of a path: one of ours, or none. A path itself may name somebody.
+fn route_of(path: &str) -> &'static str {
+    const ROUTES: [&str; 9] = [
+        "/graphql",
+        "/auth/sign-in",
+        "/auth/refresh",
+        "/auth/password-reset/request",
+        "/auth/password-reset/confirm",
+        "/auth/invitations/accept",
+        "/.well-known/jwks.json",
+        "/livez",
+        "/readyz",
+    ];
+    ROUTES.into_iter().find(|route| *route == path).unwrap_or("none")
+}
+
+/// Writes down answers of every other route.
+#[async_trait]
+impl AnswerLog for ProductHost {
+    fn next_id(&self) -> Uuid {
+        self.app.ids.next_uuid()
+    }
+
+    fn allow_origin(&self, origin: &str) -> bool {
+        Host::allow_origin(self, origin)
+    }
+
+    async fn record(&self, record: AnswerRecord) {
+        let outcome = match record.status {
+            500.. => AuditOutcome::Failure,
+            400..=499 => AuditOutcome::Refused,
+            _ => AuditOutcome::Success,
+        };
+        let route = route_of(&record.path);
+        let labels = AnswerLabels { door: "http", outcome: outcome.as_str() };
+        self.app.metrics.answers.get_or_create(&labels).inc();
+        self.app.metrics.answer_duration_s.observe(record.duration.as_secs_f64());
+        let access = Access {
+            method: record.method,
+            route: route.to_owned(),
+            status: record.status,
+            duration_us: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
+            client_ref: record.client_ref,
+            outcome,
+            reason: None,
+        };
+        let facts = ClientFacts { ip: record.peer, ..ClientFacts::default() };
+        take_down(&self.app, record.answer_id, route.to_owned(), access, &facts, None).await;
+    }
+}

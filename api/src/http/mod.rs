@@ -1,0 +1,25 @@
+//! Plain HTTP: what comes before a session, the keys tokens are checked with, and what operators ask.
+
+mod auth;
+mod health;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, ServiceConfig};
+
+use crate::app::App;
+
+pub use health::{Dependency, Health};
+
+/// Mounts the doors before sign-in and the public keys.
+pub fn mount_public(app: &Arc<App>, config: &mut ServiceConfig) {
+    config.app_data(web::Data::from(Arc::clone(app))).configure(auth::mount);
+}
+
+/// Mounts liveness, readiness and figures. They answer on the operators' port.
+pub fn mount_operators(app: &Arc<App>, health: &Arc<Health>, config: &mut ServiceConfig) {
+    config
+        .app_data(web::Data::from(Arc::clone(app)))
+        .app_data(web::Data::from(Arc::clone(health)))
+        .configure(health::mount);
+}

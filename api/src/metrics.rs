@@ -1,0 +1,121 @@
+//! Figures about the service, in the Prometheus text form. Names are fixed: dashboards and alerts depend on them. No
+//! label holds a tenant, an address or anything a client wrote.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// Which door, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AnswerLabels {
+    /// `graphql`, `websocket`, `sse` or `http`.
+    pub door: &'static str,
+    /// `ok`, or the error's code in lower case.
+    pub outcome: &'static str,
+}
+
+/// Which command, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CommandLabels {
+    /// The action's name.
+    pub action: &'static str,
+    /// `success`, `refused` or `failure`.
+    pub outcome: &'static str,
+}
+
+/// All figures.
+pub struct Metrics {
+    registry: Registry,
+    /// `matricula_answers_total`: answers given.
+    pub answers: Family<AnswerLabels, Counter>,
+    /// `matricula_answer_duration_seconds`: from the request's head to the finished answer.
+    pub answer_duration_s: Histogram,
+    /// `matricula_commands_total`: commands done or refused.
+    pub commands: Family<CommandLabels, Counter>,
+    /// `matricula_access_log_waiting`: access events not yet written.
+    pub access_log_waiting: Gauge,
+    /// `matricula_audit_waiting`: audit events without an index.
+    pub audit_waiting: Gauge,
+    /// `matricula_audit_lag_seconds`: age of the oldest of them.
+    pub audit_lag_s: Gauge<f64, AtomicU64>,
+    /// `matricula_audit_sequenced_total`: audit events given an index by this process.
+    pub audit_sequenced: Counter,
+    /// `matricula_database_connections`: open connections of the application's pool.
+    pub database_connections: Gauge,
+    /// `matricula_dependency_up`: 1 when a dependency answered last time.
+    pub dependency_up: Family<DependencyLabels, Gauge>,
+    /// `matricula_limiter_total`: what the rate limiter's layers did beside answering.
+    pub limiter: Family<LimiterLabels, Counter>,
+    /// `matricula_streams`: subscriptions open.
+    pub streams: Gauge,
+}
+
+/// What the rate limiter did.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimiterLabels {
+    /// `went_local`, `came_back`, `decided_locally` or `stopped_at_wall`.
+    pub event: &'static str,
+}
+
+/// Which dependency.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DependencyLabels {
+    /// `postgres` or `redis`.
+    pub dependency: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // 1 ms to 10 s: the promise is 800 ms at p99.
+        let buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0];
+        let mut metrics = Self {
+            registry: Registry::with_prefix("matricula"),
+            answers: Family::default(),
+            answer_duration_s: Histogram::new(buckets),
+            commands: Family::default(),
+            access_log_waiting: Gauge::default(),
+            audit_waiting: Gauge::default(),
+            audit_lag_s: Gauge::default(),
+            audit_sequenced: Counter::default(),
+            database_connections: Gauge::default(),
+            dependency_up: Family::default(),
+            limiter: Family::default(),
+            streams: Gauge::default(),
+        };
+        let m = &mut metrics;
+        let r = &mut m.registry;
+        r.register("answers", "Answers given, by door and outcome", m.answers.clone());
+        r.register("answer_duration_seconds", "Time to an answer", m.answer_duration_s.clone());
+        r.register("commands", "Commands, by action and outcome", m.commands.clone());
+        r.register("access_log_waiting", "Access events not yet written", m.access_log_waiting.clone());
+        r.register("audit_waiting", "Audit events without an index, counted up to 10000", m.audit_waiting.clone());
+        r.register("audit_lag_seconds", "Age of the oldest audit event without an index", m.audit_lag_s.clone());
+        r.register("audit_sequenced", "Audit events given an index", m.audit_sequenced.clone());
+        r.register("database_connections", "Open connections to Postgres", m.database_connections.clone());
+        r.register("dependency_up", "Whether a dependency answered last time", m.dependency_up.clone());
+        r.register("limiter", "What the rate limiter did beside answering", m.limiter.clone());
+        r.register("streams", "Subscriptions open", m.streams.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts something the rate limiter did.
+    pub fn limit(&self, event: &'static str) {
+        self.limiter.get_or_create(&LimiterLabels { event }).inc();
+    }
+
+    /// The text of `/metrics`.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,5 @@
+//! What happens without a caller.
+
+mod sequence;
+
+pub use sequence::sequence;

@@ -1,0 +1,15 @@
+//! The audit log: what happened in a tenant, kept so that nobody can change it unseen.
+//!
+//! Every event is written in the transaction of the change it tells of, then given an index in one of the
+//! tenant's Merkle logs ([`log`]), whose heads are signed. Reading the log, its checkpoints and its proofs is
+//! this context's too.
+//!
+//! Absent on purpose: editing or deleting events. Personal data appears in them only as keyed hashes.
+
+pub mod log;
+pub mod ports;
+mod use_cases;
+
+pub use use_cases::{
+    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, Sequencer, SequencerPorts, compose, compose_access,
+};

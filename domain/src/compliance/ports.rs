@@ -1,0 +1,197 @@
+//! What the audit log needs from outside.
+
+use async_trait::async_trait;
+
+use super::log::{event::AuditEvent, merkle::Hash, tile::Tile, tile::TileId};
+use crate::kernel::{
+    clock::Timestamp,
+    fault::PortError,
+    ids::{ComplianceId, EventId, TenantId},
+    outbox::{Outbox, Outcome, Stream},
+    page::{Direction, Page, PageRequest},
+    scope::TenantScope,
+};
+
+/// One log: a stream of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogId {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub stream: Stream,
+}
+
+/// An event and its place in its log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoggedEvent {
+    /// The index, from 0.
+    pub index: u64,
+    /// The event, read from the leaf itself.
+    pub event: AuditEvent,
+    /// SHA-256 of the leaf (RFC 6962 section 2.1).
+    pub leaf_hash: Hash,
+}
+
+/// A place in a list of events of all streams: by time, then id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventKey {
+    /// When it occurred.
+    pub at: Timestamp,
+    /// Which.
+    pub id: EventId,
+}
+
+/// Which events are wanted. Empty fields ask for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this stream. `None` asks for all but `Access`.
+    pub stream: Option<Stream>,
+    /// Of these types, as `invite_member`.
+    pub types: Vec<String>,
+    /// With this outcome.
+    pub outcome: Option<Outcome>,
+    /// By this actor.
+    pub actor: Option<uuid::Uuid>,
+    /// Done to this.
+    pub target: Option<uuid::Uuid>,
+    /// From then on.
+    pub since: Option<Timestamp>,
+    /// Until before then.
+    pub until: Option<Timestamp>,
+}
+
+/// A signed head of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedHead {
+    /// How many leaves it covers.
+    pub size: u64,
+    /// The Merkle root over them.
+    pub root: Hash,
+    /// The checkpoint as a C2SP signed note.
+    pub note: String,
+    /// When it was signed.
+    pub signed_at: Timestamp,
+}
+
+/// Reading the logs of one tenant.
+#[async_trait]
+pub trait AuditStore: Send {
+    /// Everything one answer left, in the order it happened; events not yet sequenced are not in it.
+    async fn trail(&mut self, id: ComplianceId) -> Result<Vec<LoggedEvent>, PortError>;
+    /// Events by time.
+    async fn events(
+        &mut self,
+        filter: &EventFilter,
+        page: PageRequest<EventKey>,
+    ) -> Result<Page<LoggedEvent>, PortError>;
+    /// One event.
+    async fn event(&mut self, id: EventId) -> Result<Option<LoggedEvent>, PortError>;
+    /// The newest signed head, or the one of exactly `size`.
+    async fn head(&mut self, stream: Stream, size: Option<u64>) -> Result<Option<SignedHead>, PortError>;
+    /// The tiles named, in any order; those that do not exist are left out.
+    async fn tiles(&mut self, stream: Stream, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;
+}
+
+/// All of compliance's stores in one transaction of one tenant.
+pub trait ComplianceTx: AuditStore + Outbox {}
+
+/// An event that has no index yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsequenced {
+    /// Its log.
+    pub log: LogId,
+    /// Its id.
+    pub event: EventId,
+    /// The leaf.
+    pub leaf: Vec<u8>,
+}
+
+/// Where a log stands: its size and the tiles at its right edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEdge {
+    /// Which log.
+    pub log: LogId,
+    /// How many leaves it has.
+    pub size: u64,
+    /// The partial tiles at its right edge.
+    pub tiles: Vec<Tile>,
+}
+
+/// What a log grows by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogGrowth {
+    /// Which log.
+    pub log: LogId,
+    /// Its size before.
+    pub old_size: u64,
+    /// The new leaves in order: event and leaf hash.
+    pub leaves: Vec<(EventId, Hash)>,
+    /// Tiles that are new or have grown.
+    pub tiles: Vec<Tile>,
+    /// The new head.
+    pub head: SignedHead,
+}
+
+/// Gives indexes to events. Across all tenants, so under a role of its own.
+#[async_trait]
+pub trait SequencerStore: Send + Sync {
+    /// Opens a sequencing transaction; `None` while another sequencer is in one.
+    async fn begin(&self) -> Result<Option<Box<dyn SequencingTx>>, PortError>;
+}
+
+/// One sequencing transaction. While it is open nobody else sequences.
+#[async_trait]
+pub trait SequencingTx: Send {
+    /// Takes up to `most` events that are visible and unsequenced, whenever they were written.
+    async fn take(&mut self, most: u32) -> Result<Vec<Unsequenced>, PortError>;
+    /// Where those logs stand; a log never seen has size 0.
+    async fn edges(&mut self, logs: &[LogId]) -> Result<Vec<LogEdge>, PortError>;
+    /// Writes leaves, tiles and heads of the events taken.
+    async fn grow(&mut self, growth: &[LogGrowth]) -> Result<(), PortError>;
+    /// Makes it durable.
+    async fn commit(self: Box<Self>) -> Result<(), PortError>;
+}
+
+/// Keys that sign a tenant's checkpoints.
+#[async_trait]
+pub trait LogKeys: Send + Sync {
+    /// The Ed25519 seed of the tenant's log key, made when there is none.
+    async fn seed(&self, scope: &TenantScope) -> Result<zeroize::Zeroizing<[u8; 32]>, PortError>;
+    /// The public keys that signed this tenant's checkpoints, newest first, 32 bytes each.
+    async fn public_keys(&self, scope: &TenantScope) -> Result<Vec<[u8; 32]>, PortError>;
+}
+
+/// An event complete with its leaf, ready for the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingEvent {
+    /// Whose log.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: EventId,
+    /// The answer it belongs to.
+    pub compliance_id: ComplianceId,
+    /// Its type.
+    pub type_name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who did it.
+    pub actor: Option<uuid::Uuid>,
+    /// When.
+    pub occurred_at: Timestamp,
+    /// The leaf.
+    pub leaf: Vec<u8>,
+}
+
+/// Adds access events, of many tenants at a time.
+#[async_trait]
+pub trait AccessRecorder: Send + Sync {
+    /// Adds them to the outbox; those that are there already are left as they are.
+    async fn add(&self, events: &[PendingEvent]) -> Result<(), PortError>;
+}
+
+impl PageRequest<EventKey> {
+    /// The newest `limit` events.
+    pub const fn newest(limit: u16) -> Self {
+        Self { limit, from: None, direction: Direction::Backward }
+    }
+}

@@ -1,0 +1,9 @@
+//! One file per verb.
+
+mod compose;
+mod read_audit;
+mod sequence;
+
+pub use compose::{Access, compose, compose_access};
+pub use read_audit::{AuditProof, Compliance, ComplianceError, CompliancePorts};
+pub use sequence::{Sequencer, SequencerPorts};

@@ -1,0 +1,126 @@
+//! Events get their indexes, trees grow, heads are signed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use chrono::TimeDelta;
+use zeroize::Zeroizing;
+
+use super::super::{
+    log::{
+        checkpoint::Checkpoint,
+        merkle::leaf_hash,
+        note::{NoteError, NoteSigner, VerifierKey, VerifierKind},
+        tile,
+    },
+    ports::{LogEdge, LogGrowth, LogId, LogKeys, SequencerStore, SignedHead, Unsequenced},
+};
+use crate::kernel::{
+    clock::{Clock, Timestamp},
+    fault::PortError,
+    ids::TenantId,
+    outbox::Stream,
+    scope::TenantScope,
+};
+
+/// How long a signing seed is kept in memory, in seconds: what holds for every plaintext key.
+const SEED_TTL_S: i64 = 900;
+
+/// What a sequencer is built from.
+pub struct SequencerPorts {
+    /// Where events wait and logs are kept.
+    pub store: Arc<dyn SequencerStore>,
+    /// Keys that sign heads.
+    pub keys: Arc<dyn LogKeys>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The host part of a log's origin.
+    pub host: String,
+}
+
+/// Gives events their indexes.
+pub struct Sequencer {
+    ports: SequencerPorts,
+    seeds: HashMap<TenantId, (Timestamp, Zeroizing<[u8; 32]>)>,
+}
+
+/// The name of a log: what its checkpoints begin with.
+pub(super) fn origin(host: &str, tenant: TenantId, stream: Stream) -> String {
+    format!("audit.{host}/t/{}/{}", tenant.uuid(), stream.as_str())
+}
+
+/// A log's key in the form auditors configure (C2SP signed note, `vkey`).
+pub(super) fn verifier_key(origin: &str, public_key: &[u8; 32]) -> Result<String, NoteError> {
+    VerifierKey::new(origin, VerifierKind::Ed25519, public_key).map(|key| key.to_string())
+}
+
+impl Sequencer {
+    /// Takes its ports.
+    pub fn new(ports: SequencerPorts) -> Self {
+        Self { ports, seeds: HashMap::new() }
+    }
+
+    /// Sequences up to `most` waiting events, and says how many; 0 also while another sequencer is at it. All of it is
+    /// one transaction: it happens wholly or not at all.
+    ///
+    /// # Errors
+    /// A port did not answer, or a log kept does not fit together.
+    pub async fn sequence(&mut self, most: u32) -> Result<usize, PortError> {
+        let Some(mut tx) = self.ports.store.begin().await? else { return Ok(0) };
+        let events = tx.take(most).await?;
+        if events.is_empty() {
+            return Ok(0);
+        }
+        let count = events.len();
+        let mut by_log: BTreeMap<LogId, Vec<Unsequenced>> = BTreeMap::new();
+        for event in events {
+            by_log.entry(event.log).or_default().push(event);
+        }
+        let logs: Vec<LogId> = by_log.keys().copied().collect();
+        let mut growth = Vec::with_capacity(logs.len());
+        for edge in tx.edges(&logs).await? {
+            let Some(events) = by_log.remove(&edge.log) else { continue };
+            growth.push(self.grow(edge, &events).await?);
+        }
+        if !by_log.is_empty() {
+            return Err(PortError::lasting("compliance.sequencer", "a log's edge was not read"));
+        }
+        tx.grow(&growth).await?;
+        tx.commit().await?;
+        Ok(count)
+    }
+
+    async fn grow(&mut self, edge: LogEdge, events: &[Unsequenced]) -> Result<LogGrowth, PortError> {
+        const PORT: &str = "compliance.log";
+        let now = self.ports.clock.now();
+        let leaves: Vec<_> = events.iter().map(|event| (event.event, leaf_hash(&event.leaf))).collect();
+        let hashes: Vec<_> = leaves.iter().map(|(_, hash)| *hash).collect();
+        let grown = tile::append(edge.size, &edge.tiles, &hashes).map_err(|e| PortError::lasting(PORT, e))?;
+        let origin = origin(&self.ports.host, edge.log.tenant, edge.log.stream);
+        let seed = self.seed(edge.log.tenant, now).await?;
+        let signer = NoteSigner::from_seed(&origin, &seed).map_err(|e| PortError::lasting(PORT, e))?;
+        let note = Checkpoint::new(&origin, grown.size, grown.root)
+            .and_then(|checkpoint| checkpoint.sign(&signer))
+            .map_err(|e| PortError::lasting(PORT, e))?
+            .to_text();
+        Ok(LogGrowth {
+            log: edge.log,
+            old_size: edge.size,
+            leaves,
+            tiles: grown.tiles,
+            head: SignedHead { size: grown.size, root: grown.root, note, signed_at: now },
+        })
+    }
+
+    async fn seed(&mut self, tenant: TenantId, now: Timestamp) -> Result<Zeroizing<[u8; 32]>, PortError> {
+        self.seeds.retain(|_, (at, _)| now - *at < TimeDelta::seconds(SEED_TTL_S) && now >= *at);
+        if let Some((_, seed)) = self.seeds.get(&tenant) {
+            return Ok(seed.clone());
+        }
+        let seed = self.ports.keys.seed(&TenantScope::of(tenant)).await?;
+        self.seeds.insert(tenant, (now, seed.clone()));
+        Ok(seed)
+    }
+}

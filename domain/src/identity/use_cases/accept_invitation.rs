@@ -1,0 +1,100 @@
+//! An invitation is accepted.
+
+use super::{
+    super::{
+        actions,
+        events::IdentityFact,
+        model::{Invitation, InvitationState, Member, MemberStatus},
+        ports::{Added, IdentityTx},
+        token::{Token, TokenKind},
+    },
+    Identity,
+    open_tenant::{named, password_field},
+};
+use crate::{
+    identity::IdentityError,
+    kernel::{
+        ids::{InvitationId, MemberId},
+        outbox::{Origin, Outcome, Party, Record},
+        scope::TenantScope,
+        secret::Secret,
+    },
+};
+
+/// What an invitation is accepted with.
+#[derive(Clone, Debug)]
+pub struct AcceptInvitation {
+    /// The token that came with it.
+    pub token: Secret,
+    /// What the new member is called.
+    pub name: String,
+    /// The new member's password.
+    pub password: Secret,
+}
+
+impl Identity {
+    /// Makes the invited person a member. Signing in is the next step, and theirs.
+    ///
+    /// # Errors
+    /// `Invalid`, `TokenInvalid`, `AlreadyMember`, `Port`.
+    pub async fn accept_invitation(
+        &self,
+        origin: &Origin,
+        input: AcceptInvitation,
+    ) -> Result<MemberId, IdentityError> {
+        let ports = &self.0;
+        let text = input.token.expose_str().unwrap_or_default();
+        let token = Token::parse(TokenKind::Invitation, text).ok_or(IdentityError::TokenInvalid)?;
+        let name = named("name", &input.name)?;
+        password_field("password", &input.password)?;
+        let scope = TenantScope::of(token.tenant);
+        let mut tx = ports.units.begin(scope, origin).await?;
+        self.open_invitation_of(&mut *tx, &token).await?;
+        drop(tx);
+        let password_hash = ports.hasher.hash(&input.password).await?;
+        let now = ports.clock.now();
+        let mut tx = ports.units.begin(scope, origin).await?;
+        let mut invitation = self.open_invitation_of(&mut *tx, &token).await?;
+        let member = Member {
+            id: MemberId::new(&*ports.ids),
+            email: invitation.email.clone(),
+            name,
+            role: invitation.role,
+            status: MemberStatus::Active,
+            password_hash,
+            totp: None,
+            created_at: now,
+            version: 1,
+        };
+        if tx.add_member(&member).await? == Added::Taken {
+            return Err(IdentityError::AlreadyMember);
+        }
+        invitation.accepted_at = Some(now);
+        tx.update_invitation(&invitation).await?;
+        self.announce(&mut *tx, IdentityFact::MemberJoined(member.id));
+        tx.record(Record {
+            action: actions::ACCEPT_INVITATION,
+            outcome: Outcome::Success,
+            actor: Some(Party::new("member", member.id.uuid())),
+            session: None,
+            target: Some(Party::new("invitation", invitation.id.uuid())),
+            mfa: None,
+            reason: None,
+        })
+        .await?;
+        tx.commit().await?;
+        Ok(member.id)
+    }
+
+    async fn open_invitation_of(
+        &self,
+        tx: &mut dyn IdentityTx,
+        token: &Token,
+    ) -> Result<Invitation, IdentityError> {
+        let now = self.0.clock.now();
+        let invitation = tx.invitation(InvitationId::from_uuid(token.id)).await?;
+        invitation
+            .filter(|i| token.matches(&i.secret_hash) && i.state(now) == InvitationState::Open)
+            .ok_or(IdentityError::TokenInvalid)
+    }
+}

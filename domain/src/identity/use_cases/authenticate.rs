@@ -1,0 +1,159 @@
+//! Who is behind a credential, now.
+
+use chrono::TimeDelta;
+
+use super::{
+    super::{
+        model::{MemberStatus, TenantStatus},
+        ports::{AccessClaims, IdentityTx},
+        token::{Token, TokenKind},
+    },
+    Identity,
+};
+use crate::{
+    identity::IdentityError,
+    kernel::{
+        actor::{Actor, Principal},
+        clock::Timestamp,
+        ids::ApiKeyId,
+        outbox::{Mfa, Origin},
+        scope::TenantScope,
+        secret::Secret,
+    },
+};
+
+/// What a caller shows.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// An access token or an API key, as sent after `Bearer`.
+    Bearer(Secret),
+}
+
+/// A caller that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    /// Who, and in which tenant.
+    pub actor: Actor,
+    /// The second factor behind the session.
+    pub mfa: Option<Mfa>,
+    /// From when on the credential is no good.
+    pub expires_at: Timestamp,
+}
+
+/// How exact an API key's last use is kept: writing each would cost a row version a request.
+const LAST_USED_GRAIN_S: i64 = 60;
+
+impl Identity {
+    /// Looks a credential up: `None` when it is no good now, for whatever reason.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn authenticate(
+        &self,
+        origin: &Origin,
+        credential: &Credential,
+    ) -> Result<Option<SignedIn>, IdentityError> {
+        let Credential::Bearer(text) = credential;
+        let Some(text) = text.expose_str() else { return Ok(None) };
+        if let Some(token) = Token::parse(TokenKind::ApiKey, text) {
+            return self.authenticate_key(origin, &token).await;
+        }
+        let now = self.0.clock.now();
+        match self.0.tokens.verify(text, now).await? {
+            Some(claims) => self.authenticate_session(origin, &claims).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Whether somebody let in earlier would be let in again, as the same: same role, same scopes.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn look_again(&self, origin: &Origin, known: &SignedIn) -> Result<bool, IdentityError> {
+        let now = self.0.clock.now();
+        if now >= known.expires_at {
+            return Ok(false);
+        }
+        let tenant = known.actor.tenant;
+        let found = match &known.actor.principal {
+            Principal::Member { member, session, .. } => {
+                let claims = AccessClaims {
+                    tenant,
+                    member: *member,
+                    session: *session,
+                    issued_at: now,
+                    expires_at: known.expires_at,
+                };
+                self.authenticate_session(origin, &claims).await?
+            }
+            Principal::ApiKey { key, scopes } => {
+                let mut tx = self.0.units.begin(TenantScope::of(tenant), origin).await?;
+                let works = tenant_works(&mut *tx).await?;
+                let found = tx.api_key(*key).await?;
+                return Ok(works && found.is_some_and(|found| found.is_live(now) && found.scopes == *scopes));
+            }
+            Principal::System => return Ok(true),
+        };
+        Ok(found.is_some_and(|found| found.actor == known.actor))
+    }
+
+    async fn authenticate_session(
+        &self,
+        origin: &Origin,
+        claims: &AccessClaims,
+    ) -> Result<Option<SignedIn>, IdentityError> {
+        let now = self.0.clock.now();
+        let mut tx = self.0.units.begin(TenantScope::of(claims.tenant), origin).await?;
+        if !tenant_works(&mut *tx).await? {
+            return Ok(None);
+        }
+        let session = tx.session(claims.session).await?;
+        let Some(session) = session.filter(|s| s.is_live(now) && s.member == claims.member) else {
+            return Ok(None);
+        };
+        let member = tx.member(session.member).await?;
+        let Some(member) = member.filter(|m| m.status == MemberStatus::Active) else { return Ok(None) };
+        Ok(Some(SignedIn {
+            actor: Actor {
+                tenant: claims.tenant,
+                principal: Principal::Member { member: member.id, session: session.id, role: member.role },
+            },
+            mfa: Some(session.mfa),
+            expires_at: claims.expires_at,
+        }))
+    }
+
+    async fn authenticate_key(
+        &self,
+        origin: &Origin,
+        token: &Token,
+    ) -> Result<Option<SignedIn>, IdentityError> {
+        let now = self.0.clock.now();
+        let mut tx = self.0.units.begin(TenantScope::of(token.tenant), origin).await?;
+        if !tenant_works(&mut *tx).await? {
+            return Ok(None);
+        }
+        let key = tx.api_key(ApiKeyId::from_uuid(token.id)).await?;
+        let Some(mut key) = key.filter(|k| token.matches(&k.secret_hash) && k.is_live(now)) else {
+            return Ok(None);
+        };
+        let known = SignedIn {
+            actor: Actor {
+                tenant: token.tenant,
+                principal: Principal::ApiKey { key: key.id, scopes: key.scopes.clone() },
+            },
+            mfa: None,
+            expires_at: key.expires_at,
+        };
+        if key.last_used_at.is_none_or(|at| now - at >= TimeDelta::seconds(LAST_USED_GRAIN_S)) {
+            key.last_used_at = Some(now);
+            tx.update_api_key(&key).await?;
+            tx.commit().await?;
+        }
+        Ok(Some(known))
+    }
+}
+
+async fn tenant_works(tx: &mut dyn IdentityTx) -> Result<bool, IdentityError> {
+    Ok(tx.tenant().await?.is_some_and(|tenant| tenant.status == TenantStatus::Active))
+}

@@ -1,0 +1,84 @@
+//! A one-time token to set a new password is made: for oneself by mail, or by who manages members.
+
+use super::{
+    super::{
+        actions,
+        model::{EmailAddress, MemberStatus, PasswordReset},
+        ports::IdentityTx,
+        token::{Token, TokenKind},
+    },
+    Identity, require_for_role,
+};
+use crate::{
+    identity::IdentityError,
+    kernel::{
+        actor::{Actor, Permission},
+        ids::{MemberId, PasswordResetId},
+        outbox::{Origin, Party, Record},
+        scope::TenantScope,
+        secret::Secret,
+    },
+};
+
+impl Identity {
+    /// Sends a reset token to the address, if it is a member's. The answer is the same when it is not.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn request_password_reset(
+        &self,
+        scope: TenantScope,
+        origin: &Origin,
+        email: &str,
+    ) -> Result<(), IdentityError> {
+        let Ok(email) = EmailAddress::parse(email) else { return Ok(()) };
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        let member = tx.member_by_email(&email).await?.filter(|m| m.status == MemberStatus::Active);
+        let Some(member) = member else {
+            tx.record(Record::refused(actions::REQUEST_PASSWORD_RESET, None, "member_unknown")).await?;
+            return Ok(tx.commit().await?);
+        };
+        let token = self.new_reset(&mut *tx, member.id).await?;
+        let target = Party::new("member", member.id.uuid());
+        tx.record(Record::success(actions::REQUEST_PASSWORD_RESET, target)).await?;
+        tx.commit().await?;
+        // Sent after the commit: a token that arrives works. One lost on the way can be asked for again.
+        Ok(self.0.courier.send_password_reset(&scope, &member.email, &token).await?)
+    }
+
+    /// Makes a reset token for a member, shown once to who asked.
+    ///
+    /// # Errors
+    /// `Denied`, `MemberNotFound`, `Port`.
+    pub async fn start_password_reset(
+        &self,
+        tx: &mut dyn IdentityTx,
+        actor: &Actor,
+        id: MemberId,
+    ) -> Result<Secret, IdentityError> {
+        actor.require(Permission::ManageMembers)?;
+        let member = Self::member_of(tx, id).await?;
+        require_for_role(actor, member.role)?;
+        let token = self.new_reset(tx, id).await?;
+        Self::done(tx, actions::START_PASSWORD_RESET, Party::new("member", id.uuid())).await?;
+        Ok(token)
+    }
+
+    /// A new reset; older ones stop working.
+    async fn new_reset(&self, tx: &mut dyn IdentityTx, member: MemberId) -> Result<Secret, IdentityError> {
+        let now = self.0.clock.now();
+        tx.use_password_resets(member, now).await?;
+        let id = PasswordResetId::new(&*self.0.ids);
+        let token = Token::generate(tx.scope().tenant(), id.uuid(), &*self.0.entropy);
+        tx.add_password_reset(&PasswordReset {
+            id,
+            member,
+            secret_hash: token.hash(),
+            created_at: now,
+            expires_at: PasswordReset::expiry(now),
+            used_at: None,
+        })
+        .await?;
+        Ok(token.text(TokenKind::PasswordReset))
+    }
+}

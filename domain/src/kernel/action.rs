@@ -1,0 +1,51 @@
+//! What can be done, as data. One [`Action`] is the use case's name, the GraphQL field's (in camel case), the
+//! audit event's type, the span's and the metric's.
+
+use super::{actor::Permission, outbox::Stream};
+
+/// Whether a caller must send an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idempotency {
+    /// Refused without a key: doing it twice hurts.
+    Required,
+    /// A key is honoured when sent.
+    Optional,
+}
+
+/// One thing that can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// In snake case, `invite_member`.
+    pub name: &'static str,
+    /// The audit log it is recorded in.
+    pub stream: Stream,
+    /// OCSF 1.x class (3001 Account Change, 3002 Authentication, 3005 User Access Management,
+    /// 6003 API Activity).
+    pub ocsf_class: u32,
+    /// OCSF activity within the class.
+    pub ocsf_activity: u32,
+    /// What the actor must be permitted; `None` for what every signed-in member may do to itself, and for
+    /// doors that open before sign-in.
+    pub permission: Option<Permission>,
+    /// Whether a key is demanded.
+    pub idempotency: Idempotency,
+}
+
+impl Action {
+    /// The name in camel case, as the GraphQL field has it.
+    pub fn field_name(&self) -> String {
+        let mut name = String::with_capacity(self.name.len());
+        let mut upper = false;
+        for c in self.name.chars() {
+            if c == '_' {
+                upper = true;
+            } else if upper {
+                name.push(c.to_ascii_uppercase());
+                upper = false;
+            } else {
+                name.push(c);
+            }
+        }
+        name
+    }
+}

@@ -1,0 +1,17 @@
+//! The words all contexts share: who acts, for which tenant, when, under which identifier, and how a
+//! port says that something outside failed.
+//!
+//! Nothing in here knows of a context. A type moves in only when two contexts need it.
+
+pub mod action;
+pub mod actor;
+pub mod clock;
+pub mod fault;
+pub mod ids;
+pub mod limit;
+pub mod outbox;
+pub mod page;
+pub mod scope;
+pub mod secret;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;

@@ -1,0 +1,77 @@
+//! Wrapped keys in memory: the twin of the Postgres store, for tests and the sandbox.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use domain::kernel::{fault::PortError, ids::TenantId, scope::TenantScope};
+
+use super::store::{DataKeyRow, KeyStore, Purpose, TenantKeyRow};
+
+#[derive(Debug, Default)]
+struct Rows {
+    tenant_keys: BTreeMap<(TenantId, u32), TenantKeyRow>,
+    data_keys: BTreeMap<(TenantId, &'static str, u32), DataKeyRow>,
+}
+
+/// A [`KeyStore`] that forgets everything when dropped.
+#[derive(Debug, Default)]
+pub struct MemoryKeyStore(Mutex<Rows>);
+
+impl MemoryKeyStore {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryKeyStore {
+    async fn newest_tenant_key(&self, scope: &TenantScope) -> Result<Option<TenantKeyRow>, PortError> {
+        let tenant = scope.tenant();
+        let rows = self.rows();
+        Ok(rows.tenant_keys.range((tenant, 0)..=(tenant, u32::MAX)).next_back().map(|(_, row)| row.clone()))
+    }
+
+    async fn tenant_key(&self, scope: &TenantScope, version: u32) -> Result<Option<TenantKeyRow>, PortError> {
+        Ok(self.rows().tenant_keys.get(&(scope.tenant(), version)).cloned())
+    }
+
+    async fn add_tenant_key(
+        &self,
+        scope: &TenantScope,
+        row: TenantKeyRow,
+    ) -> Result<TenantKeyRow, PortError> {
+        Ok(self.rows().tenant_keys.entry((scope.tenant(), row.version)).or_insert(row).clone())
+    }
+
+    async fn newest_data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+    ) -> Result<Option<DataKeyRow>, PortError> {
+        let first = (scope.tenant(), purpose.as_str(), 0);
+        let last = (scope.tenant(), purpose.as_str(), u32::MAX);
+        Ok(self.rows().data_keys.range(first..=last).next_back().map(|(_, row)| row.clone()))
+    }
+
+    async fn data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+        version: u32,
+    ) -> Result<Option<DataKeyRow>, PortError> {
+        Ok(self.rows().data_keys.get(&(scope.tenant(), purpose.as_str(), version)).cloned())
+    }
+
+    async fn add_data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+        row: DataKeyRow,
+    ) -> Result<DataKeyRow, PortError> {
+        let key = (scope.tenant(), purpose.as_str(), row.version);
+        Ok(self.rows().data_keys.entry(key).or_insert(row).clone())
+    }
+}

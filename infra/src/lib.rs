@@ -1,0 +1,26 @@
+//! How the domain's ports are kept. One folder per technology, and only that folder names its crate.
+//!
+//! | port | adapters |
+//! | --- | --- |
+//! | `kernel::clock::Clock`, `kernel::ids::{IdSource, Entropy}` | [`system`] |
+//! | `kernel::secret::Vault` | [`envelope`] over a key provider ([`local_keyring`]) |
+//! | `kernel::limit::RateLimiter` | [`redis`], [`governor`]; [`layers`] falls back from the one to the other |
+//! | `work::UnitOfWork`, `identity::ports::TenantDirectory` | [`postgres`] |
+//! | `identity::ports::PasswordHasher` | [`argon2`] |
+//! | `identity::ports::OneTimeCodes` | [`totp`] |
+//! | `identity::ports::AccessTokens` | [`jwt`] |
+//! | `identity::ports::EventFeed` | [`redis`] |
+//! | `identity::ports::Courier` | [`spool`] |
+
+pub mod argon2;
+pub mod envelope;
+pub mod governor;
+pub mod jwt;
+pub mod layers;
+pub mod local_keyring;
+pub mod maxmind;
+pub mod postgres;
+pub mod redis;
+pub mod spool;
+pub mod system;
+pub mod totp;

@@ -1,0 +1,100 @@
+//! Rows as SeaORM knows them. They never leave `postgres`.
+#![expect(unreachable_pub, reason = "the derive wants its items public")]
+
+use sea_orm::{EntityTrait, Condition};
+use uuid::Uuid;
+
+/// An entity of a tenant.
+pub(super) trait Scoped: EntityTrait {
+    /// The condition that a row is `tenant`'s.
+    fn is_of(tenant: Uuid) -> Condition;
+}
+
+macro_rules! tenant_entity {
+    ($module:ident, $schema:literal, $table:literal, keys { $($key:ident: $key_type:ty),* }, columns { $($column:ident: $type:ty),* $(,)? }) => {
+        pub mod $module {
+            use sea_orm::entity::prelude::*;
+            use sea_orm::Condition;
+
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+            #[sea_orm(schema_name = $schema, table_name = $table)]
+            pub struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                pub tenant_id: uuid::Uuid,
+                $(#[sea_orm(primary_key, auto_increment = false)] pub $key: $key_type,)*
+                $(pub $column: $type,)*
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+
+            impl super::Scoped for Entity {
+                fn is_of(tenant: uuid::Uuid) -> Condition {
+                    Condition::all().add(Column::TenantId.eq(tenant))
+                }
+            }
+        }
+    };
+}
+
+type At = domain::kernel::clock::Timestamp;
+
+tenant_entity!(tenant, "identity", "tenants", keys {}, columns {
+    slug: String, name: String, status: String, members_max: i32, created_at: super::At,
+});
+tenant_entity!(member, "identity", "members", keys { id: uuid::Uuid }, columns {
+    email_sealed: Vec<u8>, email_index: Vec<u8>, name_sealed: Vec<u8>, role: String, status: String,
+    password_hash: String, totp_sealed: Option<Vec<u8>>, totp_confirmed_at: Option<super::At>,
+    totp_last_step: Option<i64>, created_at: super::At, version: i32,
+});
+tenant_entity!(recovery_code, "identity", "recovery_codes", keys { member_id: uuid::Uuid, hash: Vec<u8> }, columns {
+    used_at: Option<super::At>,
+});
+tenant_entity!(invitation, "identity", "invitations", keys { id: uuid::Uuid }, columns {
+    email_sealed: Vec<u8>, email_index: Vec<u8>, role: String, invited_by: Option<uuid::Uuid>,
+    secret_hash: Vec<u8>, created_at: super::At, expires_at: super::At, accepted_at: Option<super::At>,
+    revoked_at: Option<super::At>,
+});
+tenant_entity!(session, "identity", "sessions", keys { id: uuid::Uuid }, columns {
+    member_id: uuid::Uuid, created_at: super::At, last_seen_at: super::At, expires_at: super::At,
+    revoked_at: Option<super::At>, device: Option<String>, geo: Option<Json>, mfa: String,
+});
+tenant_entity!(refresh_token, "identity", "refresh_tokens", keys { id: uuid::Uuid }, columns {
+    session_id: uuid::Uuid, secret_hash: Vec<u8>, created_at: super::At, used_at: Option<super::At>,
+});
+tenant_entity!(password_reset, "identity", "password_resets", keys { id: uuid::Uuid }, columns {
+    member_id: uuid::Uuid, secret_hash: Vec<u8>, created_at: super::At, expires_at: super::At,
+    used_at: Option<super::At>,
+});
+tenant_entity!(api_key, "identity", "api_keys", keys { id: uuid::Uuid }, columns {
+    name: String, scopes: Vec<String>, secret_hash: Vec<u8>, issued_by: uuid::Uuid, created_at: super::At,
+    expires_at: super::At, last_used_at: Option<super::At>, revoked_at: Option<super::At>,
+});
+tenant_entity!(idempotency_key, "kernel", "idempotency_keys", keys { caller: String, action: String, key: String }, columns {
+    arguments: Vec<u8>, answer: Option<Vec<u8>>, created_at: super::At,
+});
+tenant_entity!(audit_outbox, "compliance", "audit_outbox", keys { event_id: uuid::Uuid }, columns {
+    stream: String, compliance_id: uuid::Uuid, r#type: String, outcome: String, actor_id: Option<uuid::Uuid>,
+    target_id: Option<uuid::Uuid>, occurred_at: super::At, leaf: Vec<u8>,
+});
+tenant_entity!(audit_leaf, "compliance", "audit_leaves", keys { stream: String, index: i64 }, columns {
+    event_id: uuid::Uuid, compliance_id: uuid::Uuid, r#type: String, outcome: String, actor_id: Option<uuid::Uuid>,
+    target_id: Option<uuid::Uuid>, occurred_at: super::At, leaf: Vec<u8>, leaf_hash: Vec<u8>,
+});
+tenant_entity!(audit_tile, "compliance", "audit_tiles", keys { stream: String, level: i16, index: i64 }, columns {
+    width: i16, hashes: Vec<u8>,
+});
+tenant_entity!(audit_head, "compliance", "audit_heads", keys { stream: String, size: i64 }, columns {
+    root: Vec<u8>, note: String, signed_at: super::At,
+});
+tenant_entity!(tenant_key, "compliance", "tenant_keys", keys { version: i32 }, columns {
+    provider: String, wrapped: Vec<u8>,
+});
+tenant_entity!(data_key, "compliance", "data_keys", keys { purpose: String, version: i32 }, columns {
+    kek_version: i32, wrapped: Vec<u8>,
+});
+tenant_entity!(log_key, "compliance", "log_keys", keys { id: uuid::Uuid }, columns {
+    public_key: Vec<u8>, seed_sealed: Vec<u8>, created_at: super::At,
+});

@@ -1,0 +1,62 @@
+//! What Postgres says, as the domain's faults. Whether asking again can help is decided here alone.
+
+use domain::kernel::fault::PortError;
+use sea_orm::{DbErr, RuntimeErr};
+
+/// SQLSTATEs after which the same transaction may succeed (PostgreSQL manual, appendix A).
+const PASSING_STATES: [&str; 7] = ["40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03"];
+
+/// A fault of sqlx.
+#[expect(clippy::needless_pass_by_value, reason = "made to be given to `map_err`")]
+pub(super) fn port_error(port: &'static str, error: sqlx::Error) -> PortError {
+    if may_pass(&error) {
+        PortError::passing(port, redacted(&error))
+    } else {
+        PortError::lasting(port, redacted(&error))
+    }
+}
+
+/// A fault of SeaORM.
+pub(super) fn orm_error(port: &'static str, error: DbErr) -> PortError {
+    let inner = match &error {
+        DbErr::Conn(RuntimeErr::SqlxError(e))
+        | DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e)) => Some(e),
+        _ => None,
+    };
+    match inner {
+        Some(e) if may_pass(e) => PortError::passing(port, redacted(e)),
+        Some(e) => PortError::lasting(port, redacted(e)),
+        None => PortError::lasting(port, error),
+    }
+}
+
+/// Whether a unique key refused the row.
+pub(super) fn is_taken(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+}
+
+fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(e) => e.code().is_some_and(|code| {
+            // 08: connection, 53: out of resources.
+            code.starts_with("08") || code.starts_with("53") || PASSING_STATES.contains(&&*code)
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => true,
+        _ => false,
+    }
+}
+
+/// The error without the database's DETAIL, which quotes values of rows.
+fn redacted(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(e) => format!("{} ({})", e.message(), e.code().unwrap_or_default()),
+        other => other.to_string(),
+    }
+}

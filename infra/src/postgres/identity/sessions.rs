@@ -1,0 +1,213 @@
+//! `identity.sessions` and `identity.refresh_tokens`.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use domain::{
+    identity::{
+        model::{RefreshToken, SESSION_IDLE_DAYS, Session},
+        ports::SessionStore,
+    },
+    kernel::{
+        clock::Timestamp,
+        fault::PortError,
+        ids::{MemberId, RefreshTokenId, SessionId},
+        outbox::{Geo, Mfa},
+        page::{Page, PageRequest},
+    },
+};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _, QuerySelect as _, sea_query::Expr,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{hash32, word};
+use crate::postgres::{
+    entity::{refresh_token, session::{Column, Entity, Model}},
+    error::orm_error,
+    scope::{TenantTx, keyset},
+    work::PgWork,
+};
+
+const PORT: &str = "postgres.sessions";
+
+/// How `geo` is kept.
+#[derive(Serialize, Deserialize)]
+struct GeoColumn {
+    country: String,
+    region: Option<String>,
+    source: String,
+    db_version: u64,
+}
+
+fn session_of(row: Model) -> Result<Session, PortError> {
+    let geo = row.geo.map(serde_json::from_value::<GeoColumn>).transpose();
+    Ok(Session {
+        id: SessionId::from_uuid(row.id),
+        member: MemberId::from_uuid(row.member_id),
+        created_at: row.created_at,
+        last_seen_at: row.last_seen_at,
+        expires_at: row.expires_at,
+        revoked_at: row.revoked_at,
+        device: row.device,
+        geo: geo.map_err(|e| PortError::lasting(PORT, e))?.map(|g| Geo {
+            country: g.country,
+            region: g.region,
+            source: g.source,
+            db_version: g.db_version,
+        }),
+        mfa: word(PORT, Mfa::parse(&row.mfa))?,
+    })
+}
+
+#[async_trait]
+impl SessionStore for PgWork {
+    async fn session(&mut self, id: SessionId) -> Result<Option<Session>, PortError> {
+        let found = self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()));
+        found.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?.map(session_of).transpose()
+    }
+
+    async fn add_session(&mut self, session: &Session) -> Result<(), PortError> {
+        let geo = session.geo.clone().map(|g| GeoColumn {
+            country: g.country,
+            region: g.region,
+            source: g.source,
+            db_version: g.db_version,
+        });
+        let row = Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            id: session.id.uuid(),
+            member_id: session.member.uuid(),
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            expires_at: session.expires_at,
+            revoked_at: session.revoked_at,
+            device: session.device.clone(),
+            geo: geo.map(serde_json::to_value).transpose().map_err(|e| PortError::lasting(PORT, e))?,
+            mfa: session.mfa.as_str().to_owned(),
+        };
+        Entity::insert(row.into_active_model().reset_all())
+            .exec_without_returning(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(PORT, e))
+    }
+
+    async fn update_session(&mut self, session: &Session) -> Result<(), PortError> {
+        Entity::update_many()
+            .col_expr(Column::LastSeenAt, Expr::value(session.last_seen_at))
+            .col_expr(Column::RevokedAt, Expr::value(session.revoked_at))
+            .filter(Column::TenantId.eq(self.tx.scope().tenant().uuid()))
+            .filter(Column::Id.eq(session.id.uuid()))
+            .exec(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(PORT, e))
+    }
+
+    async fn sessions(
+        &mut self,
+        member: MemberId,
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Page<Session>, PortError> {
+        let live = self
+            .tx
+            .scoped::<Entity>()
+            .filter(Column::MemberId.eq(member.uuid()))
+            .filter(Column::RevokedAt.is_null())
+            .filter(Column::ExpiresAt.gt(now))
+            .filter(Column::LastSeenAt.gt(now - TimeDelta::days(SESSION_IDLE_DAYS)));
+        let rows = keyset(live, Column::CreatedAt, Column::Id, page)
+            .all(&self.tx)
+            .await
+            .map_err(|e| orm_error(PORT, e))?;
+        let sessions = rows.into_iter().map(session_of).collect::<Result<_, _>>()?;
+        Ok(Page::of_read(sessions, &page))
+    }
+
+    async fn end_sessions(
+        &mut self,
+        member: MemberId,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, PortError> {
+        let statement = TenantTx::statement(
+            "UPDATE identity.sessions SET revoked_at = $3
+             WHERE tenant_id = $1 AND member_id = $2 AND revoked_at IS NULL
+               AND id IS DISTINCT FROM $4
+             RETURNING id",
+            [
+                self.tx.scope().tenant().uuid().into(),
+                member.uuid().into(),
+                now.into(),
+                keep.map(SessionId::uuid).into(),
+            ],
+        );
+        let rows = self.tx.query_all_raw(statement).await.map_err(|e| orm_error(PORT, e))?;
+        rows.iter()
+            .map(|row| row.try_get("", "id").map(SessionId::from_uuid).map_err(|e| orm_error(PORT, e)))
+            .collect()
+    }
+
+    async fn knows_device(&mut self, member: MemberId, device: &str) -> Result<bool, PortError> {
+        let found = self
+            .tx
+            .scoped::<Entity>()
+            .filter(Column::MemberId.eq(member.uuid()))
+            .filter(Column::Device.eq(device))
+            .select_only()
+            .column(Column::Id)
+            .into_tuple::<uuid::Uuid>()
+            .one(&self.tx)
+            .await
+            .map_err(|e| orm_error(PORT, e))?;
+        Ok(found.is_some())
+    }
+
+    async fn refresh_token(&mut self, id: RefreshTokenId) -> Result<Option<RefreshToken>, PortError> {
+        let found = self
+            .tx
+            .scoped::<refresh_token::Entity>()
+            .filter(refresh_token::Column::Id.eq(id.uuid()))
+            .lock_exclusive();
+        let row = found.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        row.map(|row| {
+            Ok(RefreshToken {
+                id,
+                session: SessionId::from_uuid(row.session_id),
+                secret_hash: hash32(PORT, row.secret_hash)?,
+                created_at: row.created_at,
+                used_at: row.used_at,
+            })
+        })
+        .transpose()
+    }
+
+    async fn add_refresh_token(&mut self, token: &RefreshToken) -> Result<(), PortError> {
+        let row = refresh_token::Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            id: token.id.uuid(),
+            session_id: token.session.uuid(),
+            secret_hash: token.secret_hash.to_vec(),
+            created_at: token.created_at,
+            used_at: token.used_at,
+        };
+        refresh_token::Entity::insert(row.into_active_model().reset_all())
+            .exec_without_returning(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(PORT, e))
+    }
+
+    async fn update_refresh_token(&mut self, token: &RefreshToken) -> Result<(), PortError> {
+        refresh_token::Entity::update_many()
+            .col_expr(refresh_token::Column::UsedAt, Expr::value(token.used_at))
+            .filter(refresh_token::Column::TenantId.eq(self.tx.scope().tenant().uuid()))
+            .filter(refresh_token::Column::Id.eq(token.id.uuid()))
+            .exec(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(PORT, e))
+    }
+}

@@ -1,0 +1,152 @@
+//! `compliance.tenant_keys`, `compliance.data_keys` and `identity.signing_keys`: wrapped keys.
+//!
+//! Give these stores a pool of their own: keys are looked up by who holds a transaction already, and must not
+//! wait for a connection that such a holder has.
+
+use async_trait::async_trait;
+use domain::kernel::{fault::PortError, scope::TenantScope};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
+    QueryOrder as _, Select, sea_query::OnConflict,
+};
+
+use super::{
+    entity::{data_key, tenant_key},
+    error::orm_error,
+    pool::Db,
+    scope::TenantTx,
+};
+use crate::envelope::{DataKeyRow, KeyStore, Purpose, TenantKeyRow};
+
+const TENANT_KEYS: &str = "postgres.tenant_keys";
+const DATA_KEYS: &str = "postgres.data_keys";
+
+/// Wrapped keys in the database.
+#[derive(Clone, Debug)]
+pub struct PgKeyStore {
+    pub(super) db: Db,
+}
+
+impl PgKeyStore {
+    /// Keeps them on `db`.
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+fn version(port: &'static str, number: i32) -> Result<u32, PortError> {
+    u32::try_from(number).map_err(|e| PortError::lasting(port, e))
+}
+
+fn column(port: &'static str, number: u32) -> Result<i32, PortError> {
+    i32::try_from(number).map_err(|e| PortError::lasting(port, e))
+}
+
+async fn one_tenant_key(tx: &TenantTx, select: Select<tenant_key::Entity>) -> Result<Option<TenantKeyRow>, PortError> {
+    let row = select.one(tx).await.map_err(|e| orm_error(TENANT_KEYS, e))?;
+    row.map(|row| {
+        Ok(TenantKeyRow {
+            version: version(TENANT_KEYS, row.version)?,
+            provider: row.provider,
+            wrapped: row.wrapped,
+        })
+    })
+    .transpose()
+}
+
+async fn one_data_key(tx: &TenantTx, select: Select<data_key::Entity>) -> Result<Option<DataKeyRow>, PortError> {
+    let row = select.one(tx).await.map_err(|e| orm_error(DATA_KEYS, e))?;
+    row.map(|row| {
+        Ok(DataKeyRow {
+            version: version(DATA_KEYS, row.version)?,
+            kek_version: version(DATA_KEYS, row.kek_version)?,
+            wrapped: row.wrapped,
+        })
+    })
+    .transpose()
+}
+
+#[async_trait]
+impl KeyStore for PgKeyStore {
+    async fn newest_tenant_key(&self, scope: &TenantScope) -> Result<Option<TenantKeyRow>, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        one_tenant_key(&tx, tx.scoped::<tenant_key::Entity>().order_by_desc(tenant_key::Column::Version)).await
+    }
+
+    async fn tenant_key(&self, scope: &TenantScope, version: u32) -> Result<Option<TenantKeyRow>, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        let version = column(TENANT_KEYS, version)?;
+        one_tenant_key(&tx, tx.scoped::<tenant_key::Entity>().filter(tenant_key::Column::Version.eq(version)))
+            .await
+    }
+
+    async fn add_tenant_key(&self, scope: &TenantScope, row: TenantKeyRow) -> Result<TenantKeyRow, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        let version = column(TENANT_KEYS, row.version)?;
+        let model = tenant_key::Model {
+            tenant_id: scope.tenant().uuid(),
+            version,
+            provider: row.provider,
+            wrapped: row.wrapped,
+        };
+        tenant_key::Entity::insert(model.into_active_model().reset_all())
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&tx)
+            .await
+            .map_err(|e| orm_error(TENANT_KEYS, e))?;
+        tx.commit().await?;
+        let kept = self.tenant_key(scope, row.version).await?;
+        kept.ok_or_else(|| PortError::lasting(TENANT_KEYS, "a row just added is not there"))
+    }
+
+    async fn newest_data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+    ) -> Result<Option<DataKeyRow>, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        let select = tx
+            .scoped::<data_key::Entity>()
+            .filter(data_key::Column::Purpose.eq(purpose.as_str()))
+            .order_by_desc(data_key::Column::Version);
+        one_data_key(&tx, select).await
+    }
+
+    async fn data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+        version: u32,
+    ) -> Result<Option<DataKeyRow>, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        let select = tx
+            .scoped::<data_key::Entity>()
+            .filter(data_key::Column::Purpose.eq(purpose.as_str()))
+            .filter(data_key::Column::Version.eq(column(DATA_KEYS, version)?));
+        one_data_key(&tx, select).await
+    }
+
+    async fn add_data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+        row: DataKeyRow,
+    ) -> Result<DataKeyRow, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        let model = data_key::Model {
+            tenant_id: scope.tenant().uuid(),
+            purpose: purpose.as_str().to_owned(),
+            version: column(DATA_KEYS, row.version)?,
+            kek_version: column(DATA_KEYS, row.kek_version)?,
+            wrapped: row.wrapped,
+        };
+        data_key::Entity::insert(model.into_active_model().reset_all())
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&tx)
+            .await
+            .map_err(|e| orm_error(DATA_KEYS, e))?;
+        tx.commit().await?;
+        let kept = self.data_key(scope, purpose, row.version).await?;
+        kept.ok_or_else(|| PortError::lasting(DATA_KEYS, "a row just added is not there"))
+    }
+}

@@ -1,0 +1,63 @@
+//! What must be true of the database before anything is served from it.
+
+use sqlx::Row as _;
+
+use super::pool::Db;
+
+/// Why the database is not served from.
+#[derive(Debug, thiserror::Error)]
+pub enum SelfCheckError {
+    /// Row-level security would not hold the role.
+    #[error("the database role {role} {fault}; give DATABASE_URL a login of the role matricula_app_rw, as `matricula migrate` makes it")]
+    Role {
+        /// The role logged in as.
+        role: String,
+        /// What it could do.
+        fault: &'static str,
+    },
+    /// The schema is not the one this version was made for.
+    #[error("the database lacks the migration {0}; run `matricula migrate`")]
+    Behind(String),
+    /// No answer.
+    #[error("the database did not answer: {0}")]
+    Away(#[source] sqlx::Error),
+}
+
+/// Refuses a role that could step around row-level security, and a schema without one of `migrations`.
+///
+/// # Errors
+/// Says which.
+pub async fn self_check(db: &Db, migrations: &[String]) -> Result<(), SelfCheckError> {
+    let row = sqlx::query(
+        "SELECT current_user::text AS role, r.rolsuper, r.rolbypassrls, r.rolcreaterole,
+                EXISTS (SELECT FROM pg_class AS c WHERE c.relowner = r.oid) AS owns,
+                EXISTS (SELECT FROM pg_roles AS o
+                        WHERE o.oid <> r.oid AND (o.rolsuper OR o.rolbypassrls OR o.rolname = 'matricula_owner'
+                              OR o.rolname = 'matricula_sequencer')
+                          AND pg_has_role(r.oid, o.oid, 'MEMBER')) AS becomes
+         FROM pg_roles AS r WHERE r.rolname = current_user",
+    )
+    .fetch_one(db.pool())
+    .await
+    .map_err(SelfCheckError::Away)?;
+    let faults = [
+        ("rolsuper", "is a superuser"),
+        ("rolbypassrls", "has BYPASSRLS"),
+        ("rolcreaterole", "has CREATEROLE"),
+        ("owns", "owns tables"),
+        ("becomes", "is a member of a role that row-level security does not hold"),
+    ];
+    for (column, fault) in faults {
+        if row.get::<bool, _>(column) {
+            return Err(SelfCheckError::Role { role: row.get("role"), fault });
+        }
+    }
+    let applied: Vec<String> = sqlx::query_scalar("SELECT version FROM public.seaql_migrations")
+        .fetch_all(db.pool())
+        .await
+        .map_err(SelfCheckError::Away)?;
+    match migrations.iter().find(|name| !applied.contains(name)) {
+        Some(missing) => Err(SelfCheckError::Behind(missing.clone())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,199 @@
+//! The unit of work on one tenant transaction.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{
+    compliance::{compose, ports::ComplianceTx},
+    identity::{
+        events::IdentityEvent,
+        model::Slug,
+        ports::{EventFeed, IdentityTx, IdentityUnit, IdentityUnits, TenantDirectory},
+    },
+    kernel::{
+        clock::Clock,
+        fault::PortError,
+        ids::{EventId, IdSource, TenantId},
+        outbox::{Origin, Outbox, Record},
+        scope::TenantScope,
+        secret::Vault,
+    },
+    work::{UnitOfWork, Work},
+};
+use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _};
+
+use super::{
+    entity::audit_outbox,
+    error::{orm_error, port_error},
+    pool::Db,
+    scope::TenantTx,
+};
+
+/// Opens units of work.
+pub struct PgUnits {
+    db: Db,
+    shared: Arc<Shared>,
+}
+
+/// What every unit needs beside its transaction.
+pub(super) struct Shared {
+    pub(super) vault: Arc<dyn Vault>,
+    pub(super) feed: Arc<dyn EventFeed>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn IdSource>,
+}
+
+impl PgUnits {
+    /// Opens them on `db`, sealing with `vault` and announcing on `feed`.
+    pub fn new(
+        db: Db,
+        vault: Arc<dyn Vault>,
+        feed: Arc<dyn EventFeed>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+    ) -> Self {
+        Self { db, shared: Arc::new(Shared { vault, feed, clock, ids }) }
+    }
+
+    async fn open(&self, scope: TenantScope, origin: &Origin) -> Result<PgWork, PortError> {
+        Ok(PgWork {
+            tx: TenantTx::begin(&self.db, scope).await?,
+            shared: Arc::clone(&self.shared),
+            origin: origin.clone(),
+            announcements: Vec::new(),
+            recorded: 0,
+        })
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for PgUnits {
+    async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn Work>, PortError> {
+        Ok(Box::new(self.open(scope, origin).await?))
+    }
+}
+
+#[async_trait]
+impl IdentityUnits for PgUnits {
+    async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn IdentityUnit>, PortError> {
+        Ok(Box::new(self.open(scope, origin).await?))
+    }
+}
+
+/// One open unit of work.
+pub(super) struct PgWork {
+    pub(super) tx: TenantTx,
+    pub(super) shared: Arc<Shared>,
+    origin: Origin,
+    announcements: Vec<IdentityEvent>,
+    recorded: usize,
+}
+
+impl PgWork {
+    async fn finish(self) -> Result<(), PortError> {
+        let scope = self.tx.scope();
+        self.tx.commit().await?;
+        if self.announcements.is_empty() {
+            return Ok(());
+        }
+        // What is committed is done: a feed that is away costs its listeners some news, not the caller the answer.
+        if let Err(fault) = self.shared.feed.publish(&scope, &self.announcements).await {
+            tracing::warn!(port = fault.port, error = %fault.source, "announcements were not published");
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Outbox for PgWork {
+    async fn record(&mut self, record: Record) -> Result<(), PortError> {
+        const PORT: &str = "postgres.audit_outbox";
+        let event_id = EventId::new(&*self.shared.ids);
+        let now = self.shared.clock.now();
+        let event = compose(self.tx.scope(), &self.origin, &record, event_id, now);
+        let leaf = event.to_leaf().map_err(|e| PortError::lasting(PORT, e))?;
+        let actor = record.actor.as_ref().unwrap_or(&self.origin.actor);
+        let row = audit_outbox::Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            event_id: event_id.uuid(),
+            stream: record.action.stream.as_str().to_owned(),
+            compliance_id: self.origin.compliance_id.uuid(),
+            r#type: record.action.name.to_owned(),
+            outcome: record.outcome.as_str().to_owned(),
+            actor_id: actor.id,
+            target_id: record.target.as_ref().and_then(|target| target.id),
+            occurred_at: now,
+            leaf,
+        };
+        audit_outbox::Entity::insert(row.into_active_model().reset_all())
+            .exec_without_returning(&self.tx)
+            .await
+            .map_err(|e| orm_error(PORT, e))?;
+        self.recorded += 1;
+        Ok(())
+    }
+}
+
+impl IdentityTx for PgWork {
+    fn scope(&self) -> TenantScope {
+        self.tx.scope()
+    }
+
+    fn announce(&mut self, event: IdentityEvent) {
+        self.announcements.push(event);
+    }
+}
+
+impl ComplianceTx for PgWork {}
+
+#[async_trait]
+impl IdentityUnit for PgWork {
+    async fn commit(self: Box<Self>) -> Result<(), PortError> {
+        self.finish().await
+    }
+}
+
+#[async_trait]
+impl Work for PgWork {
+    fn recorded(&self) -> usize {
+        self.recorded
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), PortError> {
+        self.finish().await
+    }
+}
+
+/// Public names of tenants, behind two database functions.
+#[derive(Clone, Debug)]
+pub struct PgTenantDirectory {
+    db: Db,
+}
+
+impl PgTenantDirectory {
+    /// Looks up on `db`.
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl TenantDirectory for PgTenantDirectory {
+    async fn find(&self, slug: &Slug) -> Result<Option<TenantId>, PortError> {
+        sqlx::query_scalar::<_, Option<uuid::Uuid>>("SELECT identity.find_tenant($1)")
+            .bind(slug.as_str())
+            .fetch_one(self.db.pool())
+            .await
+            .map(|found| found.map(TenantId::from_uuid))
+            .map_err(|e| port_error("postgres.tenant_directory", e))
+    }
+
+    async fn claim(&self, slug: &Slug, tenant: TenantId) -> Result<bool, PortError> {
+        sqlx::query_scalar::<_, bool>("SELECT identity.claim_slug($1, $2)")
+            .bind(slug.as_str())
+            .bind(tenant.uuid())
+            .fetch_one(self.db.pool())
+            .await
+            .map_err(|e| port_error("postgres.tenant_directory", e))
+    }
+}
