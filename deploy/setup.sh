@@ -60,31 +60,26 @@ missing() {
     if $bench; then have wrk || echo "wrk|wrk, for the benchmarks"; fi
 }
 
-as_root() {
-    if ((EUID == 0)); then
-        "$@"
-    elif have sudo; then
-        sudo "$@"
-    else
-        echo "Not root and no sudo. As root, run: $*" >&2
-        return 1
-    fi
-}
+can_be_root() { ((EUID == 0)) || have sudo; }
+as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
 
 install_debian() {
     local packages
     mapfile -t packages < <(missing | cut -d '|' -f 1 | tr ' ' '\n' | sort -u)
+    if ! can_be_root; then
+        echo "Neither root nor sudo. As root, run: apt-get install --no-install-recommends ${packages[*]}" >&2
+        return 1
+    fi
     echo "Installing: ${packages[*]}"
-    # A server that comes with a package would start at once and take the usual port; nobody asked for that.
-    # Postgres has a setting for it, Redis is stopped by the policy below for the time of the installation.
-    local policy=/usr/sbin/policy-rc.d
-    local policy_is_ours=false
+    # A server would start as soon as its package is there and take the usual port; nobody asked for that. This file
+    # forbids it (Debian policy, invoke-rc.d), unless the machine has a policy of its own.
+    local policy=/usr/sbin/policy-rc.d policy_is_ours=false installed=true
     if [[ ! -e $policy ]]; then
+        policy_is_ours=true
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
-        policy_is_ours=true
     fi
-    local installed=true
+    # Old lists may do, and one broken source among many should not stop this.
     as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q || true
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}" </dev/null ||
         installed=false
@@ -121,7 +116,7 @@ main() {
             echo "Install these with the system's package manager and try again." >&2
             exit 1
         fi
-        install_debian || true
+        install_debian || exit 1
         # The system's release may be too old for what its packages offer.
         if [[ -n $(missing) ]]; then
             say_what_is_missing

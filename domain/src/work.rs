@@ -20,6 +20,10 @@ pub trait Work: IdentityTx + ComplianceTx + IdempotencyStore + Send {
     /// # Errors
     /// The outcome is unknown when the connection was lost while committing; nothing is announced then.
     async fn commit(self: Box<Self>) -> Result<(), PortError>;
+
+    /// Undoes it all now. Dropping does so a moment later: until then its locks are held, and who tries again at
+    /// once would be told that it is still running.
+    async fn roll_back(self: Box<Self>);
 }
 
 /// Opens transactions.

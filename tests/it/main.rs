@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The product seen from outside: GraphQL and HTTP against a real Postgres and a real Redis.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod audit;
+mod catalogue;
+mod coverage;
+mod doors;
+mod faults;
+mod identity;
+mod isolation;
+mod members;
+mod schema;
+mod subscriptions;

@@ -134,7 +134,7 @@ where
             Ok(Done { receipt: Some(receipt), user_errors: Vec::new(), compliance_id: id.uuid() })
         }
         Err(error) => {
-            drop(work);
+            work.roll_back().await;
             match Failure::from(error) {
                 Failure::User(error, reason) => {
                     record_refusal(app, actor, &origin, action, Outcome::Refused, reason).await?;

@@ -142,3 +142,26 @@ pub(crate) fn open(
     let aad = place_bytes(tenant, place, parts.key_version);
     Derived::from(data_key, parts.salt)?.decrypt(parts.commitment, only_nonce(), &aad, parts.body)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::envelope::derive::extract;
+
+    /// Tenants have keys of their own, so this is the second wall; it must stand alone.
+    #[test]
+    fn even_under_one_key_a_value_is_its_tenants_and_its_versions() {
+        let key = extract(b"salt", &[1; 32]).unwrap();
+        let (tenant, other) =
+            (TenantId::from_uuid(Uuid::from_u128(1)), TenantId::from_uuid(Uuid::from_u128(2)));
+        let place = Place { table: "identity.members", column: "email", row: Uuid::from_u128(3) };
+        let mut sealed = seal(&key, 7, &[9; 32], tenant, place, b"text").unwrap();
+        assert_eq!(sealed.len(), HEADER_LEN + 4 + TAG_LEN);
+        assert_eq!(*open(&key, &parse(&sealed).unwrap(), tenant, place).unwrap(), b"text");
+        assert!(open(&key, &parse(&sealed).unwrap(), other, place).is_err());
+        sealed[5] = 8;
+        assert!(open(&key, &parse(&sealed).unwrap(), tenant, place).is_err());
+    }
+}

@@ -48,6 +48,13 @@ impl TenantTx {
         self.tx.into_inner().commit().await.map_err(|e| port_error("postgres.commit", e))
     }
 
+    /// Undoes it. When the connection is lost, the database does so by itself.
+    pub(super) async fn roll_back(self) {
+        if let Err(error) = self.tx.into_inner().rollback().await {
+            tracing::debug!(error = %error, "a transaction was not rolled back in order");
+        }
+    }
+
     /// All rows of an entity that are this tenant's: where every query begins. Row-level security would hide
     /// the others anyway; saying it lets the planner use the index.
     pub(super) fn scoped<E: Scoped>(&self) -> Select<E> {

@@ -162,6 +162,10 @@ impl Work for PgWork {
     async fn commit(self: Box<Self>) -> Result<(), PortError> {
         self.finish().await
     }
+
+    async fn roll_back(self: Box<Self>) {
+        self.tx.roll_back().await;
+    }
 }
 
 /// Public names of tenants, behind two database functions.

@@ -78,6 +78,7 @@ async fn a_smaller_quota_counts_at_once() {
     let refused = limiter.take("k", Quota { per_minute: 60, burst: 5 }, 1).await.unwrap();
     assert!(!refused.allowed);
     assert!(refused.retry_after_ms <= 1_000, "{refused:?}");
+    assert!(refused.reset_after_ms <= 5_000, "{refused:?}");
 }
 
 #[tokio::test]

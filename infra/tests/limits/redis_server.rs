@@ -4,6 +4,7 @@ use std::{
     io::{BufRead as _, BufReader},
     net::TcpListener,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use infra::redis::{Redis, RedisSettings};
@@ -52,9 +53,14 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// A connection to it under `prefix`, as another process would have.
+    /// A connection to it under `prefix`, as another process would have, with patience for a busy machine.
     pub(crate) fn connect(&self, prefix: &str) -> Redis {
-        let settings = RedisSettings { prefix: prefix.into(), ..RedisSettings::at(self.url()) };
+        let settings = RedisSettings {
+            prefix: prefix.into(),
+            connect_timeout: Duration::from_secs(1),
+            response_timeout: Duration::from_secs(1),
+            ..RedisSettings::at(self.url())
+        };
         Redis::connect(&settings).unwrap()
     }
 }

@@ -1,0 +1,380 @@
+//! One running service for one test.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
+
+use domain::{
+    identity::{AcceptInvitation, OpenTenant, SignIn, SignInOutcome, model::EmailAddress},
+    kernel::{
+        actor::{Actor, Principal, Role},
+        ids::{ComplianceId, IdSource as _, TenantId},
+        outbox::Origin,
+        secret::Secret,
+    },
+};
+use infra::{local_keyring::LocalKeyring, system::System};
+use server::{
+    config::{self, Config, Need},
+    migrate::{Logins, migrate},
+    serve::{Duties, Service, start},
+    stores::{Given, Stores, StoresOptions},
+};
+use sha2::{Digest as _, Sha256};
+use sqlx::{Connection as _, PgConnection};
+use url::Url;
+
+use crate::{
+    client::{Client, PATIENCE},
+    stores::{HarnessError, TestSpace, migrations_fingerprint},
+};
+
+/// The password of every member tests make.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A service with a database, a key prefix and ports of its own.
+pub struct TestApp {
+    /// The service, for what can't be asked from outside.
+    pub service: Service,
+    /// Speaks to it.
+    pub client: Client,
+    logins: Logins,
+    config: Config,
+    dir: PathBuf,
+    database: Url,
+    /// Given back when the test ends; `None` on stores of the test's own.
+    _space: Option<TestSpace>,
+}
+
+/// A service on stores of its own, for tests that kill them.
+pub struct TestStack {
+    /// The service.
+    pub app: TestApp,
+    /// Its stores.
+    pub stores: Stores,
+    dir: PathBuf,
+}
+
+impl TestStack {
+    /// Starts Postgres, Redis and the service.
+    ///
+    /// # Errors
+    /// One of them did not start.
+    pub async fn start() -> Result<Self, HarnessError> {
+        let dir = new_dir()?;
+        let stores = Box::pin(Stores::open(&dir, Given::default(), &StoresOptions::default())).await?;
+        let database = stores.database_url().clone();
+        migrate(database.as_str(), &logins_of(&database)?).await?;
+        let redis = (stores.redis_url().clone(), "stack".to_owned());
+        let app = Box::pin(TestApp::on(database, redis, None, &[])).await?;
+        Ok(Self { app, stores, dir })
+    }
+
+    /// Stops the service and its stores, and checks that nothing was left undone.
+    ///
+    /// # Errors
+    /// An audit event has no index, or a process survived.
+    pub async fn stop(self) -> Result<(), HarnessError> {
+        self.app.stop().await?;
+        self.stores.stop().await?;
+        std::fs::remove_dir_all(&self.dir)?;
+        Ok(())
+    }
+}
+
+/// A member that is signed in.
+#[derive(Clone, Debug)]
+pub struct TestMember {
+    /// The address signed in with.
+    pub email: String,
+    /// The access token.
+    pub token: String,
+    /// The refresh token.
+    pub refresh: String,
+    /// The global id.
+    pub id: String,
+}
+
+/// A tenant with its first owner signed in.
+#[derive(Clone, Debug)]
+pub struct TestTenant {
+    /// The id.
+    pub id: TenantId,
+    /// The public name.
+    pub slug: String,
+    /// The first owner.
+    pub owner: TestMember,
+}
+
+impl TestApp {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// The stores or the service did not start.
+    pub async fn start() -> Result<Self, HarnessError> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one with settings over the harness's, as `MATRICULA_LIMITS_...`.
+    ///
+    /// # Errors
+    /// The stores or the service did not start.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Result<Self, HarnessError> {
+        let fingerprint = migrations_fingerprint()?;
+        let space = Box::pin(TestSpace::open(&fingerprint, |url: Url| async move {
+            migrate(url.as_str(), &logins_of(&url)?).await
+        }))
+        .await?;
+        let redis = (space.redis_url().clone(), space.key_prefix().trim_end_matches(':').to_owned());
+        Box::pin(Self::on(space.database_url(), redis, Some(space), settings)).await
+    }
+
+    async fn on(
+        database: Url,
+        redis: (Url, String),
+        space: Option<TestSpace>,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, HarnessError> {
+        let logins = logins_of(&database)?;
+        let dir = new_dir()?;
+        LocalKeyring::create(&dir.join("keyring"), &System)?;
+        let config = config_of(&redis, &logins, &dir, settings)?;
+        let service = Box::pin(start(&config, Duties { serve: true, sequence: true })).await?;
+        let client = Client::new(format!("http://{}", service.address))?;
+        Ok(Self { service, client, logins, config, dir, database, _space: space })
+    }
+
+    /// Starts a second service on the same stores.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub async fn replica(&self) -> Result<(Service, Client), HarnessError> {
+        let service = Box::pin(start(&self.config, Duties { serve: true, sequence: true })).await?;
+        let client = Client::new(format!("http://{}", service.address))?;
+        Ok((service, client))
+    }
+
+    /// Where operators ask.
+    ///
+    /// # Errors
+    /// The HTTP library can't be set up.
+    pub fn operators(&self) -> Result<Client, HarnessError> {
+        Client::new(format!("http://{}", self.service.operators))
+    }
+
+    /// Where the database is, for a role that row-level security does not hold.
+    pub fn superuser_url(&self) -> Url {
+        self.database.clone()
+    }
+
+    /// Where the database is, for the application's own role.
+    pub fn app_url(&self) -> &str {
+        &self.logins.app
+    }
+
+    /// A connection as the application's own role, with no tenant set.
+    ///
+    /// # Errors
+    /// No connection.
+    pub async fn app_connection(&self) -> Result<PgConnection, HarnessError> {
+        Ok(PgConnection::connect(&self.logins.app).await?)
+    }
+
+    /// A connection as the recorder's role.
+    ///
+    /// # Errors
+    /// No connection.
+    pub async fn recorder_connection(&self) -> Result<PgConnection, HarnessError> {
+        Ok(PgConnection::connect(&self.logins.recorder).await?)
+    }
+
+    /// A connection that row-level security does not hold.
+    ///
+    /// # Errors
+    /// No connection.
+    pub async fn superuser_connection(&self) -> Result<PgConnection, HarnessError> {
+        Ok(PgConnection::connect(self.database.as_str()).await?)
+    }
+
+    /// Messages sent so far, whole.
+    ///
+    /// # Errors
+    /// The spool can't be read.
+    pub fn mail(&self) -> Result<Vec<String>, HarnessError> {
+        let mut messages = Vec::new();
+        for entry in std::fs::read_dir(self.dir.join("mail/new"))? {
+            messages.push(std::fs::read_to_string(entry?.path())?);
+        }
+        Ok(messages)
+    }
+
+    /// Opens a tenant and signs its owner in.
+    ///
+    /// # Errors
+    /// It did not open.
+    pub async fn tenant(&self) -> Result<TestTenant, HarnessError> {
+        let app = &self.service.parts.app;
+        let unique = System.next_uuid().simple().to_string();
+        let slug = format!("t-{}", &unique[16..]);
+        let email = format!("owner@{slug}.example");
+        let draft = OpenTenant {
+            slug: slug.clone(),
+            name: format!("Tenant {slug}"),
+            owner_email: email.clone(),
+            owner_name: "Owner".to_owned(),
+            owner_password: Secret::from(PASSWORD.to_owned()),
+        };
+        let opened = app.identity.open_tenant(&self.origin("open_tenant"), draft).await?;
+        let owner = self.sign_in(&slug, &email).await?;
+        Ok(TestTenant { id: opened.tenant, slug, owner })
+    }
+
+    /// Adds a member with that role and signs it in.
+    ///
+    /// # Errors
+    /// It did not join.
+    pub async fn member(&self, tenant: &TestTenant, role: Role) -> Result<TestMember, HarnessError> {
+        let app = &self.service.parts.app;
+        let unique = System.next_uuid().simple().to_string();
+        let email = format!("{}-{}@{}.example", role.as_str(), &unique[16..], tenant.slug);
+        let actor = Actor { tenant: tenant.id, principal: Principal::System };
+        let mut work = app.units.begin(actor.scope(), &self.origin("invite_member")).await?;
+        let invited = app.identity.invite_member(&mut *work, &actor, &email, role).await?;
+        work.commit().await?;
+        let input = AcceptInvitation {
+            token: invited.token,
+            name: format!("Member {}", &unique[16..]),
+            password: Secret::from(PASSWORD.to_owned()),
+        };
+        app.identity.accept_invitation(&self.origin("accept_invitation"), input).await?;
+        self.sign_in(&tenant.slug, &email).await
+    }
+
+    /// Signs a member in, past the doors' rate limit.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn sign_in(&self, slug: &str, email: &str) -> Result<TestMember, HarnessError> {
+        let app = &self.service.parts.app;
+        let scope = app.identity.find_tenant(slug).await?;
+        let input = SignIn {
+            tenant: slug.to_owned(),
+            email: email.to_owned(),
+            password: Secret::from(PASSWORD.to_owned()),
+            second_factor: None,
+        };
+        let outcome = app.identity.sign_in(scope, &self.origin("sign_in"), input).await?;
+        let SignInOutcome::SignedIn(pair) = outcome else { return Err(format!("{email} was refused").into()) };
+        let text = |secret: &Secret| secret.expose_str().unwrap_or_default().to_owned();
+        let token = text(&pair.access_token);
+        let mut work = app.units.begin(pair.scope, &self.origin("member")).await?;
+        let address = EmailAddress::parse(email)?;
+        let member = work.member_by_email(&address).await?.ok_or("a member who signed in is not there")?;
+        drop(work);
+        let viewer = self.client.graphql(&token, "{ viewer { member { id } } }", serde_json::json!({})).await?;
+        let id = viewer.data("viewer")["member"]["id"].as_str().unwrap_or_default().to_owned();
+        if id.is_empty() {
+            return Err(format!("{} signed in and is nobody: {}", member.id, viewer.body).into());
+        }
+        Ok(TestMember { email: email.to_owned(), token, refresh: text(&pair.refresh_token), id })
+    }
+
+    /// An origin for what tests do themselves.
+    pub fn origin(&self, operation: &str) -> Origin {
+        Origin::system(ComplianceId::new(&System), operation)
+    }
+
+    /// Waits until every audit event so far has its index.
+    ///
+    /// # Errors
+    /// One still waits when time is up.
+    pub async fn settle(&self) -> Result<(), HarnessError> {
+        self.service.parts.app.access_log.flush().await;
+        let mut database = self.superuser_connection().await?;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let waiting: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM compliance.audit_outbox").fetch_one(&mut database).await?;
+            if waiting == 0 {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Err(format!("{waiting} audit events have no index").into());
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    /// Stops the service and checks that nothing was left undone.
+    ///
+    /// # Errors
+    /// An audit event has no index.
+    pub async fn stop(self) -> Result<(), HarnessError> {
+        self.settle().await?;
+        self.service.stop().await;
+        std::fs::remove_dir_all(&self.dir)?;
+        Ok(())
+    }
+}
+
+/// Logins of this database's cluster. Roles belong to a whole cluster and tests to many processes, so the passwords
+/// follow from the administrator's, which all of them have.
+fn logins_of(database: &Url) -> Result<Logins, HarnessError> {
+    let login = |user: &str| -> Result<String, HarnessError> {
+        let mut hasher = Sha256::new();
+        hasher.update(database.password().unwrap_or_default());
+        hasher.update(user);
+        let mut password = String::new();
+        for byte in hasher.finalize() {
+            write!(password, "{byte:02x}")?;
+        }
+        let mut url = database.clone();
+        let unfit = |()| "the database's URL can't carry a user and password";
+        url.set_username(user).map_err(unfit)?;
+        url.set_password(Some(&password)).map_err(unfit)?;
+        Ok(url.into())
+    };
+    Ok(Logins {
+        app: login("matricula_test_app")?,
+        sequencer: login("matricula_test_sequencer")?,
+        recorder: login("matricula_test_recorder")?,
+    })
+}
+
+fn new_dir() -> Result<PathBuf, HarnessError> {
+    let dir = std::env::temp_dir().join(format!("matricula-test-{}", System.next_uuid().simple()));
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+fn config_of(
+    (redis, prefix): &(Url, String),
+    logins: &Logins,
+    dir: &std::path::Path,
+    settings: &[(&str, &str)],
+) -> Result<Config, HarnessError> {
+    let mail = dir.join("mail");
+    let mut all: BTreeMap<String, String> = [
+        ("MATRICULA_HTTP_LISTEN", "127.0.0.1:0".to_owned()),
+        ("MATRICULA_HTTP_OPERATORS_LISTEN", "127.0.0.1:0".to_owned()),
+        ("MATRICULA_HTTP_WORKERS", "1".to_owned()),
+        ("MATRICULA_HTTP_DRAIN_S", "2".to_owned()),
+        ("MATRICULA_DATABASE_URL", logins.app.clone()),
+        ("MATRICULA_DATABASE_SEQUENCER_URL", logins.sequencer.clone()),
+        ("MATRICULA_DATABASE_RECORDER_URL", logins.recorder.clone()),
+        ("MATRICULA_DATABASE_CONNECTIONS_MAX", "8".to_owned()),
+        ("MATRICULA_REDIS_URL", redis.to_string()),
+        ("MATRICULA_REDIS_PREFIX", prefix.clone()),
+        ("MATRICULA_KEYS_KEYRING", dir.join("keyring").to_string_lossy().into_owned()),
+        ("MATRICULA_KEYS_CURSOR_KEY", "11".repeat(32)),
+        ("MATRICULA_MAIL_SPOOL", mail.to_string_lossy().into_owned()),
+        ("MATRICULA_LIMITS_REQUESTS_PER_MINUTE", "100000".to_owned()),
+        ("MATRICULA_LIMITS_COST_POINTS", "10000000".to_owned()),
+        ("MATRICULA_LIMITS_SIGN_IN_PER_MINUTE", "10000".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    for (name, value) in settings {
+        all.insert((*name).to_owned(), (*value).to_owned());
+    }
+    Ok(config::load(None, all, Need::Serving)?)
+}

@@ -1,0 +1,193 @@
+//! The doors before a session: sign in, carry on, reset, accept. And the compliance ID on every answer.
+
+use std::collections::HashSet;
+
+use domain::kernel::actor::Role;
+use harness::app::{PASSWORD, TestApp};
+use reqwest::Method;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_tells_nothing_to_who_guesses() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let sign_in = |slug: &str, email: &str, password: &str| {
+        let body = json!({ "tenant": slug, "email": email, "password": password });
+        let client = app.client.clone();
+        async move { client.post("/auth/sign-in", &body).await.unwrap() }
+    };
+    let good = sign_in(&tenant.slug, &tenant.owner.email, PASSWORD).await;
+    assert_eq!(good.status, 200, "{}", good.body);
+    assert_eq!(good.headers.get("cache-control").unwrap(), "no-store");
+    let folded = sign_in(&tenant.slug, &tenant.owner.email.to_uppercase(), PASSWORD).await;
+    assert_eq!(folded.status, 200, "addresses are one whatever their case");
+
+    let wrong = [
+        sign_in(&tenant.slug, &tenant.owner.email, "wrong horse battery staple").await,
+        sign_in(&tenant.slug, "nobody@nowhere.example", PASSWORD).await,
+        sign_in("no-such-tenant", &tenant.owner.email, PASSWORD).await,
+        sign_in("'; DROP TABLE identity.members; --", &tenant.owner.email, PASSWORD).await,
+        sign_in(&tenant.slug, "no address", PASSWORD).await,
+    ];
+    for answer in &wrong {
+        assert_eq!(answer.status, 401, "{}", answer.body);
+        assert_eq!(answer.body["code"], "UNAUTHENTICATED");
+        assert_eq!(answer.body["message"], wrong[0].body["message"], "every refusal says the same");
+        assert_eq!(answer.body["complianceId"], answer.compliance_id());
+    }
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_works_once_and_its_second_use_ends_the_session() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let refresh = |token: String| {
+        let client = app.client.clone();
+        async move { client.post("/auth/refresh", &json!({ "refreshToken": token })).await.unwrap() }
+    };
+    let first = tenant.owner.refresh.clone();
+    let second = refresh(first.clone()).await;
+    assert_eq!(second.status, 200, "{}", second.body);
+    let next = second.body["refreshToken"].as_str().unwrap().to_owned();
+    let token = second.body["accessToken"].as_str().unwrap().to_owned();
+    let viewer = "{ viewer { member { id } } }";
+    assert_eq!(app.client.graphql(&token, viewer, json!({})).await.unwrap().status, 200);
+
+    assert_eq!(refresh(first).await.status, 401, "a token works once");
+    assert_eq!(refresh(next).await.status, 401, "the thief's and the owner's next tokens are worth nothing");
+    let after = app.client.graphql(&token, viewer, json!({})).await.unwrap();
+    assert_eq!((after.status, after.code()), (401, "UNAUTHENTICATED"), "the session is over");
+
+    for rubbish in ["", "mrt_", "mrt_AAAA", &"x".repeat(5_000)] {
+        assert_eq!(refresh(rubbish.to_owned()).await.status, 401, "{rubbish}");
+    }
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_refreshes_of_one_token_give_one_pair_at_most() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let body = json!({ "refreshToken": tenant.owner.refresh });
+    let tries = (0..8).map(|_| app.client.post("/auth/refresh", &body));
+    let answers = futures_util::future::join_all(tries).await;
+    let good = answers.iter().filter(|answer| answer.as_ref().is_ok_and(|a| a.status == 200)).count();
+    assert!(good <= 1, "{good} pairs were given for one token");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_reset_by_mail_and_by_who_manages_members() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let member = app.member(&tenant, Role::Operator).await.unwrap();
+
+    let ask = |email: &str| json!({ "tenant": tenant.slug, "email": email });
+    for email in [member.email.as_str(), "nobody@nowhere.example"] {
+        let answer = app.client.post("/auth/password-reset/request", &ask(email)).await.unwrap();
+        assert_eq!(answer.status, 202, "the same answer whether there is such a member: {}", answer.body);
+    }
+    let mail = app.mail().unwrap();
+    assert_eq!(mail.len(), 1, "one member, one message");
+    let unfolded = mail[0].replace("=\r\n", "").replace("=3D", "=");
+    let at = unfolded.find("mpr_").unwrap();
+    let mailed: String =
+        unfolded[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-').collect();
+
+    let mutation = "mutation ($input: StartPasswordResetInput!) {
+        startPasswordReset(input: $input) @idempotent(key: \"reset-1\") { token userErrors { code } }
+    }";
+    let input = json!({ "input": { "id": member.id } });
+    let started = app.client.graphql(&tenant.owner.token, mutation, input).await.unwrap();
+    let handed = started.data("startPasswordReset")["token"].as_str().unwrap().to_owned();
+
+    let confirm = |token: &str, password: &str| {
+        let (client, body) = (app.client.clone(), json!({ "token": token, "password": password }));
+        async move { client.post("/auth/password-reset/confirm", &body).await.unwrap() }
+    };
+    let new = "a password that is new";
+    assert_eq!(confirm(&mailed, new).await.status, 400, "only the newest reset works");
+    let short = confirm(&handed, "short").await;
+    assert_eq!((short.status, short.body["field"].as_str()), (400, Some("password")), "{}", short.body);
+    assert_eq!(confirm(&handed, new).await.status, 200);
+    assert_eq!(confirm(&handed, new).await.status, 400, "a reset works once");
+
+    let old = app.client.graphql(&member.token, "{ viewer { member { id } } }", json!({})).await.unwrap();
+    assert_eq!(old.code(), "UNAUTHENTICATED", "a reset ends all sessions");
+    let body = json!({ "tenant": tenant.slug, "email": member.email, "password": new });
+    assert_eq!(app.client.post("/auth/sign-in", &body).await.unwrap().status, 200);
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_are_limited_by_rate() {
+    let app = TestApp::start_with(&[("MATRICULA_LIMITS_SIGN_IN_PER_MINUTE", "3")]).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let body = json!({ "tenant": tenant.slug, "email": tenant.owner.email, "password": "wrong" });
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let answer = app.client.post("/auth/sign-in", &body).await.unwrap();
+        if answer.status == 429 {
+            assert!(answer.headers.contains_key("retry-after"));
+            assert_eq!(answer.body["code"], "THROTTLED");
+        }
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses[..3], [401; 3]);
+    assert!(statuses[3..].contains(&429), "{statuses:?}");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_has_an_id_of_its_own_that_resolves() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let bearer = format!("Bearer {}", tenant.owner.token);
+    let json_type = ("content-type", "application/json");
+    let theirs = ("x-compliance-id", "0198b2f0-0000-7000-8000-000000000000");
+    let query = |text: &str| Some(json!({ "query": text }).to_string());
+    let send = |method: Method, path: &'static str, headers: Vec<(&'static str, &str)>, body: Option<String>| {
+        let client = app.client.clone();
+        let headers: Vec<(&'static str, String)> = headers.into_iter().map(|(n, v)| (n, v.to_owned())).collect();
+        async move {
+            let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            client.send(method, path, &headers, body).await.unwrap()
+        }
+    };
+    let answers = [
+        (200, send(Method::POST, "/graphql", vec![json_type, ("authorization", &bearer), theirs], query("{ viewer { permissions } }")).await),
+        (200, send(Method::POST, "/graphql", vec![json_type], query("{ tenant { name } }")).await),
+        (400, send(Method::POST, "/graphql", vec![json_type], Some("not json".to_owned())).await),
+        (415, send(Method::POST, "/graphql", vec![("content-type", "text/plain")], query("{ __typename }")).await),
+        (405, send(Method::PUT, "/graphql", vec![json_type], None).await),
+        (413, send(Method::POST, "/graphql", vec![json_type], Some(" ".repeat(400_000))).await),
+        (401, send(Method::POST, "/graphql", vec![json_type, ("authorization", "Bearer nonsense")], query("{ __typename }")).await),
+        (404, send(Method::GET, "/no/such/route", vec![theirs], None).await),
+        (400, send(Method::POST, "/auth/sign-in", vec![json_type], Some("{}".to_owned())).await),
+        (413, send(Method::POST, "/auth/sign-in", vec![json_type], Some(format!("\"{}\"", "x".repeat(20_000)))).await),
+        (200, send(Method::GET, "/.well-known/jwks.json", vec![], None).await),
+    ];
+    let mut ids = HashSet::new();
+    for (status, answer) in &answers {
+        assert_eq!(answer.status, *status, "{:?} {}", answer.headers, answer.body);
+        let id = uuid::Uuid::parse_str(answer.compliance_id()).unwrap();
+        assert_eq!(id.get_version_num(), 7);
+        assert_ne!(id.to_string(), theirs.1, "a client's own id is never echoed as ours");
+        assert!(ids.insert(id), "ids are unique");
+        if answer.body.get("errors").is_some() {
+            assert_eq!(answer.body["errors"][0]["extensions"]["complianceId"], answer.compliance_id());
+        }
+    }
+    app.settle().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    for id in ids {
+        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1")
+            .bind(id)
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
+        assert!(events >= 1, "{id} left nothing in the log");
+    }
+    app.stop().await.unwrap();
+}
