@@ -22,8 +22,8 @@ use domain::{
 };
 use futures_util::StreamExt as _;
 use transport::{
-    Admission, AnswerLog, AnswerRecord, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo, OperationRecord, Outcome,
-    Refusal, StreamPermit, Transport,
+    Admission, AnswerLog, AnswerRecord, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo,
+    OperationRecord, Outcome, Refusal, StreamPermit, Transport,
 };
 use uuid::Uuid;
 
@@ -56,11 +56,15 @@ impl ProductHost {
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
         });
         from_header.or_else(|| {
-            let async_graphql::Value::Object(payload) = credentials.connection_init.as_ref()? else { return None };
+            let async_graphql::Value::Object(payload) = credentials.connection_init.as_ref()? else {
+                return None;
+            };
             let (_, value) = payload.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
             let async_graphql::Value::String(value) = value else { return None };
             match value.split_once(' ') {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim().to_owned()),
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                    Some(token.trim().to_owned())
+                }
                 Some(_) => None,
                 None => Some(value.clone()),
             }
@@ -117,7 +121,9 @@ impl Host for ProductHost {
     async fn authenticate(&self, credentials: &Credentials) -> Result<Option<Caller>, Refusal> {
         let Some(token) = Self::bearer(credentials) else {
             return match credentials.authorization {
-                Some(_) => Err(Refusal::new(ErrorCode::Unauthenticated, "Authorization must be `Bearer <token>`")),
+                Some(_) => {
+                    Err(Refusal::new(ErrorCode::Unauthenticated, "Authorization must be `Bearer <token>`"))
+                }
                 None => Ok(None),
             };
         };
@@ -256,7 +262,10 @@ impl Host for ProductHost {
         streams.retain(|_, count| count.load(Ordering::Relaxed) > 0);
         let count = Arc::clone(streams.entry(tenant).or_default());
         if count.load(Ordering::Relaxed) >= self.app.quotas.streams {
-            return Err(Refusal::new(ErrorCode::Throttled, "this tenant has as many subscriptions as it may"));
+            return Err(Refusal::new(
+                ErrorCode::Throttled,
+                "this tenant has as many subscriptions as it may",
+            ));
         }
         count.fetch_add(1, Ordering::Relaxed);
         self.app.metrics.streams.inc();
@@ -309,9 +318,10 @@ async fn look_up(app: &App, token: &str) -> Result<Option<SignedIn>, Refusal> {
 fn concerns(fact: &IdentityFact, known: &SignedIn) -> bool {
     match (fact, &known.actor.principal) {
         (IdentityFact::SessionRevoked(id), Principal::Member { session, .. }) => id == session,
-        (IdentityFact::MemberSuspended(id) | IdentityFact::MemberRoleChanged(id), Principal::Member { member, .. }) => {
-            id == member
-        }
+        (
+            IdentityFact::MemberSuspended(id) | IdentityFact::MemberRoleChanged(id),
+            Principal::Member { member, .. },
+        ) => id == member,
         (IdentityFact::ApiKeyRevoked(id), Principal::ApiKey { key, .. }) => id == key,
         _ => false,
     }
@@ -384,7 +394,8 @@ pub(crate) async fn take_down(
             // Without keys the hashes can't be made; the answer is still told of.
             tracing::warn!(port = fault.port, error = %fault.source, "an access event goes without hashes");
             let mut origin = Origin::system(answer, operation);
-            origin.actor = known.map_or(domain::kernel::outbox::Party::ANONYMOUS, |known| (&known.actor).into());
+            origin.actor =
+                known.map_or(domain::kernel::outbox::Party::ANONYMOUS, |known| (&known.actor).into());
             origin
         }
     };

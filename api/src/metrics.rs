@@ -92,8 +92,16 @@ impl Default for Metrics {
         r.register("answer_duration_seconds", "Time to an answer", m.answer_duration_s.clone());
         r.register("commands", "Commands, by action and outcome", m.commands.clone());
         r.register("access_log_waiting", "Access events not yet written", m.access_log_waiting.clone());
-        r.register("audit_waiting", "Audit events without an index, counted up to 10000", m.audit_waiting.clone());
-        r.register("audit_lag_seconds", "Age of the oldest audit event without an index", m.audit_lag_s.clone());
+        r.register(
+            "audit_waiting",
+            "Audit events without an index, counted up to 10000",
+            m.audit_waiting.clone(),
+        );
+        r.register(
+            "audit_lag_seconds",
+            "Age of the oldest audit event without an index",
+            m.audit_lag_s.clone(),
+        );
         r.register("audit_sequenced", "Audit events given an index", m.audit_sequenced.clone());
         r.register("database_connections", "Open connections to Postgres", m.database_connections.clone());
         r.register("dependency_up", "Whether a dependency answered last time", m.dependency_up.clone());

@@ -85,7 +85,8 @@ pub(crate) async fn origin_of(
             let now = app.clock.now();
             let epoch = format!("{}Q{}", now.year(), now.month0() / 3 + 1);
             let label = format!("audit.ip.{epoch}");
-            let hash = app.vault.keyed_hash(&scope, &label, address.to_canonical().to_string().as_bytes()).await?;
+            let hash =
+                app.vault.keyed_hash(&scope, &label, address.to_canonical().to_string().as_bytes()).await?;
             Some(IpHash { key_epoch: epoch, value: hex(&hash) })
         }
         None => None,

@@ -11,6 +11,8 @@
 //! | `identity::ports::AccessTokens` | [`jwt`] |
 //! | `identity::ports::EventFeed` | [`redis`] |
 //! | `identity::ports::Courier` | [`spool`] |
+//! | `identity::ports::Geography` | [`maxmind`] |
+//! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |
 
 pub mod argon2;
 pub mod envelope;

@@ -262,14 +262,17 @@ impl TestApp {
             second_factor: None,
         };
         let outcome = app.identity.sign_in(scope, &self.origin("sign_in"), input).await?;
-        let SignInOutcome::SignedIn(pair) = outcome else { return Err(format!("{email} was refused").into()) };
+        let SignInOutcome::SignedIn(pair) = outcome else {
+            return Err(format!("{email} was refused").into());
+        };
         let text = |secret: &Secret| secret.expose_str().unwrap_or_default().to_owned();
         let token = text(&pair.access_token);
         let mut work = app.units.begin(pair.scope, &self.origin("member")).await?;
         let address = EmailAddress::parse(email)?;
         let member = work.member_by_email(&address).await?.ok_or("a member who signed in is not there")?;
         drop(work);
-        let viewer = self.client.graphql(&token, "{ viewer { member { id } } }", serde_json::json!({})).await?;
+        let viewer =
+            self.client.graphql(&token, "{ viewer { member { id } } }", serde_json::json!({})).await?;
         let id = viewer.data("viewer")["member"]["id"].as_str().unwrap_or_default().to_owned();
         if id.is_empty() {
             return Err(format!("{} signed in and is nobody: {}", member.id, viewer.body).into());
@@ -291,8 +294,9 @@ impl TestApp {
         let mut database = self.superuser_connection().await?;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let waiting: i64 =
-                sqlx::query_scalar("SELECT count(*) FROM compliance.audit_outbox").fetch_one(&mut database).await?;
+            let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM compliance.audit_outbox")
+                .fetch_one(&mut database)
+                .await?;
             if waiting == 0 {
                 return Ok(());
             }

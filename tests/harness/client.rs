@@ -122,7 +122,8 @@ impl Client {
         headers: &[(&str, &str)],
     ) -> Result<Answer, HarnessError> {
         let bearer = format!("Bearer {token}");
-        let mut all = vec![("content-type", "application/json"), ("accept", "application/graphql-response+json")];
+        let mut all =
+            vec![("content-type", "application/json"), ("accept", "application/graphql-response+json")];
         if !token.is_empty() {
             all.push(("authorization", &bearer));
         }
@@ -223,7 +224,9 @@ impl Socket {
         let wait = async {
             while let Some(message) = self.socket.next().await {
                 if let Message::Close(frame) = message? {
-                    return frame.map(|frame| frame.code.into()).ok_or_else(|| "closed without a code".into());
+                    return frame
+                        .map(|frame| frame.code.into())
+                        .ok_or_else(|| "closed without a code".into());
                 }
             }
             Err("the connection ended without a close".into())

@@ -71,7 +71,8 @@ async fn an_event_is_proven_against_a_signed_head() {
         verify_inclusion(leaf_hash(leaf), index, size, &hashes(&proof["hashes"]), root).unwrap();
     }
     let prove = "query ($old: String!) { auditConsistencyProof(stream: IAM, oldSize: $old) { hashes checkpoint { size root note verifierKeys } } }";
-    let proof = app.client.graphql(&auditor.token, prove, json!({ "old": old_size.to_string() })).await.unwrap();
+    let proof =
+        app.client.graphql(&auditor.token, prove, json!({ "old": old_size.to_string() })).await.unwrap();
     let proof = proof.data("auditConsistencyProof");
     let (size, root) = opened(&proof["checkpoint"], &origin);
     assert!(size > old_size);
@@ -89,16 +90,23 @@ async fn a_sign_in_tells_device_factor_and_address_without_naming_them() {
     let (aurora, borealis) = (app.tenant().await.unwrap(), app.tenant().await.unwrap());
     let mut leaves = Vec::new();
     for tenant in [&aurora, &borealis, &aurora] {
-        let body = json!({ "tenant": tenant.slug, "email": tenant.owner.email, "password": harness::app::PASSWORD });
-        let headers = [("content-type", "application/json"), ("x-device-id", "phone-1"), ("user-agent", "tests")];
-        let answer =
-            app.client.send(reqwest::Method::POST, "/auth/sign-in", &headers, Some(body.to_string())).await.unwrap();
+        let body =
+            json!({ "tenant": tenant.slug, "email": tenant.owner.email, "password": harness::app::PASSWORD });
+        let headers =
+            [("content-type", "application/json"), ("x-device-id", "phone-1"), ("user-agent", "tests")];
+        let answer = app
+            .client
+            .send(reqwest::Method::POST, "/auth/sign-in", &headers, Some(body.to_string()))
+            .await
+            .unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
         let trail = "query ($id: ID!) { auditTrail(complianceId: $id) { events { type leaf } } }";
         let id = json!({ "id": answer.compliance_id() });
         let trail = app
             .client
-            .graphql_until(&tenant.owner.token, trail, id, |a| a.data("auditTrail")["events"].as_array().is_some_and(|e| !e.is_empty()))
+            .graphql_until(&tenant.owner.token, trail, id, |a| {
+                a.data("auditTrail")["events"].as_array().is_some_and(|e| !e.is_empty())
+            })
             .await
             .unwrap();
         let leaf = trail.data("auditTrail")["events"][0]["leaf"].as_str().unwrap().to_owned();
@@ -134,11 +142,12 @@ async fn many_writers_and_two_sequencers_lose_and_double_nothing() {
     app.settle().await.unwrap();
     let mut database = app.superuser_connection().await.unwrap();
     for answer in answers {
-        let found: i64 = sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1::uuid")
-            .bind(answer.unwrap().compliance_id())
-            .fetch_one(&mut database)
-            .await
-            .unwrap();
+        let found: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1::uuid")
+                .bind(answer.unwrap().compliance_id())
+                .fetch_one(&mut database)
+                .await
+                .unwrap();
         assert_eq!(found, 1);
     }
     let gaps: i64 = sqlx::query_scalar(

@@ -40,7 +40,8 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
     let seed = "mutation { inviteMember(input: { email: \"seed@example.com\", role: ADMIN }) @idempotent(key: \"s\") { invitation { id } }
         issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } } }";
     let seeded = app.client.graphql(&tenant.owner.token, seed, json!({})).await.unwrap();
-    let session = app.client.graphql(&member.token, "{ viewer { session { id } } }", json!({})).await.unwrap();
+    let session =
+        app.client.graphql(&member.token, "{ viewer { session { id } } }", json!({})).await.unwrap();
     let id = |value: &Value| json!({ "id": value.as_str().unwrap_or_else(|| panic!("{}", seeded.body)) });
     BTreeMap::from([
         ("inviteMember", json!({ "email": "new@example.com", "role": "ANALYST" })),
@@ -63,7 +64,9 @@ fn document(field: &str, input: Option<&Value>) -> (String, Value) {
     let rest = "userErrors { code } complianceId";
     match input {
         Some(input) => (
-            format!("mutation ($i: {type_name}!, $k: String!) {{ {field}(input: $i) @idempotent(key: $k) {{ {rest} }} }}"),
+            format!(
+                "mutation ($i: {type_name}!, $k: String!) {{ {field}(input: $i) @idempotent(key: $k) {{ {rest} }} }}"
+            ),
             json!({ "i": input, "k": format!("coverage-{field}") }),
         ),
         None => (
@@ -74,10 +77,9 @@ fn document(field: &str, input: Option<&Value>) -> (String, Value) {
 }
 
 fn action_of(field: &str) -> &'static domain::kernel::action::Action {
-    actions::ALL
-        .iter()
-        .find(|action| action.field_name() == field)
-        .unwrap_or_else(|| panic!("the mutation {field} has no action of its name in domain/src/identity/actions.rs"))
+    actions::ALL.iter().find(|action| action.field_name() == field).unwrap_or_else(|| {
+        panic!("the mutation {field} has no action of its name in domain/src/identity/actions.rs")
+    })
 }
 
 #[test]
@@ -200,7 +202,9 @@ async fn footprint(app: &TestApp, tenant: &TestTenant) -> Vec<(String, String)> 
     .unwrap();
     let mut all = Vec::new();
     for table in tables {
-        let sql = format!("SELECT coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM {table} AS t WHERE tenant_id = $1");
+        let sql = format!(
+            "SELECT coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM {table} AS t WHERE tenant_id = $1"
+        );
         let digest: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(tenant.id.uuid())
             .fetch_one(&mut database)

@@ -147,25 +147,53 @@ async fn every_answer_has_an_id_of_its_own_that_resolves() {
     let json_type = ("content-type", "application/json");
     let theirs = ("x-compliance-id", "0198b2f0-0000-7000-8000-000000000000");
     let query = |text: &str| Some(json!({ "query": text }).to_string());
-    let send = |method: Method, path: &'static str, headers: Vec<(&'static str, &str)>, body: Option<String>| {
-        let client = app.client.clone();
-        let headers: Vec<(&'static str, String)> = headers.into_iter().map(|(n, v)| (n, v.to_owned())).collect();
-        async move {
-            let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-            client.send(method, path, &headers, body).await.unwrap()
-        }
-    };
+    let send =
+        |method: Method, path: &'static str, headers: Vec<(&'static str, &str)>, body: Option<String>| {
+            let client = app.client.clone();
+            let headers: Vec<(&'static str, String)> =
+                headers.into_iter().map(|(n, v)| (n, v.to_owned())).collect();
+            async move {
+                let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+                client.send(method, path, &headers, body).await.unwrap()
+            }
+        };
     let answers = [
-        (200, send(Method::POST, "/graphql", vec![json_type, ("authorization", &bearer), theirs], query("{ viewer { permissions } }")).await),
+        (
+            200,
+            send(
+                Method::POST,
+                "/graphql",
+                vec![json_type, ("authorization", &bearer), theirs],
+                query("{ viewer { permissions } }"),
+            )
+            .await,
+        ),
         (200, send(Method::POST, "/graphql", vec![json_type], query("{ tenant { name } }")).await),
         (400, send(Method::POST, "/graphql", vec![json_type], Some("not json".to_owned())).await),
-        (415, send(Method::POST, "/graphql", vec![("content-type", "text/plain")], query("{ __typename }")).await),
+        (
+            415,
+            send(Method::POST, "/graphql", vec![("content-type", "text/plain")], query("{ __typename }"))
+                .await,
+        ),
         (405, send(Method::PUT, "/graphql", vec![json_type], None).await),
         (413, send(Method::POST, "/graphql", vec![json_type], Some(" ".repeat(400_000))).await),
-        (401, send(Method::POST, "/graphql", vec![json_type, ("authorization", "Bearer nonsense")], query("{ __typename }")).await),
+        (
+            401,
+            send(
+                Method::POST,
+                "/graphql",
+                vec![json_type, ("authorization", "Bearer nonsense")],
+                query("{ __typename }"),
+            )
+            .await,
+        ),
         (404, send(Method::GET, "/no/such/route", vec![theirs], None).await),
         (400, send(Method::POST, "/auth/sign-in", vec![json_type], Some("{}".to_owned())).await),
-        (413, send(Method::POST, "/auth/sign-in", vec![json_type], Some(format!("\"{}\"", "x".repeat(20_000)))).await),
+        (
+            413,
+            send(Method::POST, "/auth/sign-in", vec![json_type], Some(format!("\"{}\"", "x".repeat(20_000))))
+                .await,
+        ),
         (200, send(Method::GET, "/.well-known/jwks.json", vec![], None).await),
     ];
     let mut ids = HashSet::new();
@@ -182,11 +210,12 @@ async fn every_answer_has_an_id_of_its_own_that_resolves() {
     app.settle().await.unwrap();
     let mut database = app.superuser_connection().await.unwrap();
     for id in ids {
-        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1")
-            .bind(id)
-            .fetch_one(&mut database)
-            .await
-            .unwrap();
+        let events: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1")
+                .bind(id)
+                .fetch_one(&mut database)
+                .await
+                .unwrap();
         assert!(events >= 1, "{id} left nothing in the log");
     }
     app.stop().await.unwrap();

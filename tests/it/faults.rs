@@ -69,7 +69,8 @@ async fn postgres_killed_under_load() {
     let mut stack = Box::pin(TestStack::start()).await.unwrap();
     let app: &TestApp = &stack.app;
     let tenant = app.tenant().await.unwrap();
-    let (operators, client, token) = (app.operators().unwrap(), app.client.clone(), tenant.owner.token.clone());
+    let (operators, client, token) =
+        (app.operators().unwrap(), app.client.clone(), tenant.owner.token.clone());
     until_ready(&operators, 200, "ready").await;
     let stop = Arc::new(AtomicBool::new(false));
     let tasks = load(&client, &token, &stop);
@@ -104,7 +105,11 @@ async fn redis_killed_under_load() {
     until_ready(&operators, 200, "degraded").await;
     let mutation = "mutation { inviteMember(input: { email: \"r@example.com\", role: ADMIN }) @idempotent(key: \"r\") { token } }";
     let invited = client.graphql(&tenant.owner.token, mutation, json!({})).await.unwrap();
-    assert!(invited.data("inviteMember")["token"].is_string(), "work goes on without Redis: {}", invited.body);
+    assert!(
+        invited.data("inviteMember")["token"].is_string(),
+        "work goes on without Redis: {}",
+        invited.body
+    );
     let figures = operators.send(reqwest::Method::GET, "/metrics", &[], None).await.unwrap();
     assert_eq!(figures.status, 200);
     Box::pin(stack.stores.redis_mut().unwrap().restart()).await.unwrap();

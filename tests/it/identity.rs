@@ -78,7 +78,12 @@ async fn an_api_key_allows_its_scopes_until_it_is_taken_back() {
         (json!({ "name": "x", "scopes": ["READ_AUDIT"], "days": 366 }), "days"),
     ] {
         let refused = ask(input, "bad").await;
-        assert_eq!(refused.data("issueApiKey")["userErrors"][0]["field"], json!(["input", field]), "{}", refused.body);
+        assert_eq!(
+            refused.data("issueApiKey")["userErrors"][0]["field"],
+            json!(["input", field]),
+            "{}",
+            refused.body
+        );
     }
     let issued = ask(json!({ "name": "nightly export", "scopes": ["READ_MEMBERS"] }), "k1").await;
     let key = issued.data("issueApiKey")["key"].as_str().unwrap().to_owned();
@@ -123,7 +128,8 @@ async fn sessions_are_listed_and_ended() {
     assert_eq!(app.client.graphql(&second.token, VIEWER, json!({})).await.unwrap().code(), "UNAUTHENTICATED");
     assert_eq!(app.client.graphql(&member.token, VIEWER, json!({})).await.unwrap().status, 200);
 
-    let out = app.client.graphql(&member.token, "mutation { signOut { signedOut } }", json!({})).await.unwrap();
+    let out =
+        app.client.graphql(&member.token, "mutation { signOut { signedOut } }", json!({})).await.unwrap();
     assert_eq!(out.data("signOut")["signedOut"], true, "{}", out.body);
     assert_eq!(app.client.graphql(&member.token, VIEWER, json!({})).await.unwrap().code(), "UNAUTHENTICATED");
     app.stop().await.unwrap();
@@ -135,7 +141,12 @@ async fn signing_keys_are_rotated_without_signing_anybody_out() {
     let tenant = app.tenant().await.unwrap();
     let keys = |client: harness::client::Client| async move {
         let set = client.send(reqwest::Method::GET, "/.well-known/jwks.json", &[], None).await.unwrap();
-        set.body["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        set.body["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let before = keys(app.client.clone()).await;
     let new = app.service.parts.app.identity.rotate_signing_key().await.unwrap();

@@ -10,7 +10,8 @@ async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
         issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } } }";
     let seeded = app.client.graphql(&tenant.owner.token, seed, json!({})).await.unwrap();
     app.settle().await.unwrap();
-    let read = "{ viewer { tenant { id } session { id } member { id } } auditEvents(first: 1) { nodes { id } } }";
+    let read =
+        "{ viewer { tenant { id } session { id } member { id } } auditEvents(first: 1) { nodes { id } } }";
     let read = app.client.graphql(&tenant.owner.token, read, json!({})).await.unwrap();
     let ids = [
         &seeded.body["data"]["inviteMember"]["invitation"]["id"],
@@ -20,7 +21,9 @@ async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
         &read.data("viewer")["member"]["id"],
         &read.data("auditEvents")["nodes"][0]["id"],
     ];
-    ids.into_iter().map(|id| id.as_str().unwrap_or_else(|| panic!("{} {}", seeded.body, read.body)).to_owned()).collect()
+    ids.into_iter()
+        .map(|id| id.as_str().unwrap_or_else(|| panic!("{} {}", seeded.body, read.body)).to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +43,8 @@ async fn another_tenants_node_is_as_absent_as_what_never_was() {
         assert_eq!((answer.data("node"), answer.data("member")), (&Value::Null, &Value::Null));
     }
     let trail = "query ($id: ID!) { auditTrail(complianceId: $id) { events { id } } }";
-    let trail = app.client.graphql(&borealis.owner.token, trail, json!({ "id": own.compliance_id() })).await.unwrap();
+    let trail =
+        app.client.graphql(&borealis.owner.token, trail, json!({ "id": own.compliance_id() })).await.unwrap();
     assert_eq!(trail.data("auditTrail")["events"], json!([]), "{}", trail.body);
     app.stop().await.unwrap();
 }
@@ -49,7 +53,11 @@ async fn another_tenants_node_is_as_absent_as_what_never_was() {
 async fn a_cursor_of_another_tenant_is_refused() {
     let app = TestApp::start().await.unwrap();
     let (aurora, borealis) = (app.tenant().await.unwrap(), app.tenant().await.unwrap());
-    let own = app.client.graphql(&aurora.owner.token, "{ members { pageInfo { endCursor } } }", json!({})).await.unwrap();
+    let own = app
+        .client
+        .graphql(&aurora.owner.token, "{ members { pageInfo { endCursor } } }", json!({}))
+        .await
+        .unwrap();
     let cursor = own.data("members")["pageInfo"]["endCursor"].clone();
     let query = "query ($after: String!) { members(first: 1, after: $after) { nodes { id } } }";
     let answer = app.client.graphql(&borealis.owner.token, query, json!({ "after": cursor })).await.unwrap();
@@ -81,7 +89,12 @@ async fn the_applications_own_role_is_held_by_the_database() {
         ("SELECT * FROM identity.members", Ok(1)),
         (&format!("UPDATE identity.members SET role = 'analyst' WHERE tenant_id = '{theirs}'"), Ok(0)),
         (&format!("UPDATE identity.members SET tenant_id = '{theirs}'"), Err("row-level security")),
-        (&format!("INSERT INTO kernel.idempotency_keys VALUES ('{theirs}', 'x', 'x', 'x', '', NULL, now())"), Err("row-level security")),
+        (
+            &format!(
+                "INSERT INTO kernel.idempotency_keys VALUES ('{theirs}', 'x', 'x', 'x', '', NULL, now())"
+            ),
+            Err("row-level security"),
+        ),
         ("DELETE FROM identity.members", Err("permission denied")),
         ("TRUNCATE identity.members CASCADE", Err("permission denied")),
         ("DELETE FROM compliance.audit_outbox", Err("permission denied")),
@@ -117,10 +130,17 @@ async fn without_a_tenant_there_is_an_error_and_not_an_empty_list() {
     assert_eq!(seen.get::<i64, _>("n"), 1);
     tx.commit().await.unwrap();
     let after = connection.execute("SELECT * FROM identity.members").await;
-    assert!(after.unwrap_err().to_string().contains("invalid input syntax"), "the setting ended with its transaction");
+    assert!(
+        after.unwrap_err().to_string().contains("invalid input syntax"),
+        "the setting ended with its transaction"
+    );
     for hostile in ["", "00000000-0000-0000-0000-000000000000", "' OR true --"] {
         let mut tx = connection.begin().await.unwrap();
-        sqlx::query("SELECT set_config('app.tenant_id', $1, true)").bind(hostile).execute(&mut *tx).await.unwrap();
+        sqlx::query("SELECT set_config('app.tenant_id', $1, true)")
+            .bind(hostile)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
         let rows = sqlx::query("SELECT * FROM identity.members").fetch_all(&mut *tx).await;
         assert!(rows.is_err() || rows.is_ok_and(|rows| rows.is_empty()), "{hostile:?}");
         tx.rollback().await.unwrap();
@@ -162,12 +182,15 @@ async fn the_service_refuses_a_role_that_could_step_around_the_wall() {
     let member = app.member(&tenant, Role::Analyst).await.unwrap();
     assert!(!member.id.is_empty());
     let superuser = app.superuser_url();
-    let db = infra::postgres::Db::connect(superuser.as_str(), infra::postgres::PoolSettings::default()).unwrap();
+    let db =
+        infra::postgres::Db::connect(superuser.as_str(), infra::postgres::PoolSettings::default()).unwrap();
     let refused = infra::postgres::self_check(&db, &migrations::names()).await.unwrap_err().to_string();
     assert!(refused.contains("is a superuser") && refused.contains("matricula_app_rw"), "{refused}");
-    let app_db = infra::postgres::Db::connect(app.app_url(), infra::postgres::PoolSettings::default()).unwrap();
+    let app_db =
+        infra::postgres::Db::connect(app.app_url(), infra::postgres::PoolSettings::default()).unwrap();
     infra::postgres::self_check(&app_db, &migrations::names()).await.unwrap();
-    let behind = infra::postgres::self_check(&app_db, &["m20990101_0001_not_yet".to_owned()]).await.unwrap_err();
+    let behind =
+        infra::postgres::self_check(&app_db, &["m20990101_0001_not_yet".to_owned()]).await.unwrap_err();
     assert!(behind.to_string().contains("matricula migrate"), "{behind}");
     app.stop().await.unwrap();
 }

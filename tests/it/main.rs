@@ -1,5 +1,5 @@
 //! The product seen from outside: GraphQL and HTTP against a real Postgres and a real Redis.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod audit;
 mod catalogue;

@@ -72,16 +72,21 @@ async fn a_repeated_command_is_answered_and_not_repeated() {
         answer.data("inviteMember")["token"].is_string() || answer.code() == "IDEMPOTENCY_IN_PROGRESS"
     }));
     let mut database = app.superuser_connection().await.unwrap();
-    let invitations: i64 = sqlx::query_scalar("SELECT count(*) FROM identity.invitations WHERE tenant_id = $1")
-        .bind(tenant.id.uuid())
-        .fetch_one(&mut database)
-        .await
-        .unwrap();
+    let invitations: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM identity.invitations WHERE tenant_id = $1")
+            .bind(tenant.id.uuid())
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
     assert_eq!(invitations, 3, "one, by header, storm");
     let colleague = app.member(&tenant, Role::Owner).await.unwrap();
     let theirs = json!({ "input": { "email": "theirs@example.com", "role": "ADMIN" }, "key": "same" });
     let theirs = app.client.graphql(&colleague.token, INVITE, theirs).await.unwrap();
-    assert!(theirs.data("inviteMember")["token"].is_string(), "keys of two callers never meet: {}", theirs.body);
+    assert!(
+        theirs.data("inviteMember")["token"].is_string(),
+        "keys of two callers never meet: {}",
+        theirs.body
+    );
     app.stop().await.unwrap();
 }
 
@@ -91,10 +96,12 @@ async fn a_tenant_keeps_an_owner_even_when_two_step_down_at_once() {
     let tenant = app.tenant().await.unwrap();
     let change = "mutation ($id: ID!) { changeMemberRole(input: { id: $id, role: ADMIN }) {
         member { role } userErrors { code } } }";
-    let alone = app.client.graphql(&tenant.owner.token, change, json!({ "id": tenant.owner.id })).await.unwrap();
+    let alone =
+        app.client.graphql(&tenant.owner.token, change, json!({ "id": tenant.owner.id })).await.unwrap();
     assert_eq!(alone.refusal("changeMemberRole"), "LAST_OWNER", "{}", alone.body);
     let suspend = "mutation ($id: ID!) { suspendMember(input: { id: $id }) { userErrors { code } } }";
-    let alone = app.client.graphql(&tenant.owner.token, suspend, json!({ "id": tenant.owner.id })).await.unwrap();
+    let alone =
+        app.client.graphql(&tenant.owner.token, suspend, json!({ "id": tenant.owner.id })).await.unwrap();
     assert_eq!(alone.refusal("suspendMember"), "LAST_OWNER");
 
     let second = app.member(&tenant, Role::Owner).await.unwrap();
@@ -120,14 +127,17 @@ async fn a_role_works_at_once_and_admins_do_not_touch_owners() {
     assert_eq!(touched.code(), "FORBIDDEN", "{}", touched.body);
     let change = "mutation ($id: ID!, $role: Role!) { changeMemberRole(input: { id: $id, role: $role }) {
         member { role } userErrors { code } } }";
-    let up = app.client.graphql(&admin.token, change, json!({ "id": admin.id, "role": "OWNER" })).await.unwrap();
+    let up =
+        app.client.graphql(&admin.token, change, json!({ "id": admin.id, "role": "OWNER" })).await.unwrap();
     assert_eq!(up.code(), "FORBIDDEN", "nobody makes themselves owner");
     let down = json!({ "id": admin.id, "role": "ANALYST" });
     let changed = app.client.graphql(&tenant.owner.token, change, down).await.unwrap();
     assert_eq!(changed.data("changeMemberRole")["member"]["role"], "ANALYST", "{}", changed.body);
-    let after = app.client.graphql(&admin.token, "{ auditEvents { nodes { id } } }", json!({})).await.unwrap();
+    let after =
+        app.client.graphql(&admin.token, "{ auditEvents { nodes { id } } }", json!({})).await.unwrap();
     assert_eq!(after.code(), "FORBIDDEN", "the role held now counts, not the one signed in with");
-    let suspended = app.client.graphql(&tenant.owner.token, suspend, json!({ "id": admin.id })).await.unwrap();
+    let suspended =
+        app.client.graphql(&tenant.owner.token, suspend, json!({ "id": admin.id })).await.unwrap();
     assert_eq!(suspended.data("suspendMember")["userErrors"], json!([]));
     let over = app.client.graphql(&admin.token, "{ viewer { permissions } }", json!({})).await.unwrap();
     assert_eq!(over.code(), "UNAUTHENTICATED");
@@ -150,7 +160,12 @@ async fn lists_are_walked_both_ways_without_loss_or_repetition() {
         async move { client.graphql(&token, &query, json!({})).await.unwrap() }
     };
     let emails = |list: &Value| -> Vec<String> {
-        list["edges"].as_array().unwrap().iter().map(|edge| edge["node"]["email"].as_str().unwrap().to_owned()).collect()
+        list["edges"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|edge| edge["node"]["email"].as_str().unwrap().to_owned())
+            .collect()
     };
     let wanted: Vec<_> = (0..7).map(|number| format!("m{number}@example.com")).collect();
     let (mut forward, mut after) = (Vec::new(), String::new());
@@ -181,7 +196,9 @@ async fn lists_are_walked_both_ways_without_loss_or_repetition() {
     let stolen = format!("{{ members(first: 1, after: {cursor:?}) {{ nodes {{ id }} }} }}");
     let refused = app.client.graphql(&tenant.owner.token, &stolen, json!({})).await.unwrap();
     assert_eq!(refused.code(), "BAD_USER_INPUT", "a cursor is of its list only: {}", refused.body);
-    for bad in ["first: 0", "first: 101", "first: -1", "last: 0", "first: 1, last: 1", "first: 1, after: \"x\""] {
+    for bad in
+        ["first: 0", "first: 101", "first: -1", "last: 0", "first: 1, last: 1", "first: 1, after: \"x\""]
+    {
         assert_eq!(page(bad.to_owned()).await.code(), "BAD_USER_INPUT", "{bad}");
     }
     app.stop().await.unwrap();

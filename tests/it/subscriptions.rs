@@ -11,7 +11,10 @@ async fn invite(app: &TestApp, token: &str, email: &str) -> String {
     let mutation = "mutation ($email: String!) {
         inviteMember(input: { email: $email, role: ANALYST }) @idempotent(key: $email) { invitation { id } } }";
     let answer = app.client.graphql(token, mutation, json!({ "email": email })).await.unwrap();
-    answer.data("inviteMember")["invitation"]["id"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned()
+    answer.data("inviteMember")["invitation"]["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{}", answer.body))
+        .to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -141,7 +141,8 @@ fn failed(error: &StartupError) -> ExitCode {
     let mut text = format!("matricula: {error}");
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(&format!("\n  because {cause}"));
+        text.push_str("\n  because ");
+        text.push_str(&cause.to_string());
         source = cause.source();
     }
     let _ = writeln!(std::io::stderr(), "{text}");

@@ -33,7 +33,10 @@ impl Logins {
 ///
 /// # Errors
 /// The administrator's login may not, or the database did not answer.
-pub async fn migrate(admin_url: &str, logins: &Logins) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub async fn migrate(
+    admin_url: &str,
+    logins: &Logins,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     provision(admin_url, &logins.list()).await?;
     let mut options = ConnectOptions::new(owner_url(admin_url)?);
     options.max_connections(1).sqlx_logging(false);

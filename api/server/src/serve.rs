@@ -74,13 +74,8 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
         let listener = listen(config.http.listen)?;
         let address = listener.local_addr()?;
         let sdl = graphql::sdl();
-        let engine = Engine::new(
-            graphql::schema(app.clone()),
-            &sdl,
-            host,
-            transport::Config::default(),
-            drained,
-        )?;
+        let engine =
+            Engine::new(graphql::schema(app.clone()), &sdl, host, transport::Config::default(), drained)?;
         let (public, answer_ids) = (app.clone(), ids.clone());
         let server = HttpServer::new(move || {
             Actix::new()
@@ -102,7 +97,9 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
     let operators = listener.local_addr()?;
     let (ops_app, ops_health) = (app.clone(), health.clone());
     let server = HttpServer::new(move || {
-        Actix::new().wrap(ids.clone()).configure(|config| http::mount_operators(&ops_app, &ops_health, config))
+        Actix::new()
+            .wrap(ids.clone())
+            .configure(|config| http::mount_operators(&ops_app, &ops_health, config))
     })
     .workers(1)
     .shutdown_timeout(1)
@@ -135,7 +132,10 @@ impl Service {
         self.parts.health.draining.store(true, Ordering::Relaxed);
         self.drain.begin();
         for (handle, task) in self.servers {
-            if tokio::time::timeout(self.drain_patience + Duration::from_secs(2), handle.stop(true)).await.is_err() {
+            if tokio::time::timeout(self.drain_patience + Duration::from_secs(2), handle.stop(true))
+                .await
+                .is_err()
+            {
                 tracing::warn!("open requests were cut off");
             }
             task.abort();

@@ -102,14 +102,15 @@ pub async fn build(config: &Config) -> Result<Parts, StartupError> {
         Arc::new(move |event| observed.limit(limit_word(event))),
     ));
 
-    let units = Arc::new(PgUnits::new(
-        db.clone(),
+    let units =
+        Arc::new(PgUnits::new(db.clone(), vault.clone(), feed.clone(), system.clone(), system.clone()));
+    let log_keys = Arc::new(PgLogKeys::new(
+        keys_db.clone(),
         vault.clone(),
-        feed.clone(),
+        system.clone(),
         system.clone(),
         system.clone(),
     ));
-    let log_keys = Arc::new(PgLogKeys::new(keys_db.clone(), vault.clone(), system.clone(), system.clone(), system.clone()));
     let identity = identity(config, &envelope, &units, &db, &keys_db)?;
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),

@@ -59,11 +59,8 @@ where
     let result = run(ctx, app, id, action, steps).instrument(span).await;
     let outcome = match &result {
         Ok(done) if done.user_errors.is_empty() => Outcome::Success,
-        Ok(_) => Outcome::Refused,
-        Err(error) if matches!(error.code(), ErrorCode::InternalServerError | ErrorCode::Unavailable) => {
-            Outcome::Failure
-        }
-        Err(_) => Outcome::Refused,
+        Err(error) if error.is_ours() => Outcome::Failure,
+        Ok(_) | Err(_) => Outcome::Refused,
     };
     app.metrics
         .commands
@@ -101,7 +98,11 @@ where
             Claimed::Answered(answer) => {
                 let receipt = serde_json::from_slice(&answer).map_err(|_| ApiError::internal())?;
                 transport::mark_replay(ctx);
-                return Ok(Done { receipt: Some(receipt), user_errors: Vec::new(), compliance_id: id.uuid() });
+                return Ok(Done {
+                    receipt: Some(receipt),
+                    user_errors: Vec::new(),
+                    compliance_id: id.uuid(),
+                });
             }
             Claimed::OtherArguments => {
                 return Err(ApiError::new(
@@ -141,10 +142,7 @@ where
                     Ok(Done { receipt: None, user_errors: vec![error], compliance_id: id.uuid() })
                 }
                 Failure::Api(error, reason) => {
-                    let outcome = match error.code() {
-                        ErrorCode::Forbidden => Outcome::Refused,
-                        _ => Outcome::Failure,
-                    };
+                    let outcome = if error.is_ours() { Outcome::Failure } else { Outcome::Refused };
                     // When the database is away there is nowhere to record it; the access event tells of it.
                     if let Err(fault) = record_refusal(app, actor, &origin, action, outcome, reason).await {
                         tracing::warn!(code = fault.code().as_str(), "a failed command was not recorded");
@@ -195,7 +193,10 @@ async fn record_refusal(
 }
 
 /// Opens a transaction to read in.
-pub(super) async fn reading(ctx: &Context<'_>, field: &'static str) -> Result<(Actor, Box<dyn Work>), ApiError> {
+pub(super) async fn reading(
+    ctx: &Context<'_>,
+    field: &'static str,
+) -> Result<(Actor, Box<dyn Work>), ApiError> {
     let app = app(ctx);
     let actor = caller(ctx)?.signed_in().actor.clone();
     let origin = Origin::system(compliance_id(ctx), field);

@@ -207,10 +207,18 @@ mod tests {
     const KEY: [u8; 32] = [9; 32];
 
     fn key() -> Key {
-        Key { at: Timestamp::from_timestamp_micros(1_790_000_000_123_456).unwrap_or_default(), id: Uuid::from_u128(7) }
+        Key {
+            at: Timestamp::from_timestamp_micros(1_790_000_000_123_456).unwrap_or_default(),
+            id: Uuid::from_u128(7),
+        }
     }
 
-    fn args(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> PageArgs {
+    fn args(
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> PageArgs {
         PageArgs { first, after, last, before }
     }
 
@@ -239,7 +247,8 @@ mod tests {
         let cursor = || Some(cursors.write(key()));
         let good = cursors.request(&args(None, None, None, None)).map(|r| (r.limit, r.direction));
         assert_eq!(good.ok(), Some((20, Direction::Forward)));
-        let back = cursors.request(&args(None, None, Some(100), cursor())).map(|r| (r.limit, r.direction, r.from));
+        let back =
+            cursors.request(&args(None, None, Some(100), cursor())).map(|r| (r.limit, r.direction, r.from));
         assert_eq!(back.ok(), Some((100, Direction::Backward, Some(key()))));
         for bad in [
             args(Some(0), None, None, None),

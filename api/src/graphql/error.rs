@@ -31,7 +31,10 @@ impl ApiError {
     }
 
     pub(crate) fn unauthenticated() -> Self {
-        Self::new(ErrorCode::Unauthenticated, "sign in first: send an access token or API key as a bearer token")
+        Self::new(
+            ErrorCode::Unauthenticated,
+            "sign in first: send an access token or API key as a bearer token",
+        )
     }
 
     pub(crate) fn internal() -> Self {
@@ -41,6 +44,11 @@ impl ApiError {
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self
+    }
+
+    /// Whether it is a fault of ours or of what we depend on, not the caller's.
+    pub(crate) const fn is_ours(&self) -> bool {
+        matches!(self.code, ErrorCode::InternalServerError | ErrorCode::Unavailable)
     }
 
     pub(crate) const fn code(&self) -> ErrorCode {
@@ -70,7 +78,8 @@ impl From<PortError> for ApiError {
         match fault.retry {
             Retry::MayHelp => Self::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1),
             Retry::AfterReread => {
-                Self::new(ErrorCode::Unavailable, "changed by someone else meanwhile; read again and retry").retry_after(1)
+                Self::new(ErrorCode::Unavailable, "changed by someone else meanwhile; read again and retry")
+                    .retry_after(1)
             }
             Retry::Useless => Self::internal(),
         }
@@ -170,7 +179,10 @@ impl From<IdentityError> for Failure {
         let message = error.to_string();
         let input = |code, field: Option<&str>| {
             let message = message.clone();
-            Self::User(UserError::InputRefused(InputRefused { message, code, field: field.map(input_path) }), reason)
+            Self::User(
+                UserError::InputRefused(InputRefused { message, code, field: field.map(input_path) }),
+                reason,
+            )
         };
         let state = |code| {
             let message = message.clone();
@@ -190,7 +202,12 @@ impl From<IdentityError> for Failure {
             IdentityError::SlugTaken => input(Code::Invalid, Some("slug")),
             IdentityError::TokenInvalid => input(Code::Invalid, Some("token")),
             IdentityError::MembersFull { max } => Self::User(
-                UserError::PlanLimitReached(PlanLimitReached { message, code: Code::MembersFull, field: None, limit: max }),
+                UserError::PlanLimitReached(PlanLimitReached {
+                    message,
+                    code: Code::MembersFull,
+                    field: None,
+                    limit: max,
+                }),
                 reason,
             ),
             IdentityError::LastOwner => state(Code::LastOwner),

@@ -75,7 +75,7 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         }
         Kind::Invitation => {
             let invitation = identity.invitation(&mut *work, &actor, InvitationId::from_uuid(uuid)).await?;
-            invitation.map(|i| Node::Invitation(Invitation::new(i, app.clock.now())))
+            invitation.map(|i| Node::Invitation(Invitation::new(&i, app.clock.now())))
         }
         Kind::Session => {
             let session = identity.session(&mut *work, &actor, SessionId::from_uuid(uuid)).await?;

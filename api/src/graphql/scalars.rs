@@ -50,7 +50,9 @@ pub(super) fn parse_global_id(id: &str) -> Option<(Kind, Uuid)> {
 pub(super) fn id_of(kind: Kind, id: &ID) -> Result<Uuid, IdentityError> {
     match parse_global_id(id) {
         Some((found, uuid)) if found == kind => Ok(uuid),
-        Some(_) | None => Err(IdentityError::Invalid { field: "id", problem: "is not the id of such a thing" }),
+        Some(_) | None => {
+            Err(IdentityError::Invalid { field: "id", problem: "is not the id of such a thing" })
+        }
     }
 }
 

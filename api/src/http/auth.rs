@@ -28,11 +28,19 @@ const BODY_MAX: usize = 16 * 1024;
 
 pub(super) fn mount(config: &mut web::ServiceConfig) {
     let json = web::JsonConfig::default().limit(BODY_MAX).error_handler(|error, request| {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "whatever else went wrong, the body could not be read"
+        )]
         let answer = match &error {
             actix_web::error::JsonPayloadError::OverflowKnownLength { .. }
-            | actix_web::error::JsonPayloadError::Overflow { .. } => {
-                problem(request, StatusCode::PAYLOAD_TOO_LARGE, "BAD_USER_INPUT", None, "the body is over 16 KiB")
-            }
+            | actix_web::error::JsonPayloadError::Overflow { .. } => problem(
+                request,
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "BAD_USER_INPUT",
+                None,
+                "the body is over 16 KiB",
+            ),
             actix_web::error::JsonPayloadError::ContentType => problem(
                 request,
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -43,7 +51,13 @@ pub(super) fn mount(config: &mut web::ServiceConfig) {
             actix_web::error::JsonPayloadError::Deserialize(why) => {
                 problem(request, StatusCode::BAD_REQUEST, "BAD_USER_INPUT", None, &shape_fault(why))
             }
-            _ => problem(request, StatusCode::BAD_REQUEST, "BAD_USER_INPUT", None, "the body could not be read"),
+            _ => problem(
+                request,
+                StatusCode::BAD_REQUEST,
+                "BAD_USER_INPUT",
+                None,
+                "the body could not be read",
+            ),
         };
         actix_web::error::InternalError::from_response(error, answer).into()
     });
@@ -95,13 +109,8 @@ fn problem(
 }
 
 fn unavailable(request: &HttpRequest) -> HttpResponse {
-    let mut answer = problem(
-        request,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "UNAVAILABLE",
-        None,
-        "temporarily unavailable",
-    );
+    let mut answer =
+        problem(request, StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", None, "temporarily unavailable");
     answer
         .headers_mut()
         .insert(actix_web::http::header::RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("1"));
@@ -128,7 +137,9 @@ fn refused(request: &HttpRequest, error: &IdentityError) -> HttpResponse {
         | IdentityError::LastOwner
         | IdentityError::InvitationClosed
         | IdentityError::TotpActive
-        | IdentityError::TotpAbsent => problem(request, StatusCode::CONFLICT, "BAD_USER_INPUT", None, &message),
+        | IdentityError::TotpAbsent => {
+            problem(request, StatusCode::CONFLICT, "BAD_USER_INPUT", None, &message)
+        }
         IdentityError::Denied(_)
         | IdentityError::NeedsMember
         | IdentityError::MemberNotFound
@@ -197,9 +208,10 @@ async fn attempt(app: &App, request: &HttpRequest, account: &str) -> Result<(), 
                     "too many attempts; wait as long as Retry-After says",
                 );
                 let wait = verdict.retry_after_ms.div_ceil(1_000).max(1);
-                answer
-                    .headers_mut()
-                    .insert(actix_web::http::header::RETRY_AFTER, actix_web::http::header::HeaderValue::from(wait));
+                answer.headers_mut().insert(
+                    actix_web::http::header::RETRY_AFTER,
+                    actix_web::http::header::HeaderValue::from(wait),
+                );
                 return Err(answer);
             }
             Err(fault) => return Err(refused(request, &fault.into())),
@@ -285,7 +297,8 @@ struct RefreshBody {
 }
 
 async fn refresh(app: web::Data<App>, request: HttpRequest, body: web::Json<RefreshBody>) -> HttpResponse {
-    let scope = Token::parse(TokenKind::Refresh, &body.refresh_token).map(|token| TenantScope::of(token.tenant));
+    let scope =
+        Token::parse(TokenKind::Refresh, &body.refresh_token).map(|token| TenantScope::of(token.tenant));
     let token = Secret::from(body.into_inner().refresh_token);
     let result = async {
         attempt(&app, &request, token.expose_str().unwrap_or_default()).await?;
@@ -335,7 +348,9 @@ async fn request_password_reset(
     let result = async {
         attempt(&app, &request, &format!("{}\0{}", body.tenant, body.email.to_lowercase())).await?;
         let refuse = |error: IdentityError| refused(&request, &error);
-        let Some(scope) = app.identity.find_tenant(&body.tenant).await.map_err(refuse)? else { return Ok(()) };
+        let Some(scope) = app.identity.find_tenant(&body.tenant).await.map_err(refuse)? else {
+            return Ok(());
+        };
         let origin = origin(&app, &request, Some(scope), "request_password_reset").await?;
         app.identity.request_password_reset(scope, &origin, &body.email).await.map_err(refuse)
     };
@@ -353,9 +368,14 @@ struct ResetBody {
     password: String,
 }
 
-async fn reset_password(app: web::Data<App>, request: HttpRequest, body: web::Json<ResetBody>) -> HttpResponse {
+async fn reset_password(
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: web::Json<ResetBody>,
+) -> HttpResponse {
     let body = body.into_inner();
-    let scope = Token::parse(TokenKind::PasswordReset, &body.token).map(|token| TenantScope::of(token.tenant));
+    let scope =
+        Token::parse(TokenKind::PasswordReset, &body.token).map(|token| TenantScope::of(token.tenant));
     let result = async {
         attempt(&app, &request, &body.token).await?;
         let origin = origin(&app, &request, scope, "reset_password").await?;

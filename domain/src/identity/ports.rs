@@ -9,7 +9,10 @@ use futures_core::Stream;
 
 use super::{
     events::IdentityEvent,
-    model::{ApiKey, EmailAddress, Invitation, Member, PasswordReset, RecoveryCode, RefreshToken, Session, Slug, Tenant},
+    model::{
+        ApiKey, EmailAddress, Invitation, Member, PasswordReset, RecoveryCode, RefreshToken, Session, Slug,
+        Tenant,
+    },
 };
 use crate::kernel::{
     clock::Timestamp,
@@ -70,7 +73,8 @@ pub trait MemberStore: Send {
     /// How many there are, counted up to `most`.
     async fn count_members(&mut self, most: u32) -> Result<u32, PortError>;
     /// Replaces all recovery codes of a member.
-    async fn put_recovery_codes(&mut self, member: MemberId, codes: &[RecoveryCode]) -> Result<(), PortError>;
+    async fn put_recovery_codes(&mut self, member: MemberId, codes: &[RecoveryCode])
+    -> Result<(), PortError>;
     /// Marks an unused code used; `false` when there is none like it.
     async fn use_recovery_code(
         &mut self,

@@ -80,4 +80,5 @@ id_types! {
 
 /// The tenant that what belongs to no tenant is logged under: requests of nobody known, acts of the
 /// installation itself. A UUID of version 8 that no source of identifiers makes.
-pub const PLATFORM: TenantId = TenantId::from_uuid(Uuid::from_u128(0x6d61_7472_6963_8000_8000_0000_0000_0001));
+pub const PLATFORM: TenantId =
+    TenantId::from_uuid(Uuid::from_u128(0x6d61_7472_6963_8000_8000_0000_0000_0001));

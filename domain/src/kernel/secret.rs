@@ -68,10 +68,6 @@ pub trait Vault: Send + Sync {
 
     /// HMAC-SHA-256 of `value` under a key of this tenant and `label` alone: blind indexes and pseudonyms.
     /// The same value under another tenant or label gives an unrelated result.
-    async fn keyed_hash(
-        &self,
-        scope: &TenantScope,
-        label: &str,
-        value: &[u8],
-    ) -> Result<[u8; 32], PortError>;
+    async fn keyed_hash(&self, scope: &TenantScope, label: &str, value: &[u8])
+    -> Result<[u8; 32], PortError>;
 }

@@ -31,7 +31,8 @@ const HEADS: &str = "postgres.audit_heads";
 const TILES: &str = "postgres.audit_tiles";
 
 pub(super) fn stored_hash(port: &'static str, bytes: Vec<u8>) -> Result<Hash, PortError> {
-    let bytes: [u8; 32] = bytes.try_into().map_err(|_| PortError::lasting(port, "a stored hash is not 32 bytes"))?;
+    let bytes: [u8; 32] =
+        bytes.try_into().map_err(|_| PortError::lasting(port, "a stored hash is not 32 bytes"))?;
     Ok(Hash(bytes))
 }
 

@@ -17,6 +17,7 @@ pub(super) fn port_error(port: &'static str, error: sqlx::Error) -> PortError {
 }
 
 /// A fault of SeaORM.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only what wraps the driver's error is of interest")]
 pub(super) fn orm_error(port: &'static str, error: DbErr) -> PortError {
     let inner = match &error {
         DbErr::Conn(RuntimeErr::SqlxError(e))
@@ -36,6 +37,7 @@ pub(super) fn is_taken(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an error not known to pass is taken to last")]
 fn may_pass(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(e) => e.code().is_some_and(|code| {
@@ -54,6 +56,7 @@ fn may_pass(error: &sqlx::Error) -> bool {
 }
 
 /// The error without the database's DETAIL, which quotes values of rows.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only the database's own errors quote rows")]
 fn redacted(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(e) => format!("{} ({})", e.message(), e.code().unwrap_or_default()),

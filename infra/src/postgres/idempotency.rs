@@ -1,6 +1,7 @@
 //! `kernel.idempotency_keys`.
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
 use chrono::TimeDelta;
 use domain::{
     kernel::{
@@ -13,7 +14,6 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
     QueryFilter as _, sea_query::Expr,
 };
-use aws_lc_rs::digest::{SHA256, digest};
 use uuid::Uuid;
 
 use super::{

@@ -42,7 +42,10 @@ fn column(port: &'static str, number: u32) -> Result<i32, PortError> {
     i32::try_from(number).map_err(|e| PortError::lasting(port, e))
 }
 
-async fn one_tenant_key(tx: &TenantTx, select: Select<tenant_key::Entity>) -> Result<Option<TenantKeyRow>, PortError> {
+async fn one_tenant_key(
+    tx: &TenantTx,
+    select: Select<tenant_key::Entity>,
+) -> Result<Option<TenantKeyRow>, PortError> {
     let row = select.one(tx).await.map_err(|e| orm_error(TENANT_KEYS, e))?;
     row.map(|row| {
         Ok(TenantKeyRow {
@@ -54,7 +57,10 @@ async fn one_tenant_key(tx: &TenantTx, select: Select<tenant_key::Entity>) -> Re
     .transpose()
 }
 
-async fn one_data_key(tx: &TenantTx, select: Select<data_key::Entity>) -> Result<Option<DataKeyRow>, PortError> {
+async fn one_data_key(
+    tx: &TenantTx,
+    select: Select<data_key::Entity>,
+) -> Result<Option<DataKeyRow>, PortError> {
     let row = select.one(tx).await.map_err(|e| orm_error(DATA_KEYS, e))?;
     row.map(|row| {
         Ok(DataKeyRow {
@@ -70,7 +76,8 @@ async fn one_data_key(tx: &TenantTx, select: Select<data_key::Entity>) -> Result
 impl KeyStore for PgKeyStore {
     async fn newest_tenant_key(&self, scope: &TenantScope) -> Result<Option<TenantKeyRow>, PortError> {
         let tx = TenantTx::begin(&self.db, *scope).await?;
-        one_tenant_key(&tx, tx.scoped::<tenant_key::Entity>().order_by_desc(tenant_key::Column::Version)).await
+        one_tenant_key(&tx, tx.scoped::<tenant_key::Entity>().order_by_desc(tenant_key::Column::Version))
+            .await
     }
 
     async fn tenant_key(&self, scope: &TenantScope, version: u32) -> Result<Option<TenantKeyRow>, PortError> {
@@ -80,7 +87,11 @@ impl KeyStore for PgKeyStore {
             .await
     }
 
-    async fn add_tenant_key(&self, scope: &TenantScope, row: TenantKeyRow) -> Result<TenantKeyRow, PortError> {
+    async fn add_tenant_key(
+        &self,
+        scope: &TenantScope,
+        row: TenantKeyRow,
+    ) -> Result<TenantKeyRow, PortError> {
         let tx = TenantTx::begin(&self.db, *scope).await?;
         let version = column(TENANT_KEYS, row.version)?;
         let model = tenant_key::Model {

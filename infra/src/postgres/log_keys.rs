@@ -13,7 +13,9 @@ use domain::{
         secret::{Place, Sealed, Vault},
     },
 };
-use sea_orm::{ActiveModelTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _, QueryOrder as _};
+use sea_orm::{
+    ActiveModelTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _, QueryOrder as _,
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -99,8 +101,10 @@ impl LogKeys for PgLogKeys {
         tx.commit().await?;
         let place = Place { table: "compliance.log_keys", column: "seed_sealed", row: row.id };
         let opened = self.vault.open(scope, place, &Sealed(row.seed_sealed)).await?;
-        let seed: [u8; 32] =
-            opened.expose().try_into().map_err(|_| PortError::lasting(PORT, "a sealed seed is not 32 bytes"))?;
+        let seed: [u8; 32] = opened
+            .expose()
+            .try_into()
+            .map_err(|_| PortError::lasting(PORT, "a sealed seed is not 32 bytes"))?;
         Ok(Zeroizing::new(seed))
     }
 
@@ -110,7 +114,9 @@ impl LogKeys for PgLogKeys {
             .await?
             .into_iter()
             .map(|row| {
-                row.public_key.try_into().map_err(|_| PortError::lasting(PORT, "a public key is not 32 bytes"))
+                row.public_key
+                    .try_into()
+                    .map_err(|_| PortError::lasting(PORT, "a public key is not 32 bytes"))
             })
             .collect()
     }

@@ -60,7 +60,7 @@ impl Db {
             // A dead connection shows itself at BEGIN, which comes first anyway: a ping would only add a
             // round trip to each transaction.
             .test_before_acquire(false)
-            .idle_timeout(Duration::from_secs(300))
+            .idle_timeout(Duration::from_mins(5))
             .connect_lazy_with(options);
         Ok(Self { pool })
     }

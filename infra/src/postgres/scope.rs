@@ -3,8 +3,8 @@
 use domain::kernel::{fault::PortError, scope::TenantScope};
 use futures_util::TryStreamExt as _;
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, QueryFilter as _, QueryResult, RuntimeErr, Select,
-    Statement, Value, sea_query::Values,
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, QueryFilter as _, QueryResult, RuntimeErr,
+    Select, Statement, Value, sea_query::Values,
 };
 use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
@@ -25,8 +25,10 @@ impl TenantTx {
     /// No connection in time.
     pub async fn begin(db: &Db, scope: TenantScope) -> Result<Self, PortError> {
         // The only text ever put into SQL: a parsed UUID, which is hexadecimal and dashes.
-        let statement =
-            format!("BEGIN; SELECT set_config('app.tenant_id', '{}', true)", scope.tenant().uuid().hyphenated());
+        let statement = format!(
+            "BEGIN; SELECT set_config('app.tenant_id', '{}', true)",
+            scope.tenant().uuid().hyphenated()
+        );
         let tx = db
             .pool()
             .begin_with(AssertSqlSafe(statement))
@@ -123,14 +125,16 @@ pub(super) fn keyset<E: EntityTrait>(
     page: domain::kernel::page::PageRequest,
 ) -> Select<E> {
     use domain::kernel::page::Direction;
-    use sea_orm::{ColumnTrait as _, ExprTrait as _, Order, QueryOrder as _, QuerySelect as _, sea_query::Expr};
+    use sea_orm::{
+        ColumnTrait as _, ExprTrait as _, Order, QueryOrder as _, QuerySelect as _, sea_query::Expr,
+    };
     let (order, forward) = match page.direction {
         Direction::Forward => (Order::Asc, true),
         Direction::Backward => (Order::Desc, false),
     };
     let mut select = select;
     if let Some(key) = page.from {
-        let columns = Expr::tuple([Expr::col(at.as_column_ref()).into(), Expr::col(id.as_column_ref()).into()]);
+        let columns = Expr::tuple([Expr::col(at.as_column_ref()), Expr::col(id.as_column_ref())]);
         let values = Expr::tuple([Expr::value(key.at), Expr::value(key.id)]);
         select = select.filter(if forward { columns.gt(values) } else { columns.lt(values) });
     }

@@ -8,7 +8,9 @@ use super::pool::Db;
 #[derive(Debug, thiserror::Error)]
 pub enum SelfCheckError {
     /// Row-level security would not hold the role.
-    #[error("the database role {role} {fault}; give DATABASE_URL a login of the role matricula_app_rw, as `matricula migrate` makes it")]
+    #[error(
+        "the database role {role} {fault}; give DATABASE_URL a login of the role matricula_app_rw, as `matricula migrate` makes it"
+    )]
     Role {
         /// The role logged in as.
         role: String,

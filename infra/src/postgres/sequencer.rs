@@ -316,7 +316,7 @@ fn names(logs: &[LogId]) -> (Vec<Uuid>, Vec<&'static str>) {
 }
 
 fn log_of(tenant: Uuid, stream: &str) -> Result<LogId, PortError> {
-    let stream =
-        Stream::parse(stream).ok_or_else(|| PortError::lasting(PORT, "a stored stream is not one of ours"))?;
+    let stream = Stream::parse(stream)
+        .ok_or_else(|| PortError::lasting(PORT, "a stored stream is not one of ours"))?;
     Ok(LogId { tenant: TenantId::from_uuid(tenant), stream })
 }

@@ -24,14 +24,17 @@ impl PgSigningKeys {
 #[async_trait]
 impl SigningKeyStore for PgSigningKeys {
     async fn all(&self) -> Result<Vec<SigningKeyRow>, PortError> {
-        let rows: Vec<(String, Vec<u8>, Vec<u8>, Timestamp)> =
-            sqlx::query_as("SELECT kid, public_key, private_key_sealed, created_at FROM identity.signing_keys")
-                .fetch_all(self.db.pool())
-                .await
-                .map_err(|e| port_error(PORT, e))?;
+        let rows: Vec<(String, Vec<u8>, Vec<u8>, Timestamp)> = sqlx::query_as(
+            "SELECT kid, public_key, private_key_sealed, created_at FROM identity.signing_keys",
+        )
+        .fetch_all(self.db.pool())
+        .await
+        .map_err(|e| port_error(PORT, e))?;
         rows.into_iter()
             .map(|(kid, public, private, created_at)| {
-                let public = public.try_into().map_err(|_| PortError::lasting(PORT, "a public key is not 32 bytes"))?;
+                let public = public
+                    .try_into()
+                    .map_err(|_| PortError::lasting(PORT, "a public key is not 32 bytes"))?;
                 Ok(SigningKeyRow { kid, public, private: Sealed(private), created_at })
             })
             .collect()

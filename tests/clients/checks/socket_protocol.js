@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { memberOf, WRONG_TOKEN } from "../harness/caller.js";
 import { check } from "../harness/check.js";
-import { tellsOfInvitations } from "../harness/member_events.js";
+import { tellsOfInvitations, untilHeard } from "../harness/member_events.js";
 import { dev, documentOf } from "../harness/product.js";
 import { PROTOCOL, refusalOf, Socket } from "../harness/socket.js";
 
@@ -96,20 +96,16 @@ check("socket: the legacy subprotocol graphql-ws is refused", async () => {
   assert.equal(await refusalOf("graphql-ws"), 400);
 });
 
-checkSignedIn("a subscription tells of five invitations, one message each", async (socket) => {
-  socket.send(events);
-  const answers = {
-    next: async () => nextOf(await socket.message()),
-    poll: (ms) => socket.poll(ms).then((message) => message && nextOf(message)),
-  };
-  await tellsOfInvitations(answers, token);
+check("socket: of several subprotocols the one spoken is chosen", async () => {
+  // Opening demands which one it is.
+  const socket = await Socket.open(["graphql-ws", PROTOCOL]);
+  socket.abandon();
 });
 
-function nextOf({ type, id, payload }) {
-  assert.equal(type, "next");
-  assert.equal(id, events.id);
-  return payload;
-}
+checkSignedIn("a subscription tells of five invitations, one message each", async (socket) => {
+  socket.send(events);
+  await tellsOfInvitations(socket.answersOf(events.id), token);
+});
 
 checkSignedIn("a finished query is `next` and `complete`, and its compliance id is told", async (socket) => {
   socket.send(viewer);
@@ -153,14 +149,10 @@ check("socket: subscribing signed out is an error, not an event", async () => {
 check("socket: another tenant's invitations are not told of", async () => {
   const other = dev.tenants[1].members.find(({ role }) => role === "owner");
   const [ours, theirs] = [await Socket.signedIn(token), await Socket.signedIn(other.accessToken)];
-  ours.send(events);
-  theirs.send(events);
-  await theirs.isSilent();
-  const answers = {
-    next: async () => nextOf(await ours.message()),
-    poll: (ms) => ours.poll(ms).then((message) => message && nextOf(message)),
-  };
-  await tellsOfInvitations(answers, token);
+  for (const socket of [ours, theirs]) socket.send(events);
+  // Silence means something only once they would hear.
+  await untilHeard(theirs.answersOf(events.id), other.accessToken);
+  await tellsOfInvitations(ours.answersOf(events.id), token);
   await theirs.isSilent();
   ours.abandon();
   theirs.abandon();

@@ -16,15 +16,21 @@ const CLOSE_MAX_MS = 8_000;
 /** How it ended, among the messages. */
 const CLOSED = Symbol("closed");
 
+/** A message that is none of the socket's end. */
+function notClosed(message) {
+  assert.equal(message[CLOSED], undefined, `closed with ${message[CLOSED]?.code}: ${message[CLOSED]?.reason}`);
+  return message;
+}
+
 /** An open socket. */
 export class Socket {
   #socket;
   #mailbox = new Mailbox();
 
-  /** Opens one. */
-  static async open() {
+  /** Opens one, offering these subprotocols. */
+  static async open(protocols = PROTOCOL) {
     const socket = new Socket();
-    socket.#socket = new WebSocket(dev.websocket, PROTOCOL);
+    socket.#socket = new WebSocket(dev.websocket, protocols);
     socket.#socket.on("message", (data) => socket.#mailbox.put(JSON.parse(data)));
     socket.#socket.on("close", (code, reason) => socket.#mailbox.put({ [CLOSED]: { code, reason: String(reason) } }));
     await once(socket.#socket, "open");
@@ -54,9 +60,23 @@ export class Socket {
 
   /** The next message, which must come before the socket closes. */
   async message() {
-    const message = await this.#mailbox.next();
-    assert.equal(message[CLOSED], undefined, `closed with ${message[CLOSED]?.code}: ${message[CLOSED]?.reason}`);
-    return message;
+    return notClosed(await this.#mailbox.next());
+  }
+
+  /** The answers of the operation `id`, as a mailbox has them; no other message may come meanwhile. */
+  answersOf(id) {
+    const payloadOf = (message) => {
+      const { type, id: told, payload } = notClosed(message);
+      assert.deepEqual({ type, id: told }, { type: "next", id });
+      return payload;
+    };
+    return {
+      next: async () => payloadOf(await this.#mailbox.next()),
+      poll: async (ms) => {
+        const message = await this.#mailbox.poll(ms);
+        return message && payloadOf(message);
+      },
+    };
   }
 
   /** Demands that the product closes the socket, with this code and without another message. */

@@ -247,9 +247,10 @@ fn use_tree(tokens: &[(usize, Token<'_>)], mut at: usize, prefix: &[String], fou
     }
     if segments.len() > prefix.len() {
         found.push(Named { line, segments });
+        return at;
     }
     // A mark no `use` has must not be read for ever.
-    if segments.len() == prefix.len() { at + 1 } else { at }
+    at + 1
 }
 
 #[cfg(test)]

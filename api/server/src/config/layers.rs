@@ -79,7 +79,9 @@ fn overlay_file(table: &mut Table, path: &Path, faults: &mut Vec<Fault>) {
             match table.get_mut(&section).and_then(Value::as_table_mut).and_then(|s| s.get_mut(&key)) {
                 None => faults.push(Fault { setting, problem: "is no setting".to_owned() }),
                 Some(slot) if slot.same_type(&value) => *slot = value,
-                Some(slot) => faults.push(Fault { setting, problem: format!("must be a {}", slot.type_str()) }),
+                Some(slot) => {
+                    faults.push(Fault { setting, problem: format!("must be a {}", slot.type_str()) });
+                }
             }
         }
     }

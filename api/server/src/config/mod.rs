@@ -81,7 +81,10 @@ mod tests {
 
     #[test]
     fn the_default_file_is_whole() {
-        assert_eq!(load(None, [], Need::Nothing).map(|c| c.http.listen.to_string()), Ok("127.0.0.1:8080".to_owned()));
+        assert_eq!(
+            load(None, [], Need::Nothing).map(|c| c.http.listen.to_string()),
+            Ok("127.0.0.1:8080".to_owned())
+        );
     }
 
     #[test]
@@ -134,7 +137,10 @@ mod tests {
     fn secrets_are_masked() {
         let config = load(
             None,
-            env(&[("DATABASE_URL", "postgres://app:hunter2@db/m"), ("MATRICULA_KEYS_CURSOR_KEY", &"ab".repeat(32))]),
+            env(&[
+                ("DATABASE_URL", "postgres://app:hunter2@db/m"),
+                ("MATRICULA_KEYS_CURSOR_KEY", &"ab".repeat(32)),
+            ]),
             Need::Nothing,
         )
         .expect("good");

@@ -45,8 +45,13 @@ section!(Http {
     deadline: Duration, drain: Duration,
 });
 section!(Database {
-    url: String, sequencer_url: String, recorder_url: String, admin_url: String, connections_max: u32,
-    acquire_timeout: Duration, statement_timeout: Duration,
+    url: String,
+    sequencer_url: String,
+    recorder_url: String,
+    admin_url: String,
+    connections_max: u32,
+    acquire_timeout: Duration,
+    statement_timeout: Duration,
 });
 section!(Redis { url: String, prefix: String });
 section!(Keys { keyring: PathBuf, cursor_key: Option<[u8; 32]> });
@@ -55,8 +60,12 @@ section!(Audit { host: String });
 section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
 section!(Geography { database: Option<PathBuf> });
 section!(Limits {
-    requests_per_minute: u32, endpoint_per_second: u32, cost_points: u32, cost_restore_per_second: u32,
-    sign_in_per_minute: u32, streams_per_tenant: u32,
+    requests_per_minute: u32,
+    endpoint_per_second: u32,
+    cost_points: u32,
+    cost_restore_per_second: u32,
+    sign_in_per_minute: u32,
+    streams_per_tenant: u32,
 });
 section!(Log { format: LogFormat, filter: String });
 
@@ -153,7 +162,8 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         acquire_timeout: millis(r.number("database.acquire_timeout_ms", 10, 60_000)),
         statement_timeout: millis(r.number("database.statement_timeout_ms", 100, 600_000)),
     };
-    let redis = Redis { url: r.url("redis.url", &["redis", "rediss"], serving), prefix: r.filled("redis.prefix") };
+    let redis =
+        Redis { url: r.url("redis.url", &["redis", "rediss"], serving), prefix: r.filled("redis.prefix") };
     let keys = Keys { keyring: r.filled("keys.keyring").into(), cursor_key: cursor_key(&mut r) };
     let tokens = Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") };
     let audit = Audit { host: audit_host(&mut r) };
@@ -179,7 +189,19 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
     };
     let log = Log { format, filter: r.filled("log.filter") };
     let table = table.clone();
-    Some(Config { http: http?, database, redis, keys, tokens, audit, mail: mail?, geography, limits, log, table })
+    Some(Config {
+        http: http?,
+        database,
+        redis,
+        keys,
+        tokens,
+        audit,
+        mail: mail?,
+        geography,
+        limits,
+        log,
+        table,
+    })
 }
 
 fn mail(r: &mut Reader<'_>) -> Option<Mail> {
@@ -187,7 +209,11 @@ fn mail(r: &mut Reader<'_>) -> Option<Mail> {
     if let Err(fault) = &from {
         r.fault("mail.from", fault.to_string());
     }
-    Some(Mail { spool: r.filled("mail.spool").into(), reset_url: r.filled("mail.reset_url"), from: from.ok()? })
+    Some(Mail {
+        spool: r.filled("mail.spool").into(),
+        reset_url: r.filled("mail.reset_url"),
+        from: from.ok()?,
+    })
 }
 
 fn millis(number: u32) -> Duration {

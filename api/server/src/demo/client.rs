@@ -35,7 +35,12 @@ impl Front {
     }
 
     /// Sends a document; errors in the answer are errors here.
-    pub(super) async fn graphql(&self, token: &str, query: &str, variables: Value) -> Result<Value, StartupError> {
+    pub(super) async fn graphql(
+        &self,
+        token: &str,
+        query: &str,
+        variables: Value,
+    ) -> Result<Value, StartupError> {
         let answer = self
             .http
             .post(format!("{}/graphql", self.base))
@@ -64,7 +69,9 @@ impl Socket {
         let (socket, _) = tokio::time::timeout(PATIENCE, connect_async(request)).await??;
         let mut socket = Self { socket };
         let authorization = format!("Bearer {token}");
-        socket.send(&json!({ "type": "connection_init", "payload": { "authorization": authorization } })).await?;
+        socket
+            .send(&json!({ "type": "connection_init", "payload": { "authorization": authorization } }))
+            .await?;
         socket.receive("connection_ack").await?;
         socket.send(&json!({ "id": "1", "type": "subscribe", "payload": { "query": query } })).await?;
         // Answered once what was sent before has been read: from then on nothing is missed.

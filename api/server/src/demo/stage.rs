@@ -43,14 +43,22 @@ impl Stage {
     /// Tells what came of it.
     pub(super) fn done(&mut self, what: &str) {
         let took = self.begun.elapsed().as_millis();
-        Self::line(&format!("    {} {what} {}", self.paint("32", "ok"), self.paint("2", &format!("({took} ms)"))));
+        Self::line(&format!(
+            "    {} {what} {}",
+            self.paint("32", "ok"),
+            self.paint("2", &format!("({took} ms)"))
+        ));
     }
 
     pub(super) fn epilogue(&self, report: &DevReport) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         let owner = report.tenants.first().and_then(|tenant| tenant.members.first());
         let token = owner.map_or("", |member| member.access_token.as_str());
-        writeln!(out, "\n{}", self.paint("1", "The story is over and the service stays up. Ctrl-C ends it."))?;
+        writeln!(
+            out,
+            "\n{}",
+            self.paint("1", "The story is over and the service stays up. Ctrl-C ends it.")
+        )?;
         writeln!(out, "  GraphQL     {}", report.graphql)?;
         writeln!(out, "  WebSocket   {}", report.websocket)?;
         writeln!(out, "  metrics     {}", report.metrics)?;

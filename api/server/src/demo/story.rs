@@ -34,15 +34,22 @@ pub(super) async fn play(dev: &Dev, stage: &mut Stage) -> Result<(), StartupErro
     let body = json!({ "tenant": slug, "email": "founder@example.com", "password": password });
     let tokens = front.post("/auth/sign-in", &body).await?;
     let token = text(&tokens, "accessToken")?.to_owned();
-    let viewer = front.graphql(&token, "{ viewer { tenant { slug } member { name role } } }", json!({})).await?;
+    let viewer =
+        front.graphql(&token, "{ viewer { tenant { slug } member { name role } } }", json!({})).await?;
     stage.done(&format!(
         "signed in to {} as {} ({})",
-        viewer["viewer"]["tenant"]["slug"], viewer["viewer"]["member"]["name"], viewer["viewer"]["member"]["role"]
+        viewer["viewer"]["tenant"]["slug"],
+        viewer["viewer"]["member"]["name"],
+        viewer["viewer"]["member"]["role"]
     ));
 
     stage.step("Follow what happens to members, on a WebSocket");
-    let mut events =
-        Socket::subscribe(&dev.report.websocket, &token, "subscription { memberEvents { kind subjectId at } }").await?;
+    let mut events = Socket::subscribe(
+        &dev.report.websocket,
+        &token,
+        "subscription { memberEvents { kind subjectId at } }",
+    )
+    .await?;
     stage.done("listening");
 
     stage.step("Invite an operator, who accepts");
@@ -63,7 +70,8 @@ pub(super) async fn play(dev: &Dev, stage: &mut Stage) -> Result<(), StartupErro
     let query = "{ members(first: 10) { totalCount nodes { id name role } } }";
     let members = front.graphql(&token, query, json!({})).await?;
     let nodes = members["members"]["nodes"].as_array().cloned().unwrap_or_default();
-    let member = nodes.iter().find(|node| node["name"] == "Lin Mei").ok_or("the member is not in the list")?;
+    let member =
+        nodes.iter().find(|node| node["name"] == "Lin Mei").ok_or("the member is not in the list")?;
     stage.done(&format!("{} members, one is {}", members["members"]["totalCount"], member["name"]));
 
     stage.step("Try to suspend that member from another tenant");
@@ -130,7 +138,8 @@ fn demo_token<'a>(dev: &'a Dev, role: &str) -> Result<&'a str, StartupError> {
 }
 
 async fn trail(front: &Front, dev: &Dev, id: &str) -> Result<String, StartupError> {
-    let query = "query ($id: ID!) { auditTrail(complianceId: $id) { events { stream index type outcome reason } } }";
+    let query =
+        "query ($id: ID!) { auditTrail(complianceId: $id) { events { stream index type outcome reason } } }";
     let auditor = demo_token(dev, "auditor")?;
     let (looks, pause) = LOOKS;
     for _ in 0..looks {
@@ -138,7 +147,14 @@ async fn trail(front: &Front, dev: &Dev, id: &str) -> Result<String, StartupErro
         let events = answer["auditTrail"]["events"].as_array().cloned().unwrap_or_default();
         let told = events.iter().map(|event| {
             let word = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-            format!("{} #{} {} {} {}", word("stream"), word("index"), word("type"), word("outcome"), word("reason"))
+            format!(
+                "{} #{} {} {} {}",
+                word("stream"),
+                word("index"),
+                word("type"),
+                word("outcome"),
+                word("reason")
+            )
         });
         if events.iter().any(|event| event["type"] == "suspend_member") && events.len() >= 2 {
             return Ok(told.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("; "));

@@ -95,32 +95,28 @@ async fn ensure_tenant(
     passwords: &BTreeMap<String, String>,
 ) -> Result<DemoTenant, StartupError> {
     let secret = |email: &str| Secret::from(passwords.get(email).cloned().unwrap_or_default());
-    let tenant = match app.identity.find_tenant(slug).await? {
-        Some(scope) => scope.tenant(),
-        None => {
-            let email = email_of(slug, Role::Owner);
-            let draft = OpenTenant {
-                slug: slug.to_owned(),
-                name: name.to_owned(),
-                owner_password: secret(&email),
-                owner_email: email,
-                owner_name: "Owner".to_owned(),
-            };
-            app.identity.open_tenant(&origin(app, "open_tenant"), draft).await?.tenant
-        }
+    let tenant = if let Some(scope) = app.identity.find_tenant(slug).await? {
+        scope.tenant()
+    } else {
+        let email = email_of(slug, Role::Owner);
+        let draft = OpenTenant {
+            slug: slug.to_owned(),
+            name: name.to_owned(),
+            owner_password: secret(&email),
+            owner_email: email,
+            owner_name: "Owner".to_owned(),
+        };
+        app.identity.open_tenant(&origin(app, "open_tenant"), draft).await?.tenant
     };
     let mut members = Vec::new();
     for role in Role::ALL {
         let email = email_of(slug, role);
-        let pair = match sign_in(app, slug, &email, secret(&email)).await? {
-            Some(pair) => pair,
-            None => {
-                join(app, tenant, &email, role, secret(&email)).await?;
-                sign_in(app, slug, &email, secret(&email)).await?.ok_or_else(|| {
-                    format!("{email} can't sign in: start again with --fresh")
-                })?
-            }
-        };
+        let mut pair = sign_in(app, slug, &email, secret(&email)).await?;
+        if pair.is_none() {
+            join(app, tenant, &email, role, secret(&email)).await?;
+            pair = sign_in(app, slug, &email, secret(&email)).await?;
+        }
+        let pair = pair.ok_or_else(|| format!("{email} can't sign in: start again with --fresh"))?;
         members.push(DemoMember {
             role: role.as_str(),
             password: passwords.get(&email).cloned().unwrap_or_default(),
@@ -138,8 +134,7 @@ async fn sign_in(
     password: Secret,
 ) -> Result<Option<TokenPair>, StartupError> {
     let scope = app.identity.find_tenant(slug).await?;
-    let input =
-        SignIn { tenant: slug.to_owned(), email: email.to_owned(), password, second_factor: None };
+    let input = SignIn { tenant: slug.to_owned(), email: email.to_owned(), password, second_factor: None };
     match app.identity.sign_in(scope, &origin(app, "sign_in"), input).await? {
         SignInOutcome::SignedIn(pair) => Ok(Some(pair)),
         SignInOutcome::SecondFactorNeeded | SignInOutcome::Refused => Ok(None),

@@ -118,7 +118,11 @@ fn make_dir(options: &DevOptions) -> Result<PathBuf, StartupError> {
     if options.fresh && dir.exists() {
         // Only what dev made itself: a mistyped --dir must not cost anybody their home.
         if !dir.join("keyring").exists() && std::fs::read_dir(dir)?.next().is_some() {
-            return Err(format!("{} was not made by `matricula dev`; --fresh leaves it alone", dir.display()).into());
+            return Err(format!(
+                "{} was not made by `matricula dev`; --fresh leaves it alone",
+                dir.display()
+            )
+            .into());
         }
         std::fs::remove_dir_all(dir)?;
     }
@@ -167,7 +171,8 @@ fn configuration(
     ];
     all.retain(|(name, _)| !environment.iter().any(|(given, _)| given == name));
     all.extend(environment.into_iter().filter(|(name, _)| {
-        !["DATABASE_URL", "REDIS_URL", "MATRICULA_DATABASE_URL", "MATRICULA_REDIS_URL"].contains(&name.as_str())
+        !["DATABASE_URL", "REDIS_URL", "MATRICULA_DATABASE_URL", "MATRICULA_REDIS_URL"]
+            .contains(&name.as_str())
     }));
     all.extend([
         ("MATRICULA_DATABASE_URL".to_owned(), logins.app.clone()),

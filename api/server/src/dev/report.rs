@@ -74,7 +74,8 @@ impl DevReport {
 /// Writes a file only its owner can read, whole or not at all.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let half = path.with_extension("json.new");
-    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
+    let mut file: File =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(half, path)

@@ -14,8 +14,8 @@ use domain::{
 use uuid::Uuid;
 
 use super::types::{
-    AuditCheckpoint, AuditConsistencyProof, AuditEventConnection, AuditEventFilter, AuditInclusionProof, AuditStream,
-    AuditTrail,
+    AuditCheckpoint, AuditConsistencyProof, AuditEventConnection, AuditEventFilter, AuditInclusionProof,
+    AuditStream, AuditTrail,
 };
 use crate::graphql::{
     command::{app, reading},
@@ -30,11 +30,16 @@ const TYPES_MAX: usize = 50;
 #[derive(Default)]
 pub struct ComplianceQuery;
 
+#[expect(clippy::too_many_arguments, reason = "a connection's four arguments and its filter")]
 #[Object]
 impl ComplianceQuery {
     /// Everything the answer with this compliance ID left in the audit log. An answer's events appear within two seconds.
     #[graphql(directive = transport::cost::apply(10))]
-    async fn audit_trail(&self, ctx: &Context<'_>, compliance_id: ID) -> Option<Result<AuditTrail, ApiError>> {
+    async fn audit_trail(
+        &self,
+        ctx: &Context<'_>,
+        compliance_id: ID,
+    ) -> Option<Result<AuditTrail, ApiError>> {
         Some(trail(ctx, compliance_id).await)
     }
 
@@ -152,7 +157,8 @@ async fn checkpoint(
 ) -> Result<Option<AuditCheckpoint>, ApiError> {
     let (actor, mut work) = reading(ctx, "audit_checkpoint").await?;
     let compliance = &app(ctx).compliance;
-    let head = compliance.audit_checkpoint(&mut *work, &actor, stream.into(), size_of(size.as_ref())?).await?;
+    let head =
+        compliance.audit_checkpoint(&mut *work, &actor, stream.into(), size_of(size.as_ref())?).await?;
     let Some(head) = head else { return Ok(None) };
     drop(work);
     let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
@@ -168,8 +174,7 @@ async fn inclusion(
     let compliance = &app(ctx).compliance;
     let Some((Kind::AuditEvent, uuid)) = parse_global_id(&event_id) else { return Ok(None) };
     let event = EventId::from_uuid(uuid);
-    let proof =
-        compliance.audit_inclusion_proof(&mut *work, &actor, event, size_of(size.as_ref())?).await?;
+    let proof = compliance.audit_inclusion_proof(&mut *work, &actor, event, size_of(size.as_ref())?).await?;
     let Some(logged) = compliance.audit_event(&mut *work, &actor, event).await? else { return Ok(None) };
     drop(work);
     let keys = compliance.audit_verifier_keys(&actor, logged.event.stream).await?;
@@ -185,8 +190,7 @@ async fn consistency(
     let (actor, mut work) = reading(ctx, "audit_consistency_proof").await?;
     let compliance = &app(ctx).compliance;
     let (old, new) = (number("oldSize", &old_size)?, size_of(size.as_ref())?);
-    let proof =
-        compliance.audit_consistency_proof(&mut *work, &actor, stream.into(), old, new).await?;
+    let proof = compliance.audit_consistency_proof(&mut *work, &actor, stream.into(), old, new).await?;
     drop(work);
     let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
     Ok(proof.and_then(|proof| AuditConsistencyProof::new(proof, keys)))

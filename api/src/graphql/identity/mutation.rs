@@ -83,7 +83,7 @@ async fn invitation_of(ctx: &Context<'_>, id: Uuid) -> Result<Option<Invitation>
     let (actor, mut work) = reading(ctx, "invitation").await?;
     let app = app(ctx);
     let found = app.identity.invitation(&mut *work, &actor, InvitationId::from_uuid(id)).await?;
-    Ok(found.map(|invitation| Invitation::new(invitation, app.clock.now())))
+    Ok(found.map(|invitation| Invitation::new(&invitation, app.clock.now())))
 }
 
 async fn session_of(ctx: &Context<'_>, id: Uuid) -> Result<Option<Session>, ApiError> {
@@ -265,10 +265,15 @@ pub struct IdentityMutation;
 #[Object]
 impl IdentityMutation {
     /// Invite somebody to this tenant. Needs an idempotency key.
-    async fn invite_member(&self, ctx: &Context<'_>, input: InviteMemberInput) -> Option<Result<InviteMemberPayload, ApiError>> {
+    async fn invite_member(
+        &self,
+        ctx: &Context<'_>,
+        input: InviteMemberInput,
+    ) -> Option<Result<InviteMemberPayload, ApiError>> {
         let done = command(ctx, actions::INVITE_MEMBER, |app, actor, work| {
             Box::pin(async move {
-                let invited = app.identity.invite_member(work, actor, &input.email, input.role.into()).await?;
+                let invited =
+                    app.identity.invite_member(work, actor, &input.email, input.role.into()).await?;
                 Ok(Shown { id: invited.invitation.uuid(), secret: text(&invited.token) })
             })
         });
@@ -276,7 +281,11 @@ impl IdentityMutation {
     }
 
     /// Take an open invitation back.
-    async fn revoke_invitation(&self, ctx: &Context<'_>, input: RevokeInvitationInput) -> Option<Result<RevokeInvitationPayload, ApiError>> {
+    async fn revoke_invitation(
+        &self,
+        ctx: &Context<'_>,
+        input: RevokeInvitationInput,
+    ) -> Option<Result<RevokeInvitationPayload, ApiError>> {
         let done = command(ctx, actions::REVOKE_INVITATION, |app, actor, work| {
             Box::pin(async move {
                 let id = id_of(Kind::Invitation, &input.id)?;
@@ -288,7 +297,11 @@ impl IdentityMutation {
     }
 
     /// Give a member another role. Works at once, in open sessions too.
-    async fn change_member_role(&self, ctx: &Context<'_>, input: ChangeMemberRoleInput) -> Option<Result<ChangeMemberRolePayload, ApiError>> {
+    async fn change_member_role(
+        &self,
+        ctx: &Context<'_>,
+        input: ChangeMemberRoleInput,
+    ) -> Option<Result<ChangeMemberRolePayload, ApiError>> {
         let done = command(ctx, actions::CHANGE_MEMBER_ROLE, |app, actor, work| {
             Box::pin(async move {
                 let id = id_of(Kind::Member, &input.id)?;
@@ -301,7 +314,11 @@ impl IdentityMutation {
     }
 
     /// Keep a member from signing in, and end their sessions.
-    async fn suspend_member(&self, ctx: &Context<'_>, input: SuspendMemberInput) -> Option<Result<SuspendMemberPayload, ApiError>> {
+    async fn suspend_member(
+        &self,
+        ctx: &Context<'_>,
+        input: SuspendMemberInput,
+    ) -> Option<Result<SuspendMemberPayload, ApiError>> {
         let done = command(ctx, actions::SUSPEND_MEMBER, |app, actor, work| {
             Box::pin(async move {
                 let id = id_of(Kind::Member, &input.id)?;
@@ -313,7 +330,11 @@ impl IdentityMutation {
     }
 
     /// Let a suspended member sign in again.
-    async fn restore_member(&self, ctx: &Context<'_>, input: RestoreMemberInput) -> Option<Result<RestoreMemberPayload, ApiError>> {
+    async fn restore_member(
+        &self,
+        ctx: &Context<'_>,
+        input: RestoreMemberInput,
+    ) -> Option<Result<RestoreMemberPayload, ApiError>> {
         let done = command(ctx, actions::RESTORE_MEMBER, |app, actor, work| {
             Box::pin(async move {
                 let id = id_of(Kind::Member, &input.id)?;
@@ -325,7 +346,11 @@ impl IdentityMutation {
     }
 
     /// Make a one-time token with which a member sets a new password. Needs an idempotency key.
-    async fn start_password_reset(&self, ctx: &Context<'_>, input: StartPasswordResetInput) -> Option<Result<StartPasswordResetPayload, ApiError>> {
+    async fn start_password_reset(
+        &self,
+        ctx: &Context<'_>,
+        input: StartPasswordResetInput,
+    ) -> Option<Result<StartPasswordResetPayload, ApiError>> {
         let done = command(ctx, actions::START_PASSWORD_RESET, |app, actor, work| {
             Box::pin(async move {
                 let id = id_of(Kind::Member, &input.id)?;
@@ -337,7 +362,11 @@ impl IdentityMutation {
     }
 
     /// Set a new password, knowing the old. Ends the member's other sessions.
-    async fn change_password(&self, ctx: &Context<'_>, input: ChangePasswordInput) -> Option<Result<ChangePasswordPayload, ApiError>> {
+    async fn change_password(
+        &self,
+        ctx: &Context<'_>,
+        input: ChangePasswordInput,
+    ) -> Option<Result<ChangePasswordPayload, ApiError>> {
         let done = command(ctx, actions::CHANGE_PASSWORD, |app, actor, work| {
             Box::pin(async move {
                 let (current, new) = (Secret::from(input.current_password), Secret::from(input.new_password));
@@ -349,7 +378,11 @@ impl IdentityMutation {
     }
 
     /// End a session: one's own, or anybody's when managing members.
-    async fn revoke_session(&self, ctx: &Context<'_>, input: RevokeSessionInput) -> Option<Result<RevokeSessionPayload, ApiError>> {
+    async fn revoke_session(
+        &self,
+        ctx: &Context<'_>,
+        input: RevokeSessionInput,
+    ) -> Option<Result<RevokeSessionPayload, ApiError>> {
         let done = command(ctx, actions::REVOKE_SESSION, |app, actor, work| {
             Box::pin(async move {
                 let id = id_of(Kind::Session, &input.id)?;
@@ -372,7 +405,10 @@ impl IdentityMutation {
     }
 
     /// End all sessions of the member asking, this one too.
-    async fn sign_out_everywhere(&self, ctx: &Context<'_>) -> Option<Result<SignOutEverywherePayload, ApiError>> {
+    async fn sign_out_everywhere(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Option<Result<SignOutEverywherePayload, ApiError>> {
         let done = command(ctx, actions::SIGN_OUT_EVERYWHERE, |app, actor, work| {
             Box::pin(async move {
                 app.identity.sign_out_everywhere(work, actor).await?;
@@ -395,7 +431,11 @@ impl IdentityMutation {
     }
 
     /// Prove to have the second factor; from now on it is asked for. Needs an idempotency key.
-    async fn confirm_totp(&self, ctx: &Context<'_>, input: ConfirmTotpInput) -> Option<Result<ConfirmTotpPayload, ApiError>> {
+    async fn confirm_totp(
+        &self,
+        ctx: &Context<'_>,
+        input: ConfirmTotpInput,
+    ) -> Option<Result<ConfirmTotpPayload, ApiError>> {
         let done = command(ctx, actions::CONFIRM_TOTP, |app, actor, work| {
             Box::pin(async move {
                 let codes = app.identity.confirm_totp(work, actor, &Secret::from(input.code)).await?;
@@ -406,7 +446,11 @@ impl IdentityMutation {
     }
 
     /// Give the second factor up, with a code of it.
-    async fn disable_totp(&self, ctx: &Context<'_>, input: DisableTotpInput) -> Option<Result<DisableTotpPayload, ApiError>> {
+    async fn disable_totp(
+        &self,
+        ctx: &Context<'_>,
+        input: DisableTotpInput,
+    ) -> Option<Result<DisableTotpPayload, ApiError>> {
         let done = command(ctx, actions::DISABLE_TOTP, |app, actor, work| {
             Box::pin(async move {
                 app.identity.disable_totp(work, actor, &Secret::from(input.code)).await?;
@@ -417,7 +461,11 @@ impl IdentityMutation {
     }
 
     /// Give a machine a key to this tenant. Needs an idempotency key.
-    async fn issue_api_key(&self, ctx: &Context<'_>, input: IssueApiKeyInput) -> Option<Result<IssueApiKeyPayload, ApiError>> {
+    async fn issue_api_key(
+        &self,
+        ctx: &Context<'_>,
+        input: IssueApiKeyInput,
+    ) -> Option<Result<IssueApiKeyPayload, ApiError>> {
         let done = command(ctx, actions::ISSUE_API_KEY, |app, actor, work| {
             Box::pin(async move {
                 let draft = ApiKeyDraft {
@@ -433,7 +481,11 @@ impl IdentityMutation {
     }
 
     /// Take a machine's key back, at once.
-    async fn revoke_api_key(&self, ctx: &Context<'_>, input: RevokeApiKeyInput) -> Option<Result<RevokeApiKeyPayload, ApiError>> {
+    async fn revoke_api_key(
+        &self,
+        ctx: &Context<'_>,
+        input: RevokeApiKeyInput,
+    ) -> Option<Result<RevokeApiKeyPayload, ApiError>> {
         let done = command(ctx, actions::REVOKE_API_KEY, |app, actor, work| {
             Box::pin(async move {
                 let id = id_of(Kind::ApiKey, &input.id)?;

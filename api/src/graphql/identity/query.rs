@@ -98,7 +98,7 @@ async fn invitations(ctx: &Context<'_>, args: PageArgs) -> Result<InvitationConn
     let request = cursors.request(&args)?;
     let page = app.identity.invitations(&mut *work, &actor, request).await?;
     let key = |i: &domain::identity::model::Invitation| Key { at: i.created_at, id: i.id.uuid() };
-    Ok(InvitationConnection::new(paged(page, &request, &cursors, key, |i| Invitation::new(i, now))))
+    Ok(InvitationConnection::new(paged(page, &request, &cursors, key, |i| Invitation::new(&i, now))))
 }
 
 async fn api_keys(ctx: &Context<'_>, args: PageArgs) -> Result<ApiKeyConnection, ApiError> {

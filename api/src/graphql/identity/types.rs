@@ -168,7 +168,11 @@ impl Member {
     }
 }
 
-async fn sessions_of(ctx: &Context<'_>, member: MemberId, args: PageArgs) -> Result<SessionConnection, ApiError> {
+async fn sessions_of(
+    ctx: &Context<'_>,
+    member: MemberId,
+    args: PageArgs,
+) -> Result<SessionConnection, ApiError> {
     let (actor, mut work) = reading(ctx, "sessions").await?;
     let app = app(ctx);
     let filter = member.uuid().to_string();
@@ -235,7 +239,7 @@ pub struct Invitation {
 }
 
 impl Invitation {
-    pub(in crate::graphql) fn new(invitation: model::Invitation, now: Timestamp) -> Self {
+    pub(in crate::graphql) fn new(invitation: &model::Invitation, now: Timestamp) -> Self {
         Self {
             id: global_id(Kind::Invitation, invitation.id.uuid()),
             state: invitation.state(now).into(),
@@ -342,7 +346,11 @@ impl Viewer {
         Self {
             member_key: actor.member(),
             session_key: actor.session(),
-            permissions: actor::Permission::ALL.into_iter().filter(|p| actor.may(*p)).map(Into::into).collect(),
+            permissions: actor::Permission::ALL
+                .into_iter()
+                .filter(|p| actor.may(*p))
+                .map(Into::into)
+                .collect(),
         }
     }
 }

@@ -25,7 +25,13 @@ fn auth(mfa: Mfa) -> EventAuth {
 }
 
 /// The event of a record.
-pub fn compose(scope: TenantScope, origin: &Origin, record: &Record, id: EventId, now: Timestamp) -> AuditEvent {
+pub fn compose(
+    scope: TenantScope,
+    origin: &Origin,
+    record: &Record,
+    id: EventId,
+    now: Timestamp,
+) -> AuditEvent {
     let base = base(scope, origin, id, now);
     AuditEvent {
         stream: record.action.stream,

@@ -103,7 +103,10 @@ impl Compliance {
         if let (Some(since), Some(until)) = (filter.since, filter.until)
             && since >= until
         {
-            return Err(ComplianceError::Invalid { field: "filter.until", problem: "must be after filter.since" });
+            return Err(ComplianceError::Invalid {
+                field: "filter.until",
+                problem: "must be after filter.since",
+            });
         }
         Ok(tx.events(filter, page).await?)
     }
@@ -175,8 +178,7 @@ impl Compliance {
             return Ok(None);
         }
         let broken = || ComplianceError::Broken { stream, size: head.size };
-        let wanted =
-            tiles_for_inclusion(logged.index, head.size).map_err(|_| broken())?;
+        let wanted = tiles_for_inclusion(logged.index, head.size).map_err(|_| broken())?;
         let tiles = TileSet::new(tx.tiles(stream, &wanted).await?);
         let hashes = tiles.inclusion_proof(logged.index, head.size).map_err(|_| broken())?;
         verify_inclusion(logged.leaf_hash, logged.index, head.size, &hashes, head.root)
@@ -203,15 +205,16 @@ impl Compliance {
         let Some(old) = tx.head(stream, Some(old_size)).await? else { return Ok(None) };
         let Some(head) = tx.head(stream, size).await? else { return Ok(None) };
         if old_size > head.size {
-            return Err(ComplianceError::Invalid { field: "oldSize", problem: "must not be above the newer size" });
+            return Err(ComplianceError::Invalid {
+                field: "oldSize",
+                problem: "must not be above the newer size",
+            });
         }
         let broken = || ComplianceError::Broken { stream, size: head.size };
-        let wanted =
-            tiles_for_consistency(old_size, head.size).map_err(|_| broken())?;
+        let wanted = tiles_for_consistency(old_size, head.size).map_err(|_| broken())?;
         let tiles = TileSet::new(tx.tiles(stream, &wanted).await?);
         let hashes = tiles.consistency_proof(old_size, head.size).map_err(|_| broken())?;
-        verify_consistency(old_size, head.size, &hashes, old.root, head.root)
-            .map_err(|_| broken())?;
+        verify_consistency(old_size, head.size, &hashes, old.root, head.root).map_err(|_| broken())?;
         Ok(Some(AuditProof { leaf: None, old_size: Some(old_size), head, hashes }))
     }
 }

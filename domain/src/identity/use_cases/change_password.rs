@@ -1,6 +1,10 @@
 //! A member sets a new password, knowing the old.
 
-use super::{super::{actions, ports::IdentityTx}, Identity, open_tenant::password_field};
+use super::{
+    super::{actions, ports::IdentityTx},
+    Identity,
+    open_tenant::password_field,
+};
 use crate::{
     identity::IdentityError,
     kernel::{actor::Actor, outbox::Party, secret::Secret},

@@ -24,12 +24,14 @@ use super::{
     IdentityError,
     events::{IdentityEvent, IdentityFact},
     model::Member,
-    ports::{AccessTokens, Courier, IdentityTx, IdentityUnits, OneTimeCodes, PasswordHasher, TenantDirectory},
+    ports::{
+        AccessTokens, Courier, IdentityTx, IdentityUnits, OneTimeCodes, PasswordHasher, TenantDirectory,
+    },
 };
 use crate::kernel::{
     action::Action,
-    actor::{Actor, Permission},
     actor::Role,
+    actor::{Actor, Permission},
     clock::Clock,
     ids::{Entropy, IdSource, MemberId, SessionId},
     outbox::{Party, Record},

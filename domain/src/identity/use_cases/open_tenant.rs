@@ -1,6 +1,10 @@
 //! A tenant opens, with its first owner.
 
-use super::{super::actions, super::model::{EmailAddress, Member, MemberStatus, Slug, Tenant, display_name, new_password}, Identity};
+use super::{
+    super::actions,
+    super::model::{EmailAddress, Member, MemberStatus, Slug, Tenant, display_name, new_password},
+    Identity,
+};
 use crate::{
     identity::IdentityError,
     kernel::{
@@ -41,7 +45,11 @@ impl Identity {
     ///
     /// # Errors
     /// `Invalid`, `SlugTaken`, `Port`.
-    pub async fn open_tenant(&self, origin: &Origin, draft: OpenTenant) -> Result<OpenedTenant, IdentityError> {
+    pub async fn open_tenant(
+        &self,
+        origin: &Origin,
+        draft: OpenTenant,
+    ) -> Result<OpenedTenant, IdentityError> {
         let ports = &self.0;
         let now = ports.clock.now();
         let slug = Slug::parse(&draft.slug).map_err(|_| IdentityError::Invalid {
@@ -80,8 +88,10 @@ impl Identity {
 }
 
 pub(super) fn email_field(field: &'static str, text: &str) -> Result<EmailAddress, IdentityError> {
-    EmailAddress::parse(text)
-        .map_err(|_| IdentityError::Invalid { field, problem: "is not an e-mail address like name@example.com" })
+    EmailAddress::parse(text).map_err(|_| IdentityError::Invalid {
+        field,
+        problem: "is not an e-mail address like name@example.com",
+    })
 }
 
 pub(super) fn named(field: &'static str, text: &str) -> Result<String, IdentityError> {

@@ -74,8 +74,6 @@ impl Identity {
     ) -> Result<PasswordReset, IdentityError> {
         let now = self.0.clock.now();
         let reset = tx.password_reset(PasswordResetId::from_uuid(token.id)).await?;
-        reset
-            .filter(|r| token.matches(&r.secret_hash) && r.is_usable(now))
-            .ok_or(IdentityError::TokenInvalid)
+        reset.filter(|r| token.matches(&r.secret_hash) && r.is_usable(now)).ok_or(IdentityError::TokenInvalid)
     }
 }

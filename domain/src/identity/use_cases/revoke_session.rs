@@ -1,6 +1,9 @@
 //! A session is ended from outside it.
 
-use super::{super::{actions, ports::IdentityTx}, Identity, require_for_role};
+use super::{
+    super::{actions, ports::IdentityTx},
+    Identity, require_for_role,
+};
 use crate::{
     identity::{IdentityError, events::IdentityFact},
     kernel::{actor::Actor, ids::SessionId, outbox::Party},

@@ -5,7 +5,9 @@ use sha2::{Digest as _, Sha256};
 use super::{
     super::{
         actions,
-        model::{EmailAddress, Member, MemberStatus, RefreshToken, Session, Slug, TenantStatus, session_access_ttl},
+        model::{
+            EmailAddress, Member, MemberStatus, RefreshToken, Session, Slug, TenantStatus, session_access_ttl,
+        },
         ports::{AccessClaims, IdentityTx},
         token::{Token, TokenKind},
     },

@@ -1,6 +1,9 @@
 //! A member ends its own sessions.
 
-use super::{super::{actions, ports::IdentityTx}, Identity};
+use super::{
+    super::{actions, ports::IdentityTx},
+    Identity,
+};
 use crate::{
     identity::{IdentityError, events::IdentityFact},
     kernel::{actor::Actor, outbox::Party},
@@ -24,7 +27,11 @@ impl Identity {
     ///
     /// # Errors
     /// `NeedsMember`, `Port`.
-    pub async fn sign_out_everywhere(&self, tx: &mut dyn IdentityTx, actor: &Actor) -> Result<(), IdentityError> {
+    pub async fn sign_out_everywhere(
+        &self,
+        tx: &mut dyn IdentityTx,
+        actor: &Actor,
+    ) -> Result<(), IdentityError> {
         let member = actor.member().ok_or(IdentityError::NeedsMember)?;
         self.end_sessions(tx, member, None).await?;
         Self::done(tx, actions::SIGN_OUT_EVERYWHERE, Party::new("member", member.uuid())).await

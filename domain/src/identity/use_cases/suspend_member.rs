@@ -1,6 +1,9 @@
 //! A member is kept from signing in, or let in again.
 
-use super::{super::{actions, events::IdentityFact, ports::IdentityTx}, Identity, require_for_role};
+use super::{
+    super::{actions, events::IdentityFact, ports::IdentityTx},
+    Identity, require_for_role,
+};
 use crate::{
     identity::IdentityError,
     kernel::{

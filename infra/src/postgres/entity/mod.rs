@@ -1,7 +1,7 @@
 //! Rows as SeaORM knows them. They never leave `postgres`.
 #![expect(unreachable_pub, reason = "the derive wants its items public")]
 
-use sea_orm::{EntityTrait, Condition};
+use sea_orm::{Condition, EntityTrait};
 use uuid::Uuid;
 
 /// An entity of a tenant.
@@ -41,9 +41,13 @@ macro_rules! tenant_entity {
 
 type At = domain::kernel::clock::Timestamp;
 
-tenant_entity!(tenant, "identity", "tenants", keys {}, columns {
-    slug: String, name: String, status: String, members_max: i32, created_at: super::At,
-});
+tenant_entity!(
+    tenant,
+    "identity",
+    "tenants",
+    keys {},
+    columns { slug: String, name: String, status: String, members_max: i32, created_at: super::At }
+);
 tenant_entity!(member, "identity", "members", keys { id: uuid::Uuid }, columns {
     email_sealed: Vec<u8>, email_index: Vec<u8>, name_sealed: Vec<u8>, role: String, status: String,
     password_hash: String, totp_sealed: Option<Vec<u8>>, totp_confirmed_at: Option<super::At>,

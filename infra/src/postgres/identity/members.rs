@@ -185,7 +185,11 @@ impl MemberStore for PgWork {
         Ok(u32::try_from(counted.len()).unwrap_or(u32::MAX))
     }
 
-    async fn put_recovery_codes(&mut self, member: MemberId, codes: &[RecoveryCode]) -> Result<(), PortError> {
+    async fn put_recovery_codes(
+        &mut self,
+        member: MemberId,
+        codes: &[RecoveryCode],
+    ) -> Result<(), PortError> {
         let tenant = self.tx.scope().tenant().uuid();
         recovery_code::Entity::delete_many()
             .filter(recovery_code::Column::TenantId.eq(tenant))

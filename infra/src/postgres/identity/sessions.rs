@@ -23,7 +23,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{hash32, word};
 use crate::postgres::{
-    entity::{refresh_token, session::{Column, Entity, Model}},
+    entity::{
+        refresh_token,
+        session::{Column, Entity, Model},
+    },
     error::orm_error,
     scope::{TenantTx, keyset},
     work::PgWork,
