@@ -41,9 +41,8 @@ test-containers: setup ## Run the integration tests on Postgres and Redis in con
 images: ## Build images for test-containers from Debian packages, where no registry can be reached
 	tests/images/build.sh
 
-bench: ## Run the benchmarks
-	deploy/setup.sh --bench
-	cargo run --release --bin matricula -- bench $(ARGS)
+bench: ## Run the benchmarks; tests/bench/RESULTS.md says how to read them
+	tests/bench/run.sh $(ARGS)
 
 lint: ## Check format, lints and, where cargo-deny is installed, dependencies
 	cargo fmt --all --check

@@ -1,11 +1,11 @@
 // Starts the product, runs the checks of checks/ (or of the files named) and stops it. See run.sh.
 
+import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { check, checkCount, runChecks } from "./harness/check.js";
 import { familyOf, isRunning } from "./harness/processes.js";
 import { dev, HERE, Product } from "./harness/product.js";
-import assert from "node:assert/strict";
 
 /** Files of checks, by name and without `.js`. */
 function wanted(names) {
@@ -31,16 +31,19 @@ async function stopped(product) {
   assert.deepEqual(family.filter(isRunning), [], "these still run");
 }
 
+/** Without a product nothing can be checked, which is told as all else is. */
+async function start() {
+  try {
+    return await Product.start();
+  } catch (error) {
+    console.log(`FAIL  product: starts\n      ${error.message}\n\n0 passed, 1 failed`);
+    return process.exit(1);
+  }
+}
+
 async function main() {
   const files = wanted(process.argv.slice(2));
-  const product = await Product.start();
-  for (const signal of ["SIGINT", "SIGTERM"]) {
-    process.once(signal, async () => {
-      await product.stop();
-      product.remove();
-      process.exit(1);
-    });
-  }
+  const product = await start();
   try {
     for (const file of files) {
       const before = checkCount();

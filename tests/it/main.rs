@@ -11,3 +11,4 @@ mod isolation;
 mod members;
 mod schema;
 mod subscriptions;
+mod tidy;

@@ -179,6 +179,7 @@ pub(super) use connection;
 /// Defines the fields of a connection without a count.
 macro_rules! connection_fields {
     ($connection:ident, $edge:ident, $node:ident) => {
+        /// A part of a list, and where it stands.
         #[async_graphql::Object]
         impl $connection {
             /// The rows with their cursors.

@@ -7,7 +7,7 @@ import { run } from "../harness/programs.js";
 
 function gqlClient(verb) {
   const { accessToken, email } = memberOf("owner");
-  return run(".venv/bin/python", ["python/gql_client.py", verb], {
+  return run("python", "../.venv/bin/python", ["gql_client.py", verb], {
     GRAPHQL_URL: dev.graphql,
     WEBSOCKET_URL: dev.websocket,
     ACCESS_TOKEN: accessToken,

@@ -21,7 +21,7 @@ export async function untilHeard(mailbox, token) {
   for (let tried = 0; tried < TRIES_MAX; tried += 1) {
     invited.push((await invite(token)).id);
     // Events of before may be waiting: they are of other invitations.
-    for (let answer; (answer = await mailbox.poll(TRY_MS)) !== undefined; ) {
+    for (let answer; (answer = await mailbox.poll(TRY_MS)) !== undefined;) {
       const heard = invited.indexOf(eventOf(answer).subjectId);
       if (heard === -1) continue;
       // Those after the first that was heard will be heard as well.

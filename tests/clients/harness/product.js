@@ -63,6 +63,9 @@ export class Product {
     product.#child = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", log], env: environment() });
     closeSync(log);
     product.#exit = once(product.#child, "exit").then(([code, signal]) => ({ code, signal }));
+    for (const signal of ["SIGINT", "SIGTERM"]) {
+      process.once(signal, () => product.stop().then(() => (product.remove(), process.exit(1))));
+    }
     try {
       await product.#ready();
     } catch (error) {

@@ -2,17 +2,17 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { HERE } from "./product.js";
 
-/** Runs a program in this package's root; a status other than 0 is an error with what it wrote. Gives its output. */
-export async function run(program, args, environment = {}) {
-  const options = { cwd: HERE, env: { ...process.env, ...environment }, stdio: ["ignore", "pipe", "pipe"] };
-  const child = spawn(program, args, options);
+/** Runs a program in a folder of this package; a status other than 0 is an error with what it wrote. */
+export async function run(folder, program, args, environment = {}) {
+  const env = { ...process.env, ...environment };
+  const child = spawn(program, args, { cwd: join(HERE, folder), env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text) => (output += text));
   }
   const [code, signal] = await once(child, "close");
   if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${signal ?? code}:\n${output}`);
-  return output;
 }

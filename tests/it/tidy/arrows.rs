@@ -36,7 +36,8 @@ fn arrows(lib: &str) -> Arrows<'_> {
     for _ in 0..arrows.len() {
         let before = arrows.clone();
         for used in arrows.values_mut() {
-            let behind: Vec<_> = used.iter().filter_map(|context| before.get(context)).flatten().copied().collect();
+            let behind: Vec<_> =
+                used.iter().filter_map(|context| before.get(context)).flatten().copied().collect();
             used.extend(behind);
         }
     }
@@ -66,7 +67,10 @@ fn findings(tree: &Tree) -> Vec<Finding> {
             continue;
         };
         if allowed.contains(context) {
-            findings.push(Finding::new("domain/src/lib.rs", format!("the arrows of `{context}` come back to it")));
+            findings.push(Finding::new(
+                "domain/src/lib.rs",
+                format!("the arrows of `{context}` come back to it"),
+            ));
         }
         for file in tree.rust(&format!("domain/src/{context}/")) {
             for path in paths(&code(&file.text)) {
@@ -88,13 +92,18 @@ fn findings(tree: &Tree) -> Vec<Finding> {
 #[test]
 fn contexts_name_only_those_their_arrows_lead_to() {
     let tree = Tree::read().expect("readable");
-    assert!(arrows(tree.text("domain/src/lib.rs")).contains_key("kernel"), "domain/src/lib.rs has no map of arrows");
+    assert!(
+        arrows(tree.text("domain/src/lib.rs")).contains_key("kernel"),
+        "domain/src/lib.rs has no map of arrows"
+    );
     RULE.holds(&findings(&tree));
 }
 
 #[test]
 fn arrows_lead_on() {
-    let arrows = arrows("//! `kernel <- identity <- accounts`, `accounts <- content`\n//! and `kernel <- log`.\nfn x() {}");
+    let arrows = arrows(
+        "//! `kernel <- identity <- accounts`, `accounts <- content`\n//! and `kernel <- log`.\nfn x() {}",
+    );
     let of = |context: &str| arrows[context].iter().copied().collect::<Vec<_>>();
     assert_eq!(of("content"), ["accounts", "identity", "kernel"]);
     assert_eq!(of("log"), ["kernel"]);
@@ -104,7 +113,8 @@ fn arrows_lead_on() {
 #[test]
 fn a_forbidden_arrow_is_seen_however_it_is_written() {
     const LIB: &str = "//! `kernel <- identity`, `kernel <- log`\n";
-    let check = |path: &str, text: &str| findings(&Tree::of(&[("domain/src/lib.rs", LIB), (path, text)])).len();
+    let check =
+        |path: &str, text: &str| findings(&Tree::of(&[("domain/src/lib.rs", LIB), (path, text)])).len();
     for (path, text, count) in [
         ("domain/src/log/mod.rs", "use crate::kernel::ids::X;", 0),
         ("domain/src/log/mod.rs", "use crate::{kernel::ids::X, identity::Y};", 1),
@@ -118,5 +128,9 @@ fn a_forbidden_arrow_is_seen_however_it_is_written() {
     ] {
         assert_eq!(check(path, text), count, "{path}: {text}");
     }
-    assert_eq!(findings(&Tree::of(&[("domain/src/lib.rs", "//! `a <- b`, `b <- a`"), ("domain/src/a/mod.rs", "")])).len(), 1);
+    assert_eq!(
+        findings(&Tree::of(&[("domain/src/lib.rs", "//! `a <- b`, `b <- a`"), ("domain/src/a/mod.rs", "")]))
+            .len(),
+        1
+    );
 }

@@ -137,10 +137,23 @@ deny = [
 #[test]
 fn licence_expressions_are_weighed() {
     let deny = Deny { licences: vec!["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"], ..Deny::default() };
-    for good in ["MIT", "GPL-3.0 OR MIT", "GPL-3.0/MIT", "ISC AND (MIT OR X)", "Apache-2.0 WITH LLVM-exception"] {
+    for good in
+        ["MIT", "GPL-3.0 OR MIT", "GPL-3.0/MIT", "ISC AND (MIT OR X)", "Apache-2.0 WITH LLVM-exception"]
+    {
         assert!(deny.allows(good), "{good}");
     }
-    for bad in ["", "GPL-3.0", "MIT AND X", "(X OR Y) AND MIT", "Apache-2.0", "MIT WITH Y", "(MIT", "MIT)", "MIT MIT", "OR"] {
+    for bad in [
+        "",
+        "GPL-3.0",
+        "MIT AND X",
+        "(X OR Y) AND MIT",
+        "Apache-2.0",
+        "MIT WITH Y",
+        "(MIT",
+        "MIT)",
+        "MIT MIT",
+        "OR",
+    ] {
         assert!(!deny.allows(bad), "{bad}");
     }
 }

@@ -34,8 +34,18 @@ const OUT: Rule = Rule {
 
 /// All the domain may build on: values, serialisation, hashes and signatures, errors, async traits.
 const DOMAIN: [&str; 12] = [
-    "async-trait", "base64", "chrono", "ed25519-dalek", "futures-core", "serde", "serde_json", "sha2", "subtle",
-    "thiserror", "uuid", "zeroize",
+    "async-trait",
+    "base64",
+    "chrono",
+    "ed25519-dalek",
+    "futures-core",
+    "serde",
+    "serde_json",
+    "sha2",
+    "subtle",
+    "thiserror",
+    "uuid",
+    "zeroize",
 ];
 
 /// Features that would let an allowed crate reach outside.
@@ -44,8 +54,19 @@ const REACHING_OUT: [(&str, &[&str]); 3] =
 
 /// What deny.toml must have a line for: taking the line out would take the rule out.
 const HELD: [&str; 13] = [
-    "actix-web", "argon2", "async-graphql", "governor", "jsonwebtoken", "native-tls", "openssl", "openssl-sys", "redis",
-    "reqwest", "ring", "sea-orm", "sqlx",
+    "actix-web",
+    "argon2",
+    "async-graphql",
+    "governor",
+    "jsonwebtoken",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "redis",
+    "reqwest",
+    "ring",
+    "sea-orm",
+    "sqlx",
 ];
 
 struct Package<'a> {
@@ -63,7 +84,9 @@ struct Dependency<'a> {
 fn cargo(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
     let answer = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output()?;
     if !answer.status.success() {
-        return Err(format!("cargo {}: {}", arguments.join(" "), String::from_utf8_lossy(&answer.stderr)).into());
+        return Err(
+            format!("cargo {}: {}", arguments.join(" "), String::from_utf8_lossy(&answer.stderr)).into()
+        );
     }
     Ok(String::from_utf8(answer.stdout)?)
 }
@@ -94,17 +117,24 @@ fn array(value: &Value) -> &[Value] {
 fn impure(packages: &[Package<'_>]) -> Vec<Finding> {
     let domain = packages.iter().filter(|package| package.name == "domain");
     let mut findings = Vec::new();
-    for dependency in domain.flat_map(|domain| &domain.dependencies).filter(|dependency| !dependency.of_tests) {
+    for dependency in domain.flat_map(|domain| &domain.dependencies).filter(|dependency| !dependency.of_tests)
+    {
         let name = dependency.name;
         if !DOMAIN.contains(&name) {
             findings.push(Finding::new("domain/Cargo.toml", format!("depends on `{name}`")));
         }
-        let Some((_, reaching)) = REACHING_OUT.iter().find(|(reaching, _)| *reaching == name) else { continue };
+        let Some((_, reaching)) = REACHING_OUT.iter().find(|(reaching, _)| *reaching == name) else {
+            continue;
+        };
         for feature in dependency.features.iter().filter(|feature| reaching.contains(feature)) {
-            findings.push(Finding::new("domain/Cargo.toml", format!("`{name}` with the feature `{feature}`")));
+            findings
+                .push(Finding::new("domain/Cargo.toml", format!("`{name}` with the feature `{feature}`")));
         }
         if name == "chrono" && dependency.default_features {
-            findings.push(Finding::new("domain/Cargo.toml", "`chrono` with its default features, which read the clock"));
+            findings.push(Finding::new(
+                "domain/Cargo.toml",
+                "`chrono` with its default features, which read the clock",
+            ));
         }
     }
     findings
@@ -112,14 +142,18 @@ fn impure(packages: &[Package<'_>]) -> Vec<Finding> {
 
 fn layers(packages: &[Package<'_>], deny: &Deny<'_>, lock: &str) -> Vec<Finding> {
     let place = |line: usize| format!("deny.toml:{line}");
-    let mut findings: Vec<_> =
-        deny.unread.iter().map(|line| Finding::new(place(*line), "not `{ crate = .., wrappers = [..], reason = .. },`")).collect();
+    let mut findings: Vec<_> = deny
+        .unread
+        .iter()
+        .map(|line| Finding::new(place(*line), "not `{ crate = .., wrappers = [..], reason = .. },`"))
+        .collect();
     for name in HELD.iter().filter(|name| !deny.bans.iter().any(|ban| ban.name == **name)) {
         findings.push(Finding::new("deny.toml", format!("says nothing of `{name}`")));
     }
     for ban in &deny.bans {
         let depends = |package: &&Package<'_>| package.dependencies.iter().any(|d| d.name == ban.name);
-        for package in packages.iter().filter(depends).filter(|package| !ban.wrappers.contains(&package.name)) {
+        for package in packages.iter().filter(depends).filter(|package| !ban.wrappers.contains(&package.name))
+        {
             let of = if ban.wrappers.is_empty() { "nobody".to_owned() } else { ban.wrappers.join(", ") };
             findings.push(Finding::new(
                 format!("package `{}`", package.name),
@@ -128,8 +162,10 @@ fn layers(packages: &[Package<'_>], deny: &Deny<'_>, lock: &str) -> Vec<Finding>
         }
         for wrapper in &ban.wrappers {
             match packages.iter().find(|package| package.name == *wrapper) {
-                Some(package) if !depends(&package) => findings
-                    .push(Finding::new(place(ban.line), format!("`{wrapper}` does not depend on `{}`", ban.name))),
+                Some(package) if !depends(&package) => findings.push(Finding::new(
+                    place(ban.line),
+                    format!("`{wrapper}` does not depend on `{}`", ban.name),
+                )),
                 None if !lock.contains(&format!("name = \"{wrapper}\"\n")) => {
                     findings.push(Finding::new(place(ban.line), format!("there is no package `{wrapper}`")));
                 }
@@ -173,7 +209,16 @@ fn packages_depend_on_what_their_layer_may() {
 fn what_is_denied_is_not_built() {
     // For this machine's target: what other targets would add is not even downloaded.
     let tree = cargo(&[
-        "tree", "--workspace", "--locked", "--offline", "-e", "normal,build,dev", "--prefix", "none", "-f", "{p}|{l}",
+        "tree",
+        "--workspace",
+        "--locked",
+        "--offline",
+        "-e",
+        "normal,build,dev",
+        "--prefix",
+        "none",
+        "-f",
+        "{p}|{l}",
     ])
     .expect("a tree; when Cargo.lock is behind, `cargo metadata` brings it up to date");
     assert!(tree.contains("tokio v"), "{tree}");
@@ -192,7 +237,11 @@ fn a_domain_that_reaches_out_is_seen() {
     let saw: Vec<_> = impure(&packages(&metadata)).into_iter().map(|finding| finding.saw).collect();
     assert_eq!(
         saw,
-        ["depends on `sqlx`", "`chrono` with the feature `clock`", "`chrono` with its default features, which read the clock"]
+        [
+            "depends on `sqlx`",
+            "`chrono` with the feature `clock`",
+            "`chrono` with its default features, which read the clock"
+        ]
     );
 }
 
@@ -202,10 +251,15 @@ fn a_layer_that_reaches_through_is_seen_and_so_is_a_stale_wrapper() {
         { "name": "api", "dependencies": [{ "name": "redis", "kind": "dev", "features": [] }] },
         { "name": "infra", "dependencies": [] },
     ] });
-    let lines = HELD.map(|name| format!("    {{ crate = \"{name}\", wrappers = [\"outside\"], reason = \"r\" }},\n"));
+    let lines =
+        HELD.map(|name| format!("    {{ crate = \"{name}\", wrappers = [\"outside\"], reason = \"r\" }},\n"));
     let text = format!(
         "deny = [\n{}]\n",
-        lines.concat().replacen("\"redis\", wrappers = [\"outside\"]", "\"redis\", wrappers = [\"infra\", \"typo\"]", 1)
+        lines.concat().replacen(
+            "\"redis\", wrappers = [\"outside\"]",
+            "\"redis\", wrappers = [\"infra\", \"typo\"]",
+            1
+        )
     );
     let saw: Vec<_> = layers(&packages(&metadata), &Deny::parse(&text), "name = \"outside\"\n")
         .into_iter()

@@ -16,7 +16,8 @@ fn findings(tree: &Tree, file: &File) -> Vec<Finding> {
     let tops: Vec<_> = tree.folders_of("");
     let mut findings = Vec::new();
     for (number, line) in file.text.lines().enumerate() {
-        let mut gone = |what: &str| findings.push(Finding::at(&file.path, number + 1, format!("`{what}` is not there")));
+        let mut gone =
+            |what: &str| findings.push(Finding::at(&file.path, number + 1, format!("`{what}` is not there")));
         for span in line.split('`').skip(1).step_by(2) {
             if let Some(path) = path_in(span, &tops).filter(|path| !exists(tree, path)) {
                 gone(path);
@@ -28,7 +29,9 @@ fn findings(tree: &Tree, file: &File) -> Vec<Finding> {
                 gone(target);
             }
         }
-        for target in line.match_indices("make ").filter(|(at, _)| line[..*at].ends_with(['`', '\n']) || *at == 0) {
+        for target in
+            line.match_indices("make ").filter(|(at, _)| line[..*at].ends_with(['`', '\n']) || *at == 0)
+        {
             let name: String =
                 line[target.0 + 5..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
             if !name.is_empty() && !tree.text("Makefile").contains(&format!("\n{name}:")) {
@@ -60,9 +63,18 @@ fn documents_name_what_is_there() {
 #[test]
 fn a_path_that_is_gone_is_seen() {
     let check = |text: &str| {
-        let files = [("domain/src/lib.rs", ""), ("Makefile", "x\nrun: setup\n"), ("docs/a.md", ""), ("docs/b.md", text)];
+        let files = [
+            ("domain/src/lib.rs", ""),
+            ("Makefile", "x\nrun: setup\n"),
+            ("docs/a.md", ""),
+            ("docs/b.md", text),
+        ];
         let tree = Tree::of(&files);
-        tree.files.iter().filter(|file| file.path == "docs/b.md").flat_map(|file| findings(&tree, file)).count()
+        tree.files
+            .iter()
+            .filter(|file| file.path == "docs/b.md")
+            .flat_map(|file| findings(&tree, file))
+            .count()
     };
     for (text, count) in [
         ("`domain/src/lib.rs`, `domain/src/`, `domain/src/<context>/mod.rs`, `api/x`, `domain::src`", 0),

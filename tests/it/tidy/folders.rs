@@ -26,7 +26,13 @@ const HOMES: &[(&str, &[&str])] = &[
     // The one provider of cryptography. The domain's own hashing (`sha2`) and log signatures (`ed25519_dalek`) are pure.
     (
         "aws_lc_rs",
-        &["infra/src/envelope/", "infra/src/jwt/", "infra/src/postgres/", "infra/src/redis/", "infra/src/system.rs"],
+        &[
+            "infra/src/envelope/",
+            "infra/src/jwt/",
+            "infra/src/postgres/",
+            "infra/src/redis/",
+            "infra/src/system.rs",
+        ],
     ),
     ("clap", &["api/server/src/main.rs"]),
     ("governor", &["infra/src/governor/"]),
@@ -54,7 +60,9 @@ fn findings(tree: &Tree, homes: &[(&str, &[&str])]) -> Vec<Finding> {
         for (name, places) in homes {
             // A module of ours by the same name, declared or imported here.
             let ours = code.contains(&format!("mod {name};"))
-                || paths.iter().any(|p| p.segments.len() > 1 && p.segments.last().is_some_and(|last| last == name));
+                || paths
+                    .iter()
+                    .any(|p| p.segments.len() > 1 && p.segments.last().is_some_and(|last| last == name));
             let Some(path) = paths.iter().find(|path| path.segment(0) == *name) else { continue };
             if ours {
                 continue;

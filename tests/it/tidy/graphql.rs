@@ -77,7 +77,9 @@ fn methods(body: &str) -> Vec<(usize, &str)> {
     for (at, byte) in body.bytes().enumerate() {
         match byte {
             b'{' => {
-                if depth == 0 && let Some(found) = body[from..at].rfind("fn ") {
+                if depth == 0
+                    && let Some(found) = body[from..at].rfind("fn ")
+                {
                     methods.push((from + found, &body[from + found..at]));
                 }
                 depth += 1;
@@ -107,7 +109,10 @@ pub(super) fn fields<'a>(schema: &'a str, of: &str) -> Vec<(usize, &'a str, &'a 
         } else if line == "}" {
             inside = false;
         } else if inside && let Some((name, _)) = trimmed.split_once(['(', ':']) {
-            let behind = trimmed.rsplit_once("): ").or_else(|| trimmed.split_once(": ")).map_or("", |(_, behind)| behind);
+            let behind = trimmed
+                .rsplit_once("): ")
+                .or_else(|| trimmed.split_once(": "))
+                .map_or("", |(_, behind)| behind);
             fields.push((number + 1, name, behind.split(" @").next().unwrap_or_default()));
         }
     }
@@ -129,14 +134,20 @@ fn resolvers_that_fail_null_their_own_field_only() {
 fn root_fields_are_nullable() {
     let tree = Tree::read().expect("readable");
     let schema = tree.text("schema.graphql");
-    assert!(fields(schema, "Query").len() > 5 && fields(schema, "Mutation").len() > 5, "schema.graphql was not understood");
+    assert!(
+        fields(schema, "Query").len() > 5 && fields(schema, "Mutation").len() > 5,
+        "schema.graphql was not understood"
+    );
     ROOTS.holds(&roots(schema));
 }
 
 #[test]
 fn a_resolver_that_nulls_its_parent_is_seen() {
     let check = |text: &str| {
-        fallible(&Tree::of(&[("api/src/graphql/x.rs", text)])).into_iter().map(|f| f.place).collect::<Vec<_>>()
+        fallible(&Tree::of(&[("api/src/graphql/x.rs", text)]))
+            .into_iter()
+            .map(|f| f.place)
+            .collect::<Vec<_>>()
     };
     let good = "#[Object]\nimpl X {\n async fn a(&self) -> Option<Result<T, E>> {\n  async fn b() -> Result<Option<T>, E> { x }\n  b().await.transpose()\n }\n async fn c(&self) -> T { d }\n}\nasync fn e() -> Result<Option<T>, E> { f }";
     assert!(check(good).is_empty());

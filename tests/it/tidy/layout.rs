@@ -31,13 +31,17 @@ const LENGTH: Rule = Rule {
 
 fn heads(tree: &Tree) -> Vec<Finding> {
     let tops = tree.files.iter().filter(|file| ["mod.rs", "lib.rs"].contains(&file.name()));
-    tops.filter(|file| !file.text.starts_with("//!")).map(|file| Finding::at(&file.path, 1, "begins without `//!`")).collect()
+    tops.filter(|file| !file.text.starts_with("//!"))
+        .map(|file| Finding::at(&file.path, 1, "begins without `//!`"))
+        .collect()
 }
 
 fn names(tree: &Tree) -> Vec<Finding> {
-    const EMPTY: [&str; 9] = ["util", "utils", "common", "helper", "helpers", "misc", "base", "shared", "stuff"];
+    const EMPTY: [&str; 9] =
+        ["util", "utils", "common", "helper", "helpers", "misc", "base", "shared", "stuff"];
     let rust = tree.files.iter().filter(|file| file.is_rust());
-    let named = rust.filter(|file| file.path.trim_end_matches(".rs").split('/').any(|part| EMPTY.contains(&part)));
+    let named =
+        rust.filter(|file| file.path.trim_end_matches(".rs").split('/').any(|part| EMPTY.contains(&part)));
     named.map(|file| Finding::new(&file.path, "a name that says nothing")).collect()
 }
 
@@ -91,7 +95,8 @@ fn each_fault_of_layout_is_seen() {
         ("a/src/long.rs", &long),
         ("a/tests/long.rs", &long),
     ]);
-    let places = |findings: Vec<Finding>| findings.into_iter().map(|finding| finding.place).collect::<Vec<_>>();
+    let places =
+        |findings: Vec<Finding>| findings.into_iter().map(|finding| finding.place).collect::<Vec<_>>();
     assert_eq!(places(heads(&tree)), ["a/src/mod.rs:1"]);
     assert_eq!(places(names(&tree)), ["a/src/utils.rs", "a/src/common/x.rs"]);
     assert_eq!(places(pairs(&tree)), ["a/src/pair.rs"]);

@@ -49,7 +49,8 @@ fn findings(tree: &Tree) -> Vec<Finding> {
 
 fn well_named(name: &str, contexts: &[&str]) -> bool {
     let mut parts = name.splitn(4, '_');
-    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits =
+        |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     parts.next().and_then(|date| date.strip_prefix('m')).is_some_and(|date| digits(date, 8))
         && parts.next().is_some_and(|number| digits(number, 4))
         && parts.next().is_some_and(|context| contexts.contains(&context))
@@ -79,7 +80,9 @@ fn a_migration_that_would_not_run_is_seen() {
     assert_eq!(check(&list(one, one), &[one, two]), 2, "listed twice and not at all");
     assert_eq!(check(&format!("mod {one};\nBox::new({one}::Migration)"), &[one, two]), 2, "forgotten");
     assert_eq!(check(&list(one, two), &[one]), 1, "the file is gone");
-    for bad in ["m2026_0003_shop_x", "m20260103_3_shop_x", "m20260103_0003_other_x", "m20260103_0003_shop", "x"] {
+    for bad in
+        ["m2026_0003_shop_x", "m20260103_3_shop_x", "m20260103_0003_other_x", "m20260103_0003_shop", "x"]
+    {
         assert!(!well_named(bad, &["shop"]), "{bad}");
     }
 }

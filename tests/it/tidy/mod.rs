@@ -8,8 +8,8 @@
 //! changed here, in the open, not stepped around.
 
 mod arrows;
-mod dependencies;
 mod deny;
+mod dependencies;
 mod documents;
 mod folders;
 mod graphql;
@@ -49,12 +49,9 @@ struct Rule {
 
 impl Rule {
     fn tell(&self, findings: &[Finding]) -> String {
-        let mut text = String::from("\n");
-        for finding in findings {
-            text.push_str(&format!("  {}: {}\n", finding.place, finding.saw));
-        }
-        text.push_str(&format!("rule:    {}\nbecause: {}\ninstead: {}\n", self.says, self.because, self.instead));
-        text
+        let places = findings.iter().map(|finding| format!("  {}: {}\n", finding.place, finding.saw));
+        let Self { says, because, instead } = self;
+        format!("\n{}rule:    {says}\nbecause: {because}\ninstead: {instead}\n", places.collect::<String>())
     }
 
     /// Fails the test unless there is nothing to tell.

@@ -42,28 +42,19 @@ fn parts(source: &str) -> Vec<(Range<usize>, Part)> {
     let mut parts = Vec::new();
     let (mut at, mut code_from) = (0, 0);
     while at < bytes.len() {
-        let (end, part) = match bytes[at] {
-            b'/' if bytes.get(at + 1) == Some(&b'/') => (line_end(source, at), Part::Comment),
-            b'/' if bytes.get(at + 1) == Some(&b'*') => (block_end(bytes, at), Part::Comment),
-            b'"' => (text_end(bytes, at), Part::Text),
-            b'\'' => match quoted_end(source, at) {
-                Some(end) => (end, Part::Text),
-                None => {
-                    at += 1;
-                    continue;
-                }
-            },
-            b'r' | b'b' | b'c' if at == 0 || !is_word(bytes[at - 1]) => match raw_end(source, at) {
-                Some(end) => (end, Part::Text),
-                None => {
-                    at += 1;
-                    continue;
-                }
-            },
-            _ => {
-                at += 1;
-                continue;
+        let begins = match bytes[at] {
+            b'/' if bytes.get(at + 1) == Some(&b'/') => Some((line_end(source, at), Part::Comment)),
+            b'/' if bytes.get(at + 1) == Some(&b'*') => Some((block_end(bytes, at), Part::Comment)),
+            b'"' => Some((text_end(bytes, at), Part::Text)),
+            b'\'' => quoted_end(source, at).map(|end| (end, Part::Text)),
+            b'r' | b'b' | b'c' if at == 0 || !is_word(bytes[at - 1]) => {
+                raw_end(source, at).map(|end| (end, Part::Text))
             }
+            _ => None,
+        };
+        let Some((end, part)) = begins else {
+            at += 1;
+            continue;
         };
         parts.push((code_from..at, Part::Code));
         parts.push((at..end, part));
@@ -168,7 +159,10 @@ fn tokens(code: &str) -> Vec<(usize, Token<'_>)> {
             let word = &code[at..at + length];
             at += length;
             // `r#type` is the word `type`.
-            if word == "r" && bytes.get(at) == Some(&b'#') && bytes.get(at + 1).is_some_and(|byte| is_word(*byte)) {
+            if word == "r"
+                && bytes.get(at) == Some(&b'#')
+                && bytes.get(at + 1).is_some_and(|byte| is_word(*byte))
+            {
                 at += 1;
                 continue;
             }
@@ -205,7 +199,9 @@ pub(super) fn paths(code: &str) -> Vec<Named> {
         let line = tokens[at].0;
         let begins = at == 0 || tokens[at - 1].1 != Token::Separator;
         at += 1;
-        while let (Some((_, Token::Separator)), Some((_, Token::Word(next)))) = (tokens.get(at), tokens.get(at + 1)) {
+        while let (Some((_, Token::Separator)), Some((_, Token::Word(next)))) =
+            (tokens.get(at), tokens.get(at + 1))
+        {
             segments.push((*next).to_owned());
             at += 2;
         }
@@ -217,7 +213,12 @@ pub(super) fn paths(code: &str) -> Vec<Named> {
 }
 
 /// Reads one branch of a `use` item from `at` on and says where it ends.
-fn use_tree(tokens: &[(usize, Token<'_>)], mut at: usize, prefix: &[String], found: &mut Vec<Named>) -> usize {
+fn use_tree(
+    tokens: &[(usize, Token<'_>)],
+    mut at: usize,
+    prefix: &[String],
+    found: &mut Vec<Named>,
+) -> usize {
     let mut segments = prefix.to_vec();
     let mut line = 0;
     while let Some((here, token)) = tokens.get(at) {
@@ -279,7 +280,8 @@ mod tests {
 
     #[test]
     fn unfinished_parts_end_with_the_file() {
-        for source in ["\"", "\"\\", "/*", "/* /* */", "r#\"", "'", "'\\", "//", "use a::{b", "use {", "a::"] {
+        for source in ["\"", "\"\\", "/*", "/* /* */", "r#\"", "'", "'\\", "//", "use a::{b", "use {", "a::"]
+        {
             assert_eq!(code(source).len(), source.len(), "{source}");
             assert!(paths(source).len() <= 1, "{source}");
         }
@@ -287,9 +289,12 @@ mod tests {
 
     #[test]
     fn paths_of_code_and_of_use_items_are_found() {
-        let told = |code: &str| paths(code).iter().map(|p| format!("{} {}", p.line, p.text())).collect::<Vec<_>>();
+        let told =
+            |code: &str| paths(code).iter().map(|p| format!("{} {}", p.line, p.text())).collect::<Vec<_>>();
         assert_eq!(
-            told("use a::{\n  b::{self, c as d},\n  ::e, f::*};\npub(in crate::g) fn x(y: Vec::<u8>) { sqlx::query(z.k::<T>()) }"),
+            told(
+                "use a::{\n  b::{self, c as d},\n  ::e, f::*};\npub(in crate::g) fn x(y: Vec::<u8>) { sqlx::query(z.k::<T>()) }"
+            ),
             ["2 a::b::self", "2 a::b::c", "3 a::e", "3 a::f::*", "4 crate::g", "4 sqlx::query"]
         );
         assert_eq!(told("use crate::r#type::x; <T as p::Q>::r()"), ["1 crate::type::x", "1 p::Q"]);

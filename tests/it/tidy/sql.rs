@@ -39,8 +39,8 @@ const MACROS: [&str; 4] = ["format!(", "format_args!(", "write!(", "writeln!("];
 
 /// How a statement begins.
 const VERBS: [&str; 18] = [
-    "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "BEGIN", "SET", "WITH", "TRUNCATE",
-    "COPY", "CALL", "LOCK", "LISTEN", "NOTIFY",
+    "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "BEGIN", "SET",
+    "WITH", "TRUNCATE", "COPY", "CALL", "LOCK", "LISTEN", "NOTIFY",
 ];
 
 fn findings(tree: &Tree) -> Vec<Finding> {
@@ -51,7 +51,11 @@ fn findings(tree: &Tree) -> Vec<Finding> {
             // `QueryBuilder` by sqlx, `from_string` of `Statement`: of other types they are nobody's business.
             for (at, _) in code.match_indices(word).filter(|(at, _)| of_sql(&code, *at, word)) {
                 let homes = if files.is_empty() { "no file".to_owned() } else { files.join(", ") };
-                findings.push(Finding::at(&file.path, line_of(&code, at), format!("`{word}`, which is for {homes}")));
+                findings.push(Finding::at(
+                    &file.path,
+                    line_of(&code, at),
+                    format!("`{word}`, which is for {homes}"),
+                ));
             }
         }
         // Row-level security's own text is made by migrations/src/wall.rs from names in the migrations.
@@ -83,14 +87,19 @@ fn of_sql(code: &str, at: usize, word: &str) -> bool {
 /// The SQL verb that the first string of a macro's arguments begins with.
 fn statement(arguments: &str) -> Option<&'static str> {
     let text = arguments.split_once('"')?.1.trim_start();
-    VERBS.into_iter().find(|verb| text.strip_prefix(verb).is_some_and(|rest| rest.starts_with([' ', '\n', ';'])))
+    VERBS
+        .into_iter()
+        .find(|verb| text.strip_prefix(verb).is_some_and(|rest| rest.starts_with([' ', '\n', ';'])))
 }
 
 #[test]
 fn sql_is_constant() {
     let tree = Tree::read().expect("readable");
     for path in [SCOPE, PROVISION, PRIVATE_STORE] {
-        assert!(tree.text(path).contains("AssertSqlSafe"), "{path} needs its exception no more: take it out of sql.rs");
+        assert!(
+            tree.text(path).contains("AssertSqlSafe"),
+            "{path} needs its exception no more: take it out of sql.rs"
+        );
     }
     RULE.holds(&findings(&tree));
 }
@@ -106,7 +115,11 @@ fn sql_that_is_put_together_is_seen() {
         (store, "format!(\n    r#\"UPDATE x\"#)", 1),
         (store, "Statement::from_string(backend, x)", 1),
         (store, "sqlx::QueryBuilder::new()", 1),
-        (store, "// AssertSqlSafe\nformat!(\"SELECTED {x}\"); format!(\"{} SELECT \", x); sqlx::query(\"SELECT 1\")", 0),
+        (
+            store,
+            "// AssertSqlSafe\nformat!(\"SELECTED {x}\"); format!(\"{} SELECT \", x); sqlx::query(\"SELECT 1\")",
+            0,
+        ),
         (store, "Uuid::from_string(x)", 0),
         (SCOPE, "AssertSqlSafe(format!(\"BEGIN; SELECT {x}\"))", 0),
         (SCOPE, "raw_sql(x)", 1),

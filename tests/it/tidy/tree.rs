@@ -131,7 +131,8 @@ fn the_tree_is_read_whole_and_without_what_is_built() {
     for path in ["README.md", "domain/src/lib.rs", "tests/it/tidy/tree.rs", ".ci/run", "Cargo.lock"] {
         assert!(tree.has(path), "{path}");
     }
-    let built = |file: &&File| ["target/", "node_modules/", ".git/"].iter().any(|part| file.path.contains(part));
+    let built =
+        |file: &&File| ["target/", "node_modules/", ".git/"].iter().any(|part| file.path.contains(part));
     assert_eq!(tree.files.iter().find(built).map(|file| &file.path), None);
     assert!(tree.folders_of("domain/src/").contains(&"kernel"));
 }

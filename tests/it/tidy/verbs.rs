@@ -57,19 +57,25 @@ fn findings(tree: &Tree) -> Vec<Finding> {
         for (file, _) in files.filter(|(file, _)| {
             !READS.contains(&file.stem()) && !actions.iter().any(|(_, name)| *name == file.stem())
         }) {
-            findings.push(Finding::new(&file.path, format!("no action in {home} is called `{}`", file.stem())));
+            findings
+                .push(Finding::new(&file.path, format!("no action in {home} is called `{}`", file.stem())));
         }
     }
     for (line, field, _) in graphql::fields(tree.text("schema.graphql"), "Mutation") {
         if !all.contains(snake(field).as_str()) {
-            findings.push(Finding::at("schema.graphql", line, format!("the mutation `{field}` has no action")));
+            findings.push(Finding::at(
+                "schema.graphql",
+                line,
+                format!("the mutation `{field}` has no action"),
+            ));
         }
     }
     for file in tree.rust("api/src/graphql/").filter(|file| file.name() == "mutation.rs") {
         for function in code(&file.text).split("async fn ").skip(1) {
             let name = function.split(['(', '<']).next().unwrap_or_default();
             let Some((_, behind)) = function.split_once("actions::") else { continue };
-            let constant: String = behind.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
+            let constant: String =
+                behind.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
             if constant != name.to_ascii_uppercase() {
                 findings.push(Finding::new(&file.path, format!("`{name}` runs the action `{constant}`")));
             }
@@ -89,10 +95,16 @@ fn verbs_have_one_name() {
 fn a_verb_with_two_names_is_seen() {
     let check = |files: &[(&str, &str)]| {
         let usual = [
-            ("domain/src/shop/actions.rs", "actions! {\n    /// Opens.\n    OPEN_SHOP = \"open_shop\", Admin;\n}"),
+            (
+                "domain/src/shop/actions.rs",
+                "actions! {\n    /// Opens.\n    OPEN_SHOP = \"open_shop\", Admin;\n}",
+            ),
             ("domain/src/shop/use_cases/open_shop.rs", "impl Shop { pub async fn open_shop(&self) {} }"),
             ("schema.graphql", "type Mutation {\n\topenShop: T\n}\n"),
-            ("api/src/graphql/shop/mutation.rs", "async fn open_shop() { command(ctx, actions::OPEN_SHOP, x) }"),
+            (
+                "api/src/graphql/shop/mutation.rs",
+                "async fn open_shop() { command(ctx, actions::OPEN_SHOP, x) }",
+            ),
         ];
         let kept = usual.iter().filter(|(path, _)| !files.iter().any(|(other, _)| other == path));
         findings(&Tree::of(&kept.chain(files).copied().collect::<Vec<_>>()))

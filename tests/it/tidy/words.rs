@@ -108,21 +108,34 @@ fn ticket(line: &str) -> Option<&str> {
     })
 }
 
+/// What names a mirror on a command line or in the environment, wherever that is written down.
+const MIRRORS: [&str; 6] = [
+    "--index-url",
+    "--registry",
+    "config set registry",
+    "PIP_INDEX_URL",
+    "NPM_CONFIG_REGISTRY",
+    "CARGO_REGISTRIES_",
+];
+
 /// Hosts that lock files may name.
-const PUBLIC: [&str; 4] = ["github.com/rust-lang/crates.io-index", "registry.npmjs.org/", "files.pythonhosted.org/", "pypi.org/"];
+const PUBLIC: [&str; 4] =
+    ["github.com/rust-lang/crates.io-index", "registry.npmjs.org/", "files.pythonhosted.org/", "pypi.org/"];
 
 fn registries(file: &File) -> Vec<Finding> {
     let locks = ["Cargo.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "uv.lock", "poetry.lock"];
     let lock = locks.contains(&file.name()) || file.name().starts_with("requirements");
-    let sets = ["index-url", "index_url", "replace-with", "registry=", "registry =", "[registries", "_authToken"];
-    let configures = [".npmrc", "pip.conf", "config.toml", ".yarnrc.yml", "uv.toml"].contains(&file.name()) || lock;
+    let sets =
+        ["index-url", "index_url", "replace-with", "registry=", "registry =", "[registries", "_authToken"];
+    let configures =
+        [".npmrc", "pip.conf", "config.toml", ".yarnrc.yml", "uv.toml"].contains(&file.name()) || lock;
+    let from = ["\"resolved\":", "source = ", "resolved ", "tarball:", "url = "];
     let mut findings = Vec::new();
     for (number, line) in file.text.lines().enumerate() {
-        let from = ["\"resolved\":", "source = ", "resolved ", "tarball:", "url = "];
-        if lock && from.iter().any(|key| line.trim_start().starts_with(key)) && !is_public(line) {
-            findings.push(Finding::at(&file.path, number + 1, line.trim()));
-        }
-        if configures && sets.iter().any(|key| line.trim_start().trim_start_matches('-').starts_with(key)) {
+        let setting = line.trim_start().trim_start_matches('-');
+        let locked = lock && from.iter().any(|key| setting.starts_with(key)) && !is_public(line);
+        let set = configures && sets.iter().any(|key| setting.starts_with(key));
+        if locked || set || !file.is_rust() && MIRRORS.iter().any(|mirror| line.contains(mirror)) {
             findings.push(Finding::at(&file.path, number + 1, line.trim()));
         }
     }
@@ -135,7 +148,9 @@ fn is_public(line: &str) -> bool {
 
 fn written(tree: &Tree) -> impl Iterator<Item = &File> {
     // Lock files and other people's test vectors are not ours to word.
-    tree.files.iter().filter(|file| !file.is_vector() && !file.name().contains("lock") && file.name() != "LICENSE")
+    tree.files
+        .iter()
+        .filter(|file| !file.is_vector() && !file.name().contains("lock") && file.name() != "LICENSE")
 }
 
 #[test]
@@ -204,6 +219,9 @@ mod tests {
             ("x/.npmrc", "omit-lockfile-registry-resolved=true", 0),
             ("x/requirements.txt", "--index-url https://mirror.example/simple", 1),
             (".cargo/config.toml", "replace-with = \"mirror\"", 1),
+            ("x/run.sh", "pip install --index-url https://mirror.example/simple x", 1),
+            ("README.md", "set NPM_CONFIG_REGISTRY first", 1),
+            ("x/run.sh", "pip install -r requirements.txt", 0),
         ] {
             assert_eq!(check(registries, path, text), count, "{text}");
         }

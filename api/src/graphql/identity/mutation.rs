@@ -53,6 +53,7 @@ macro_rules! payload {
         #[doc = concat!("How `", $of, "` ended.")]
         pub struct $name(Done<$receipt>);
 
+        #[doc = concat!("How `", $of, "` ended.")]
         #[Object]
         impl $name {
             $($(#[$doc])*

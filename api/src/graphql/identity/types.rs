@@ -193,6 +193,7 @@ connection!(MemberConnection, MemberEdge, Member, "members");
 /// Most members that are counted; one more stands for "more".
 const COUNT_MAX: u32 = 10_001;
 
+/// A part of a list, and where it stands.
 #[Object]
 impl MemberConnection {
     /// The rows with their cursors.

@@ -1,0 +1,207 @@
+//! One private installation: stores of its own under a temporary directory, the product's own processes in front.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use domain::kernel::ids::{Entropy as _, IdSource as _};
+use harness::{client::Client, stores::HarnessError};
+use infra::{local_keyring::LocalKeyring, system::System};
+use server::{
+    config::{self, Config, Need},
+    migrate::{Logins, migrate},
+    stores::{Given, PostgresOptions, Stores, StoresOptions},
+};
+use sqlx::{Connection as _, PgConnection};
+use tokio::process::{Child, Command};
+use url::Url;
+
+use crate::{
+    load::{Target, find_pgbench},
+    machine::Watched,
+};
+
+/// Shared buffers of Postgres, in mebibytes: all data fits.
+const SHARED_BUFFERS_MIB: u16 = 512;
+/// Longest wait for the product to answer.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Stores that are migrated, and what the product is configured with.
+pub(crate) struct Installation {
+    /// Everything is under it.
+    pub(crate) dir: PathBuf,
+    stores: Stores,
+    logins: Logins,
+    settings: BTreeMap<String, String>,
+    address: String,
+}
+
+/// The product's processes, killed when dropped.
+pub(crate) struct Running {
+    server: Child,
+    worker: Child,
+    /// Speaks to it.
+    pub(crate) client: Client,
+}
+
+impl Installation {
+    /// Starts the stores and migrates the database.
+    ///
+    /// # Errors
+    /// A server is not installed or did not come up.
+    pub(crate) async fn open() -> Result<Self, HarnessError> {
+        let dir = std::env::temp_dir().join(format!("matricula-bench-{}", System.next_uuid().simple()));
+        std::fs::create_dir_all(&dir)?;
+        let postgres =
+            PostgresOptions { shared_buffers_mib: SHARED_BUFFERS_MIB, ..PostgresOptions::default() };
+        let options = StoresOptions { postgres, ..StoresOptions::default() };
+        let stores = Box::pin(Stores::open(&dir, Given::default(), &options)).await?;
+        let admin = stores.database_url().clone();
+        let logins = Logins {
+            app: login(&admin, "bench_app")?,
+            sequencer: login(&admin, "bench_sequencer")?,
+            recorder: login(&admin, "bench_recorder")?,
+        };
+        migrate(admin.as_str(), &logins).await?;
+        LocalKeyring::create(&dir.join("keyring"), &System)?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let settings = settings(&dir, &stores, &logins, &address);
+        Ok(Self { dir, stores, logins, settings, address })
+    }
+
+    /// What the product is configured with.
+    ///
+    /// # Errors
+    /// Never in practice: the settings are ours.
+    pub(crate) fn config(&self) -> Result<Config, HarnessError> {
+        Ok(config::load(None, self.settings.clone(), Need::Serving)?)
+    }
+
+    /// The recorder's own login.
+    pub(crate) fn recorder_url(&self) -> &str {
+        &self.logins.recorder
+    }
+
+    /// A connection that row-level security does not hold.
+    ///
+    /// # Errors
+    /// No connection.
+    pub(crate) async fn superuser(&self) -> Result<PgConnection, HarnessError> {
+        Ok(PgConnection::connect(self.stores.database_url().as_str()).await?)
+    }
+
+    /// Where load goes, and whose processor time is told apart.
+    ///
+    /// # Errors
+    /// `pgbench` is missing.
+    pub(crate) fn target(&self, running: Option<&Running>) -> Result<Target, HarnessError> {
+        let pids: BTreeMap<&str, u32> = self.stores.pids().into_iter().collect();
+        Ok(Target {
+            service: format!("http://{}", self.address),
+            database: Url::parse(&self.logins.app)?,
+            pgbench: find_pgbench()?,
+            watched: Watched {
+                postgres: pids.get("postgres").copied(),
+                redis: pids.get("redis").copied(),
+                server: running.and_then(|running| running.server.id()),
+                worker: running.and_then(|running| running.worker.id()),
+            },
+        })
+    }
+
+    /// Starts `matricula serve` and `matricula work` as they are released, and waits until the one answers.
+    ///
+    /// # Errors
+    /// They are not built beside this program, or did not answer.
+    pub(crate) async fn serve(&self) -> Result<Running, HarnessError> {
+        let server = self.product("serve")?;
+        let worker = self.product("work")?;
+        let client = Client::new(format!("http://{}", self.address))?;
+        let mut running = Running { server, worker, client };
+        let deadline = tokio::time::Instant::now() + READY_WITHIN;
+        while running.client.graphql("", "{ __typename }", serde_json::json!({})).await.is_err() {
+            let ended = running.server.try_wait()?.or(running.worker.try_wait()?);
+            if ended.is_some() || tokio::time::Instant::now() >= deadline {
+                let log = std::fs::read_to_string(self.dir.join("serve.log")).unwrap_or_default();
+                return Err(format!("the product does not answer:\n{log}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(running)
+    }
+
+    fn product(&self, verb: &str) -> Result<Child, HarnessError> {
+        let program = std::env::current_exe()?.with_file_name("matricula");
+        let log = File::create(self.dir.join(format!("{verb}.log")))?;
+        let child = Command::new(&program)
+            .arg(verb)
+            .env_clear()
+            .envs(&self.settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("{} does not start: {error}", program.display()))?;
+        Ok(child)
+    }
+
+    /// Stops the stores and throws everything away.
+    ///
+    /// # Errors
+    /// A process survived every signal, or a file could not be removed.
+    pub(crate) async fn discard(self) -> Result<(), HarnessError> {
+        self.stores.stop().await?;
+        Ok(std::fs::remove_dir_all(&self.dir)?)
+    }
+}
+
+impl Running {
+    /// Ends both processes. What they had not yet written is lost, which is nothing to this installation.
+    ///
+    /// # Errors
+    /// They can't be waited for.
+    pub(crate) async fn stop(mut self) -> Result<(), HarnessError> {
+        self.server.kill().await?;
+        self.worker.kill().await?;
+        Ok(())
+    }
+}
+
+/// The connection string of a role, with a password made up for this run.
+fn login(admin: &Url, user: &str) -> Result<String, HarnessError> {
+    let mut url = admin.clone();
+    let password = format!("{}", uuid::Uuid::from_slice(&System.bytes32()[..16])?.simple());
+    let unfit = |()| "the database's URL can't carry a user and password";
+    url.set_username(user).map_err(unfit)?;
+    url.set_password(Some(&password)).map_err(unfit)?;
+    Ok(url.into())
+}
+
+/// The defaults, but for addresses and for quotas that no load reaches. Every quota is still counted.
+fn settings(dir: &Path, stores: &Stores, logins: &Logins, address: &str) -> BTreeMap<String, String> {
+    let path = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    [
+        ("HTTP_LISTEN", address.to_owned()),
+        ("HTTP_OPERATORS_LISTEN", "127.0.0.1:0".to_owned()),
+        ("DATABASE_URL", logins.app.clone()),
+        ("DATABASE_SEQUENCER_URL", logins.sequencer.clone()),
+        ("DATABASE_RECORDER_URL", logins.recorder.clone()),
+        ("REDIS_URL", stores.redis_url().to_string()),
+        ("KEYS_KEYRING", path("keyring")),
+        ("MAIL_SPOOL", path("mail")),
+        ("LIMITS_REQUESTS_PER_MINUTE", "10000000".to_owned()),
+        ("LIMITS_ENDPOINT_PER_SECOND", "1000000".to_owned()),
+        ("LIMITS_COST_POINTS", "100000000".to_owned()),
+        ("LIMITS_COST_RESTORE_PER_SECOND", "1000000".to_owned()),
+        ("LOG_FILTER", "warn".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (format!("MATRICULA_{name}"), value))
+    .collect()
+}
