@@ -48,6 +48,11 @@ impl AccessLog {
         QUEUE - self.queue.capacity()
     }
 
+    /// Takes an event down if there is room; `false` when there is not.
+    pub(crate) fn try_add(&self, event: PendingEvent) -> bool {
+        self.queue.try_send(Entry::Event(Box::new(event))).is_ok()
+    }
+
     pub(crate) async fn add(&self, event: PendingEvent) {
         if self.queue.send(Entry::Event(Box::new(event))).await.is_err() {
             tracing::error!("the access log's writer is gone");

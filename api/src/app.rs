@@ -1,6 +1,6 @@
 //! What the doors have to hand.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use domain::{
     compliance::Compliance,
@@ -19,6 +19,15 @@ use domain::{
 
 pub use crate::origin::Proxies;
 use crate::{access_log::AccessLog, callers::Callers, metrics::Metrics};
+
+/// Documents that may be sent by name.
+#[derive(Clone, Debug, Default)]
+pub struct Documents {
+    /// Texts by name.
+    pub trusted: HashMap<String, Arc<str>>,
+    /// Whether callers may send documents of their own.
+    pub free: bool,
+}
 
 /// How much each caller may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +88,8 @@ pub struct App {
     pub cursor_key: [u8; 32],
     /// Whose word about the client's address is believed.
     pub proxies: Proxies,
+    /// Documents of our own front ends, by name.
+    pub documents: Documents,
     /// Browser origins allowed, as `https://app.example.com`.
     pub origins: Vec<String>,
 }

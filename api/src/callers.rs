@@ -45,7 +45,23 @@ impl Caller {
         &self.0.facts
     }
 
-    /// A text that is the caller's alone, for buckets and idempotency keys.
+    /// A text of the caller and everything that authorises it now: what was answered under one session and role is
+    /// not given again under another.
+    pub(crate) fn authority(&self) -> String {
+        use domain::kernel::actor::Principal;
+        match &self.0.signed_in.actor.principal {
+            Principal::Member { session, role, .. } => {
+                format!("{}:session:{}:{}", self.key(), session.uuid(), role.as_str())
+            }
+            Principal::ApiKey { scopes, .. } => {
+                let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+                format!("{}:{}", self.key(), scopes.join(","))
+            }
+            Principal::System => self.key(),
+        }
+    }
+
+    /// A text that is the caller's alone, for buckets.
     pub(crate) fn key(&self) -> String {
         use domain::kernel::actor::Principal;
         match &self.0.signed_in.actor.principal {

@@ -149,13 +149,17 @@ impl Host for ProductHost {
         let units = u32::try_from(ask.requested_cost).unwrap_or(u32::MAX).max(1);
         let (endpoint_key, caller_key, cost_key) =
             ("endpoint:graphql", format!("caller:{who}"), format!("cost:{who}"));
-        // One after the other would be three round trips.
-        let (endpoint, requests, cost) = futures_util::future::try_join3(
-            self.take(endpoint_key, quotas.endpoint, 1),
+        let (requests, cost) = futures_util::future::try_join(
             self.take(&caller_key, quotas.caller, 1),
             self.take(&cost_key, quotas.cost, units),
         )
         .await?;
+        // Last, and only for who is within their own: nobody uses up what belongs to all by being refused.
+        let endpoint = if requests.allowed && cost.allowed {
+            self.take(endpoint_key, quotas.endpoint, 1).await?
+        } else {
+            Verdict { allowed: true, remaining: 0, retry_after_ms: 0, reset_after_ms: 0 }
+        };
         let points = bucket("cost", quotas.cost, cost);
         for (verdict, quota, policy, message) in [
             (endpoint, quotas.endpoint, "endpoint", "the service is at its limit"),
@@ -221,7 +225,7 @@ impl Host for ProductHost {
             None => ClientFacts { ip: record.peer, user_agent: record.user_agent, ..ClientFacts::default() },
         };
         let known = record.caller.as_ref().map(Caller::signed_in);
-        take_down(&self.app, record.answer_id, bounded(operation), access, &facts, known).await;
+        take_down(&self.app, record.answer_id, bounded(operation), access, (&facts, known), Room::Wait).await;
     }
 
     fn can_record(&self) -> bool {
@@ -277,15 +281,15 @@ impl Host for ProductHost {
     }
 
     fn allow_free_documents(&self, _caller: Option<&Caller>) -> bool {
-        true
+        self.app.documents.free
     }
 
     fn allow_large_body(&self, _caller: Option<&Caller>) -> bool {
         false
     }
 
-    fn trusted_document(&self, _id: &str) -> Option<Arc<str>> {
-        None
+    fn trusted_document(&self, id: &str) -> Option<Arc<str>> {
+        self.app.documents.trusted.get(id).cloned()
     }
 
     fn allow_origin(&self, origin: &str) -> bool {
@@ -377,14 +381,23 @@ fn bounded(mut operation: String) -> String {
     operation
 }
 
+/// What to do while the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Wait: an answer to a caller is not given unlogged.
+    Wait,
+    /// Go on, and count what was lost: health and unknown routes must answer whatever happens.
+    OrLose,
+}
+
 /// Puts one answer into the access log: the caller's tenant's, or the platform's when nobody is known.
 pub(crate) async fn take_down(
     app: &App,
     answer: Uuid,
     operation: String,
     access: Access,
-    facts: &ClientFacts,
-    known: Option<&SignedIn>,
+    (facts, known): (&ClientFacts, Option<&SignedIn>),
+    room: Room,
 ) {
     let scope = TenantScope::of(known.map_or(PLATFORM, |known| known.actor.tenant));
     let answer = ComplianceId::from_uuid(answer);
@@ -414,7 +427,14 @@ pub(crate) async fn take_down(
                 occurred_at: now,
                 leaf,
             };
-            app.access_log.add(pending).await;
+            match room {
+                Room::Wait => app.access_log.add(pending).await,
+                Room::OrLose => {
+                    if !app.access_log.try_add(pending) {
+                        app.metrics.access_log_lost.inc();
+                    }
+                }
+            }
             app.metrics.access_log_waiting.set(i64::try_from(app.access_log.waiting()).unwrap_or(i64::MAX));
         }
         Err(error) => tracing::error!(error = %error, "an access event is no leaf"),
@@ -468,6 +488,6 @@ impl AnswerLog for ProductHost {
             reason: None,
         };
         let facts = ClientFacts { ip: record.peer, ..ClientFacts::default() };
-        take_down(&self.app, record.answer_id, route.to_owned(), access, &facts, None).await;
+        take_down(&self.app, record.answer_id, route.to_owned(), access, (&facts, None), Room::OrLose).await;
     }
 }

@@ -38,6 +38,8 @@ pub struct Metrics {
     pub commands: Family<CommandLabels, Counter>,
     /// `matricula_access_log_waiting`: access events not yet written.
     pub access_log_waiting: Gauge,
+    /// `matricula_access_log_lost_total`: answers of health and unknown routes that were not taken down.
+    pub access_log_lost: Counter,
     /// `matricula_audit_waiting`: audit events without an index.
     pub audit_waiting: Gauge,
     /// `matricula_audit_lag_seconds`: age of the oldest of them.
@@ -78,6 +80,7 @@ impl Default for Metrics {
             answer_duration_s: Histogram::new(buckets),
             commands: Family::default(),
             access_log_waiting: Gauge::default(),
+            access_log_lost: Counter::default(),
             audit_waiting: Gauge::default(),
             audit_lag_s: Gauge::default(),
             audit_sequenced: Counter::default(),
@@ -91,6 +94,7 @@ impl Default for Metrics {
         r.register("answers", "Answers given, by door and outcome", m.answers.clone());
         r.register("answer_duration_seconds", "Time to an answer", m.answer_duration_s.clone());
         r.register("commands", "Commands, by action and outcome", m.commands.clone());
+        r.register("access_log_lost", "Answers not taken down", m.access_log_lost.clone());
         r.register("access_log_waiting", "Access events not yet written", m.access_log_waiting.clone());
         r.register(
             "audit_waiting",

@@ -24,7 +24,7 @@ impl Proxies {
     /// The client's address: the last one in `X-Forwarded-For` that is not a proxy of ours, if the connection
     /// itself is from a proxy of ours; else the connection's.
     pub fn client_of(&self, peer: Option<IpAddr>, forwarded_for: Option<&str>) -> Option<IpAddr> {
-        let peer = peer?;
+        let peer = peer?.to_canonical();
         if !self.0.contains(&peer) {
             return Some(peer);
         }
@@ -32,6 +32,7 @@ impl Proxies {
             .into_iter()
             .flat_map(|list| list.rsplit(','))
             .map_while(|text| text.trim().parse::<IpAddr>().ok())
+            .map(|address| address.to_canonical())
             .find(|address| !self.0.contains(address))
             .or(Some(peer))
     }
@@ -130,5 +131,6 @@ mod tests {
         assert_eq!(proxies.client_of(ip("10.0.0.1"), Some("198.51.100.1, 10.0.0.1")), ip("198.51.100.1"));
         assert_eq!(proxies.client_of(ip("10.0.0.1"), Some("rubbish")), ip("10.0.0.1"));
         assert_eq!(proxies.client_of(ip("10.0.0.1"), None), ip("10.0.0.1"));
+        assert_eq!(proxies.client_of(ip("::ffff:10.0.0.1"), Some("198.51.100.1")), ip("198.51.100.1"));
     }
 }

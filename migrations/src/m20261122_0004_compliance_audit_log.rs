@@ -26,6 +26,8 @@ CREATE TABLE compliance.audit_outbox (
     PRIMARY KEY (tenant_id, event_id)
 );
 
+CREATE INDEX audit_outbox_by_time ON compliance.audit_outbox (occurred_at, event_id);
+
 CREATE TABLE compliance.audit_leaves (
     tenant_id uuid NOT NULL,
     stream text NOT NULL,

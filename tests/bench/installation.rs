@@ -79,7 +79,7 @@ impl Installation {
     /// # Errors
     /// Never in practice: the settings are ours.
     pub(crate) fn config(&self) -> Result<Config, HarnessError> {
-        Ok(config::load(None, self.settings.clone(), Need::Serving)?)
+        Ok(config::load(None, self.settings.clone(), Need::Working)?)
     }
 
     /// The recorder's own login.

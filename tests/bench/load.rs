@@ -73,6 +73,7 @@ impl Tool {
             Self::Http { requests, answer_bytes } => {
                 let text = wrk(&target.service, requests, seconds).await?;
                 http_outcome(&text, *answer_bytes)
+                    .map_err(|error| format!("{}: {error}:\n{text}", requests.display()).into())
             }
             Self::Sql { script } => sql_outcome(&pgbench(target, script, seconds).await?),
         }
@@ -97,7 +98,9 @@ impl Outcome {
 
 async fn wrk(service: &str, requests: &Path, seconds: u32) -> Result<String, HarnessError> {
     let mut command = Command::new("wrk");
-    command.arg("-t1").arg(format!("-c{HTTP_CONNECTIONS}")).arg(format!("-d{seconds}s")).arg("-s");
+    command.arg("-t1").arg(format!("-c{HTTP_CONNECTIONS}")).arg(format!("-d{seconds}s"));
+    // Its own patience, 2 seconds, is shorter than the product's.
+    command.arg("--timeout=20s").arg("-s");
     command.arg(here().join("load.lua")).arg(service).arg("--").arg(requests);
     output(command, "wrk").await
 }

@@ -380,5 +380,5 @@ fn config_of(
     for (name, value) in settings {
         all.insert((*name).to_owned(), (*value).to_owned());
     }
-    Ok(config::load(None, all, Need::Serving)?)
+    Ok(config::load(None, all, Need::Working)?)
 }

@@ -140,6 +140,46 @@ async fn attempts_are_limited_by_rate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trusted_documents_are_sent_by_name_and_others_can_be_shut_out() {
+    let document = "{ viewer { permissions } }";
+    let name = {
+        use sha2::{Digest as _, Sha256};
+        use std::fmt::Write as _;
+        let mut name = "sha256:".to_owned();
+        for byte in Sha256::digest(document) {
+            write!(name, "{byte:02x}").unwrap();
+        }
+        name
+    };
+    let file = std::env::temp_dir().join(format!("matricula-manifest-{}.json", std::process::id()));
+    std::fs::write(&file, json!({ &name: document }).to_string()).unwrap();
+    let manifest = file.to_str().unwrap();
+    let trusting = [("MATRICULA_DOCUMENTS_MANIFEST", manifest)];
+    // Members are found by a document of the harness's own, so free documents stay allowed here.
+    let app = TestApp::start_with(&trusting).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let bearer = format!("Bearer {}", tenant.owner.token);
+    let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+    let send =
+        |body: serde_json::Value| app.client.send(Method::POST, "/graphql", &headers, Some(body.to_string()));
+    let known = send(json!({ "documentId": name })).await.unwrap();
+    assert!(known.data("viewer")["permissions"].is_array(), "{}", known.body);
+    let unknown = send(json!({ "documentId": "sha256:00" })).await.unwrap();
+    assert_eq!(unknown.code(), "PERSISTED_QUERY_NOT_FOUND", "{}", unknown.body);
+    app.stop().await.unwrap();
+
+    let shut = TestApp::start_with(&[trusting[0], ("MATRICULA_DOCUMENTS_FREE", "false")]).await.unwrap();
+    let free = shut.client.graphql("", document, json!({})).await.unwrap();
+    assert_eq!(free.code(), "FORBIDDEN", "{}", free.body);
+    let body = json!({ "documentId": name }).to_string();
+    let by_name = shut.client.send(Method::POST, "/graphql", &headers[..1], Some(body)).await.unwrap();
+    assert_eq!(by_name.data("viewer"), &serde_json::Value::Null, "{}", by_name.body);
+    assert!(by_name.body.get("errors").is_none());
+    shut.stop().await.unwrap();
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_an_id_of_its_own_that_resolves() {
     let app = TestApp::start().await.unwrap();
     let tenant = app.tenant().await.unwrap();

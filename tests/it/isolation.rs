@@ -189,6 +189,11 @@ async fn the_service_refuses_a_role_that_could_step_around_the_wall() {
     let app_db =
         infra::postgres::Db::connect(app.app_url(), infra::postgres::PoolSettings::default()).unwrap();
     infra::postgres::self_check(&app_db, &migrations::names()).await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    database.execute("ALTER TABLE identity.members DISABLE ROW LEVEL SECURITY").await.unwrap();
+    let open = infra::postgres::self_check(&app_db, &migrations::names()).await.unwrap_err().to_string();
+    assert!(open.contains("identity.members"), "{open}");
+    database.execute("ALTER TABLE identity.members ENABLE ROW LEVEL SECURITY").await.unwrap();
     let behind =
         infra::postgres::self_check(&app_db, &["m20990101_0001_not_yet".to_owned()]).await.unwrap_err();
     assert!(behind.to_string().contains("matricula migrate"), "{behind}");

@@ -1,6 +1,7 @@
 //! The product seen from outside: GraphQL and HTTP against a real Postgres and a real Redis.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod attacks;
 mod audit;
 mod catalogue;
 mod coverage;

@@ -24,7 +24,7 @@ use server::{
 
 /// A control plane for teams that run a matrix of official short-video accounts.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version)]
 struct Arguments {
     /// A configuration file over the defaults (see deploy/config.default.toml).
     #[arg(long, global = true, value_name = "FILE")]
@@ -158,7 +158,7 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
         Verb::Serve => serve(load(Need::Serving)?, Duties { serve: true, sequence: false }).await,
         Verb::Work { queue } => {
             let sequence = queue.is_empty() || queue.contains(&Queue::Sequence);
-            serve(load(Need::Serving)?, Duties { serve: false, sequence }).await
+            serve(load(Need::Working)?, Duties { serve: false, sequence }).await
         }
         Verb::Migrate => {
             let config = load(Need::Migrating)?;
@@ -227,7 +227,7 @@ async fn tenant(config: Config, verb: TenantVerb) -> Result<(), StartupError> {
     let TenantVerb::Open { slug, name, owner_email, owner_name } = verb;
     let mut password = String::new();
     std::io::stdin().take(1_024).read_to_string(&mut password)?;
-    let parts = build(&config).await?;
+    let parts = build(&config, false).await?;
     let draft = OpenTenant {
         slug,
         name,

@@ -53,14 +53,14 @@ pub struct ServiceParts {
 /// # Errors
 /// What is wrong and how to right it.
 pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupError> {
-    let Parts { app, sequencer, backlog, health, db, envelope } = build(config).await?;
+    let Parts { app, sequencing, health, db, envelope } = build(config, duties.sequence).await?;
     let (stop, stopping) = watch::channel(false);
     let (drain, drained) = DrainHandle::new();
     let mut workers = Vec::new();
-    if duties.sequence {
-        let metrics = app.metrics.clone();
-        workers.push(tokio::spawn(worker::sequence(sequencer, metrics, stopping.clone())));
-    }
+    let backlog = sequencing.map(|(sequencer, store)| {
+        workers.push(tokio::spawn(worker::sequence(sequencer, app.metrics.clone(), stopping.clone())));
+        store
+    });
     workers.push(tokio::spawn(figures(app.clone(), db, backlog, stopping)));
     let host = Arc::new(ProductHost::new(app.clone()));
     let ids = AnswerIds::new(host.clone(), config.http.deadline + Duration::from_secs(1));
@@ -120,7 +120,9 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartupError> {
-    let listener = TcpListener::bind(address).map_err(|e| format!("can't listen on {address}: {e}"))?;
+    let listener = TcpListener::bind(address).map_err(|e| {
+        format!("can't listen on {address}: {e}; http.listen and http.operators_listen say where to")
+    })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
@@ -140,7 +142,11 @@ impl Service {
             }
             task.abort();
         }
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.parts.app.access_log.flush()).await;
+        let flush = self.parts.app.access_log.flush();
+        if tokio::time::timeout(Duration::from_secs(5), flush).await.is_err() {
+            let lost = self.parts.app.access_log.waiting();
+            tracing::error!(lost, "access events were not written before the end");
+        }
         let _ = self.stop.send(true);
         for worker in self.workers {
             let _ = tokio::time::timeout(Duration::from_secs(5), worker).await;
@@ -153,12 +159,14 @@ impl Service {
 async fn figures(
     app: Arc<api::app::App>,
     db: infra::postgres::Db,
-    backlog: infra::postgres::PgSequencerStore,
+    backlog: Option<infra::postgres::PgSequencerStore>,
     mut stop: watch::Receiver<bool>,
 ) {
     while !*stop.borrow() {
         app.metrics.database_connections.set(db.connections().0.into());
-        if let Ok((waiting, oldest_s)) = backlog.backlog().await {
+        if let Some(backlog) = &backlog
+            && let Ok((waiting, oldest_s)) = backlog.backlog().await
+        {
             app.metrics.audit_waiting.set(waiting);
             app.metrics.audit_lag_s.set(oldest_s);
         }

@@ -1,10 +1,10 @@
 //! The composition root: from a configuration to an [`App`] and what runs beside it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use api::{
     access_log::AccessLog,
-    app::{App, Proxies, Quotas},
+    app::{App, Documents, Proxies, Quotas},
     callers::Callers,
     http::{Dependency, Health},
     metrics::Metrics,
@@ -34,6 +34,7 @@ use infra::{
     system::System,
     totp::TotpCodes,
 };
+use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
 
@@ -50,10 +51,9 @@ const ROLE_CONNECTIONS: u32 = 2;
 pub struct Parts {
     /// The facades.
     pub app: Arc<App>,
-    /// Gives audit events their indexes.
-    pub sequencer: Sequencer,
-    /// Where audit events wait, for figures.
-    pub backlog: PgSequencerStore,
+    /// Gives audit events their indexes, and where they wait; only where that is a duty: who serves callers does not
+    /// hold a login that could take events away.
+    pub sequencing: Option<(Sequencer, PgSequencerStore)>,
     /// What `/readyz` asks.
     pub health: Arc<Health>,
     /// The service's pool, for figures.
@@ -66,7 +66,7 @@ pub struct Parts {
 ///
 /// # Errors
 /// What is wrong and how to right it.
-pub async fn build(config: &Config) -> Result<Parts, StartupError> {
+pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupError> {
     let system = Arc::new(System);
     let pool = |connections_max| PoolSettings {
         connections_max,
@@ -75,7 +75,6 @@ pub async fn build(config: &Config) -> Result<Parts, StartupError> {
     };
     let db = Db::connect(&config.database.url, pool(config.database.connections_max))?;
     let keys_db = Db::connect(&config.database.url, pool(KEY_CONNECTIONS))?;
-    let sequencer_db = Db::connect(&config.database.sequencer_url, pool(ROLE_CONNECTIONS))?;
     let recorder_db = Db::connect(&config.database.recorder_url, pool(ROLE_CONNECTIONS))?;
     self_check(&db, &migrations::names()).await?;
 
@@ -135,17 +134,27 @@ pub async fn build(config: &Config) -> Result<Parts, StartupError> {
         metrics,
         cursor_key: config.keys.cursor_key.unwrap_or_else(|| system.bytes32()),
         proxies: Proxies(config.http.proxies.clone()),
+        documents: Documents {
+            trusted: config.documents.manifest.as_deref().map(trusted).transpose()?.unwrap_or_default(),
+            free: config.documents.free,
+        },
         origins: config.http.origins.clone(),
     });
-    let backlog = PgSequencerStore::new(sequencer_db);
-    let sequencer = Sequencer::new(SequencerPorts {
-        store: Arc::new(backlog.clone()),
-        keys: log_keys,
-        clock: system,
-        host: config.audit.host.clone(),
-    });
+    let sequencing = if sequence {
+        let store =
+            PgSequencerStore::new(Db::connect(&config.database.sequencer_url, pool(ROLE_CONNECTIONS))?);
+        let sequencer = Sequencer::new(SequencerPorts {
+            store: Arc::new(store.clone()),
+            keys: log_keys,
+            clock: system,
+            host: config.audit.host.clone(),
+        });
+        Some((sequencer, store))
+    } else {
+        None
+    };
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
-    Ok(Parts { app, sequencer, backlog, health, db, envelope })
+    Ok(Parts { app, sequencing, health, db, envelope })
 }
 
 fn identity(
@@ -195,6 +204,26 @@ const fn limit_word(event: LimitEvent) -> &'static str {
         LimitEvent::DecidedLocally => "decided_locally",
         LimitEvent::StoppedAtWall => "stopped_at_wall",
     }
+}
+
+/// Reads a manifest of trusted documents, and refuses a name that is not its text's.
+fn trusted(path: &std::path::Path) -> Result<HashMap<String, Arc<str>>, StartupError> {
+    use std::fmt::Write as _;
+    let place = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| format!("documents.manifest {place} can't be read: {e}"))?;
+    let manifest: HashMap<String, String> = serde_json::from_str(&text)
+        .map_err(|e| format!("documents.manifest {place} is no JSON object of names to texts: {e}"))?;
+    for (name, document) in &manifest {
+        let mut wanted = "sha256:".to_owned();
+        for byte in Sha256::digest(document.as_bytes()) {
+            write!(wanted, "{byte:02x}")?;
+        }
+        if *name != wanted {
+            return Err(format!("documents.manifest {place}: {name} should be {wanted}").into());
+        }
+    }
+    Ok(manifest.into_iter().map(|(name, document)| (name, document.into())).collect())
 }
 
 fn quotas(config: &Config) -> Quotas {

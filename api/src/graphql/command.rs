@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use async_graphql::Context;
 use domain::{
-    identity::IdentityError,
+    identity::{IdentityError, actions},
     kernel::{
         action::{Action, Idempotency},
         ids::ComplianceId,
@@ -90,6 +90,9 @@ where
         record_refusal(app, actor, &origin, action, Outcome::Refused, "denied").await?;
         return Err(denied.into());
     }
+    if actions::GUESSABLE.contains(&action) {
+        limit_guesses(app, caller).await?;
+    }
     let claim = claim_of(ctx, app, caller, action)?;
     let mut work = app.units.begin(actor.scope(), &origin).await?;
     if let Some(claim) = &claim {
@@ -97,6 +100,10 @@ where
             Claimed::New => {}
             Claimed::Answered(answer) => {
                 let receipt = serde_json::from_slice(&answer).map_err(|_| ApiError::internal())?;
+                let replayed = Record { reason: Some("replayed"), ..Record::refused(action, None, "") };
+                work.record(Record { outcome: Outcome::Success, ..replayed }).await?;
+                // The event alone: the key stays as it was.
+                work.commit().await?;
                 transport::mark_replay(ctx);
                 return Ok(Done {
                     receipt: Some(receipt),
@@ -154,6 +161,17 @@ where
     }
 }
 
+/// One more guess at a secret of this member, or not for now.
+async fn limit_guesses(app: &App, caller: &Caller) -> Result<(), ApiError> {
+    let key = format!("guess:{}:{}", caller.signed_in().actor.tenant.uuid(), caller.key());
+    let verdict = app.limiter.take(&key, app.quotas.sign_in, 1).await?;
+    if verdict.allowed {
+        return Ok(());
+    }
+    let seconds = u32::try_from(verdict.retry_after_ms.div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+    Err(ApiError::new(ErrorCode::Throttled, "too many attempts").retry_after(seconds))
+}
+
 /// The claim to be made for a key that was sent; an error for one that had to be.
 fn claim_of(
     ctx: &Context<'_>,
@@ -169,7 +187,7 @@ fn claim_of(
             action.field_name()
         ))),
         (Some(key), Idempotency::Optional | Idempotency::Required) => Ok(Some(IdempotencyClaim {
-            caller: caller.key(),
+            caller: caller.authority(),
             action: action.name,
             key: key.key,
             arguments: key.arguments_hash,

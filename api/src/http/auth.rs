@@ -1,14 +1,18 @@
 //! The doors before a session: sign in, carry a session on, reset a password, accept an invitation. JSON in, JSON
 //! out. They are limited by rate, for each address and for each account aimed at; no account is ever locked.
 
+use std::net::IpAddr;
+
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, http::StatusCode, web};
 use domain::{
     identity::{
         AcceptInvitation, IdentityError, ResetPassword, SecondFactor, SignIn, SignInOutcome, TokenPair,
+        model::EmailAddress,
         token::{Token, TokenKind},
     },
     kernel::{
         ids::{ComplianceId, PLATFORM},
+        limit::Quota,
         outbox::Origin,
         scope::TenantScope,
         secret::Secret,
@@ -155,10 +159,17 @@ fn header(request: &HttpRequest, name: &str) -> Option<String> {
     request.headers().get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
 }
 
+/// All lines of `X-Forwarded-For` as one list: a proxy may add a line of its own (RFC 9110 section 5.3).
+fn forwarded_for(request: &HttpRequest) -> Option<String> {
+    let lines: Vec<_> =
+        request.headers().get_all("x-forwarded-for").filter_map(|line| line.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
 fn facts_of(app: &App, request: &HttpRequest) -> ClientFacts {
     let peer = request.peer_addr().map(|address| address.ip());
     ClientFacts {
-        ip: app.proxies.client_of(peer, header(request, "x-forwarded-for").as_deref()),
+        ip: app.proxies.client_of(peer, forwarded_for(request).as_deref()),
         device: header(request, "x-device-id"),
         user_agent: header(request, "user-agent"),
         accept_language: header(request, "accept-language"),
@@ -179,23 +190,56 @@ async fn origin(
         .map_err(|fault| refused(request, &fault.into()))
 }
 
+/// The tenant a token names, if it exists: keys are not made for tenants somebody made up.
+async fn known(
+    app: &App,
+    request: &HttpRequest,
+    claimed: Option<TenantScope>,
+    operation: &str,
+) -> Result<Option<TenantScope>, HttpResponse> {
+    let origin = Origin::system(ComplianceId::from_uuid(answer_of(request)), operation);
+    app.identity.known_tenant(&origin, claimed).await.map_err(|error| refused(request, &error))
+}
+
+/// What one customer of a provider has: an IPv4 address, or an IPv6 network of 64 bits.
+fn network_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+/// The account aimed at, in one spelling.
+fn account_of(tenant: &str, email: &str) -> String {
+    let folded = EmailAddress::parse(email);
+    format!("{tenant}\0{}", folded.as_ref().map_or("no address", EmailAddress::expose))
+}
+
 /// One more attempt from this address, and one more at this account; or why not.
 async fn attempt(app: &App, request: &HttpRequest, account: &str) -> Result<(), HttpResponse> {
-    let address = facts_of(app, request).ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
+    if !app.access_log.has_room() {
+        return Err(unavailable(request));
+    }
+    let address = facts_of(app, request).ip.map_or_else(|| "unknown".to_owned(), network_of);
     // Names of buckets are kept where people look: hashed, they say nothing of anybody.
     let digest = |text: &str| {
         let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         Uuid::from_slice(&hash[..16]).unwrap_or_default()
     };
     let quota = app.quotas.sign_in;
-    // Many share an address, so it may try more often than an account may be tried.
-    let by_address = domain::kernel::limit::Quota {
-        per_minute: quota.per_minute.saturating_mul(6),
-        burst: quota.burst.saturating_mul(6),
+    let times = |factor: u32| Quota {
+        per_minute: quota.per_minute.saturating_mul(factor),
+        burst: quota.burst.saturating_mul(factor),
     };
+    // Many share an address, so it may try more often than one account may be tried from it. An account as a whole
+    // has a ceiling far above, so that strangers do not shut its owner out.
     for (key, quota) in [
-        (format!("auth:address:{}", digest(&address)), by_address),
-        (format!("auth:account:{}", digest(account)), quota),
+        (format!("auth:address:{}", digest(&address)), times(6)),
+        (format!("auth:pair:{}", digest(&format!("{address}\0{account}"))), quota),
+        (format!("auth:account:{}", digest(account)), times(30)),
     ] {
         match app.limiter.take(&key, quota, 1).await {
             Ok(verdict) if verdict.allowed => {}
@@ -253,7 +297,7 @@ fn tokens(request: &HttpRequest, pair: &TokenPair) -> HttpResponse {
 async fn sign_in(app: web::Data<App>, request: HttpRequest, body: web::Json<SignInBody>) -> HttpResponse {
     let body = body.into_inner();
     let result = async {
-        attempt(&app, &request, &format!("{}\0{}", body.tenant, body.email.to_lowercase())).await?;
+        attempt(&app, &request, &account_of(&body.tenant, &body.email)).await?;
         let refuse = |error: IdentityError| refused(&request, &error);
         let scope = app.identity.find_tenant(&body.tenant).await.map_err(refuse)?;
         let origin = origin(&app, &request, scope, "sign_in").await?;
@@ -302,6 +346,7 @@ async fn refresh(app: web::Data<App>, request: HttpRequest, body: web::Json<Refr
     let token = Secret::from(body.into_inner().refresh_token);
     let result = async {
         attempt(&app, &request, token.expose_str().unwrap_or_default()).await?;
+        let scope = known(&app, &request, scope, "refresh_session").await?;
         let origin = origin(&app, &request, scope, "refresh_session").await?;
         app.identity.refresh_session(&origin, &token).await.map_err(|error| refused(&request, &error))
     };
@@ -346,7 +391,7 @@ async fn request_password_reset(
     body: web::Json<RequestResetBody>,
 ) -> HttpResponse {
     let result = async {
-        attempt(&app, &request, &format!("{}\0{}", body.tenant, body.email.to_lowercase())).await?;
+        attempt(&app, &request, &account_of(&body.tenant, &body.email)).await?;
         let refuse = |error: IdentityError| refused(&request, &error);
         let Some(scope) = app.identity.find_tenant(&body.tenant).await.map_err(refuse)? else {
             return Ok(());
@@ -378,6 +423,7 @@ async fn reset_password(
         Token::parse(TokenKind::PasswordReset, &body.token).map(|token| TenantScope::of(token.tenant));
     let result = async {
         attempt(&app, &request, &body.token).await?;
+        let scope = known(&app, &request, scope, "reset_password").await?;
         let origin = origin(&app, &request, scope, "reset_password").await?;
         let input = ResetPassword { token: Secret::from(body.token), password: Secret::from(body.password) };
         app.identity.reset_password(&origin, input).await.map_err(|error| refused(&request, &error))
@@ -410,6 +456,7 @@ async fn accept_invitation(
     let scope = Token::parse(TokenKind::Invitation, &body.token).map(|token| TenantScope::of(token.tenant));
     let result = async {
         attempt(&app, &request, &body.token).await?;
+        let scope = known(&app, &request, scope, "accept_invitation").await?;
         let origin = origin(&app, &request, scope, "accept_invitation").await?;
         let input = AcceptInvitation {
             token: Secret::from(body.token),

@@ -142,8 +142,9 @@ pub trait SequencerStore: Send + Sync {
 /// One sequencing transaction. While it is open nobody else sequences.
 #[async_trait]
 pub trait SequencingTx: Send {
-    /// Takes up to `most` events that are visible and unsequenced, whenever they were written.
-    async fn take(&mut self, most: u32) -> Result<Vec<Unsequenced>, PortError>;
+    /// Takes up to `most` events that are visible and unsequenced, whenever they were written, but none of the
+    /// tenants `resting`. An event that is in its log already is taken away and not given: it was written twice.
+    async fn take(&mut self, most: u32, resting: &[TenantId]) -> Result<Vec<Unsequenced>, PortError>;
     /// Where those logs stand; a log never seen has size 0.
     async fn edges(&mut self, logs: &[LogId]) -> Result<Vec<LogEdge>, PortError>;
     /// Writes leaves, tiles and heads of the events taken.

@@ -76,6 +76,9 @@ actions! {
     REVOKE_API_KEY = "revoke_api_key", Admin, ACCESS_MANAGEMENT, 2, Some(Permission::ManageApiKeys), Optional;
 }
 
+/// Those that say whether a secret was guessed: limited by rate for each member.
+pub const GUESSABLE: &[Action] = &[CHANGE_PASSWORD, CONFIRM_TOTP, DISABLE_TOTP];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,6 +58,8 @@ pub enum Added {
 pub trait MemberStore: Send {
     /// `None` when this tenant has no such member, whoever else may have it.
     async fn member(&mut self, id: MemberId) -> Result<Option<Member>, PortError>;
+    /// A member, locked until the transaction ends: nobody changes their password, role or status meanwhile.
+    async fn lock_member(&mut self, id: MemberId) -> Result<Option<Member>, PortError>;
     /// The member who signs in with that address.
     async fn member_by_email(&mut self, email: &EmailAddress) -> Result<Option<Member>, PortError>;
     /// Stores a new member; `Taken` when the address is a member's.
@@ -110,8 +112,10 @@ pub trait SessionStore: Send {
     async fn session(&mut self, id: SessionId) -> Result<Option<Session>, PortError>;
     /// Stores a new session.
     async fn add_session(&mut self, session: &Session) -> Result<(), PortError>;
-    /// Stores `last_seen_at` and `revoked_at`.
-    async fn update_session(&mut self, session: &Session) -> Result<(), PortError>;
+    /// Stores that the session was seen `now`; `false` when it has been ended, whatever was read before.
+    async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool, PortError>;
+    /// Ends the session, unless it has been already.
+    async fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), PortError>;
     /// A member's sessions that are not ended, newest last.
     async fn sessions(
         &mut self,
@@ -154,8 +158,10 @@ pub trait ApiKeyStore: Send {
     async fn api_key(&mut self, id: ApiKeyId) -> Result<Option<ApiKey>, PortError>;
     /// Stores a new key.
     async fn add_api_key(&mut self, key: &ApiKey) -> Result<(), PortError>;
-    /// Stores `last_used_at` and `revoked_at`.
-    async fn update_api_key(&mut self, key: &ApiKey) -> Result<(), PortError>;
+    /// Stores that the key was used `now`.
+    async fn touch_api_key(&mut self, id: ApiKeyId, now: Timestamp) -> Result<(), PortError>;
+    /// Takes the key back, unless it has been already.
+    async fn revoke_api_key(&mut self, id: ApiKeyId, now: Timestamp) -> Result<(), PortError>;
     /// Oldest first.
     async fn api_keys(&mut self, page: PageRequest) -> Result<Page<ApiKey>, PortError>;
 }

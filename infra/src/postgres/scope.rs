@@ -29,10 +29,13 @@ impl TenantTx {
             "BEGIN; SELECT set_config('app.tenant_id', '{}', true)",
             scope.tenant().uuid().hyphenated()
         );
-        let tx = db
-            .pool()
-            .begin_with(AssertSqlSafe(statement))
+        let pool = db.pool().clone();
+        // On a task of its own: a caller that goes away half way through would otherwise leave the connection to
+        // the next one inside a transaction of this tenant. Finished, it is dropped and so rolled back.
+        let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
+        let tx = begun
             .await
+            .map_err(|e| PortError::passing("postgres.begin", e))?
             .map_err(|e| port_error("postgres.begin", e))?;
         Ok(Self { scope, tx: Mutex::new(tx) })
     }

@@ -17,6 +17,9 @@ pub enum SelfCheckError {
         /// What it could do.
         fault: &'static str,
     },
+    /// A tenant's table does not stand behind the wall.
+    #[error("row-level security does not hold the table {0}; restore it before serving")]
+    Open(String),
     /// The schema is not the one this version was made for.
     #[error("the database lacks the migration {0}; run `matricula migrate`")]
     Behind(String),
@@ -35,7 +38,7 @@ pub async fn self_check(db: &Db, migrations: &[String]) -> Result<(), SelfCheckE
                 EXISTS (SELECT FROM pg_class AS c WHERE c.relowner = r.oid) AS owns,
                 EXISTS (SELECT FROM pg_roles AS o
                         WHERE o.oid <> r.oid AND (o.rolsuper OR o.rolbypassrls OR o.rolname = 'matricula_owner'
-                              OR o.rolname = 'matricula_sequencer')
+                              OR o.rolname IN ('matricula_sequencer', 'matricula_recorder'))
                           AND pg_has_role(r.oid, o.oid, 'MEMBER')) AS becomes
          FROM pg_roles AS r WHERE r.rolname = current_user",
     )
@@ -53,6 +56,21 @@ pub async fn self_check(db: &Db, migrations: &[String]) -> Result<(), SelfCheckE
         if row.get::<bool, _>(column) {
             return Err(SelfCheckError::Role { role: row.get("role"), fault });
         }
+    }
+    let open: Option<String> = sqlx::query_scalar(
+        "SELECT c.oid::regclass::text FROM pg_class AS c
+         JOIN pg_namespace AS n ON n.oid = c.relnamespace
+         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
+         WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_'
+           AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (
+               SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polname = 'tenant_wall' AND NOT p.polpermissive))
+         LIMIT 1",
+    )
+    .fetch_optional(db.pool())
+    .await
+    .map_err(SelfCheckError::Away)?;
+    if let Some(table) = open {
+        return Err(SelfCheckError::Open(table));
     }
     let applied: Vec<String> = sqlx::query_scalar("SELECT version FROM public.seaql_migrations")
         .fetch_all(db.pool())

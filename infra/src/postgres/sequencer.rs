@@ -78,39 +78,47 @@ impl SequencerStore for PgSequencerStore {
 
 struct PgSequencing {
     tx: Transaction<'static, Postgres>,
-    taken: HashMap<EventId, PgRow>,
+    taken: HashMap<(LogId, EventId), PgRow>,
 }
 
 #[async_trait]
 impl SequencingTx for PgSequencing {
-    async fn take(&mut self, most: u32) -> Result<Vec<Unsequenced>, PortError> {
+    async fn take(&mut self, most: u32, resting: &[TenantId]) -> Result<Vec<Unsequenced>, PortError> {
         // Any visible row, never "behind the last one seen": rows become visible in the order of commits, and
-        // that is not the order of any of their columns. Nobody else deletes: there is nothing to lock.
+        // that is not the order of any of their columns. Nobody else deletes: there is nothing to lock. An
+        // event under an id that is in the log with another leaf is somebody's forgery: it stays here, and shows as
+        // lag.
         let rows = sqlx::query(
             "DELETE FROM compliance.audit_outbox AS o
-             USING (SELECT tenant_id, event_id FROM compliance.audit_outbox
+             USING (SELECT tenant_id, event_id FROM compliance.audit_outbox AS w
+                    WHERE w.tenant_id <> ALL ($2)
+                      AND NOT EXISTS (SELECT FROM compliance.audit_leaves AS l
+                                      WHERE l.tenant_id = w.tenant_id AND l.event_id = w.event_id
+                                        AND l.leaf <> w.leaf)
                     ORDER BY occurred_at, event_id LIMIT $1) AS t
              WHERE o.tenant_id = t.tenant_id AND o.event_id = t.event_id
-             RETURNING o.*",
+             RETURNING o.*, EXISTS (SELECT FROM compliance.audit_leaves AS l
+                                    WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id) AS known",
         )
         .bind(i64::from(most))
+        .bind(resting.iter().map(|tenant| tenant.uuid()).collect::<Vec<_>>())
         .fetch_all(&mut *self.tx)
         .await
         .map_err(fault)?;
         let mut taken = Vec::with_capacity(rows.len());
         for row in rows {
+            if row.get("known") {
+                continue;
+            }
             let stream: &str = row.get("stream");
             let event = EventId::from_uuid(row.get("event_id"));
-            taken.push(Unsequenced {
-                log: LogId {
-                    tenant: TenantId::from_uuid(row.get("tenant_id")),
-                    stream: Stream::parse(stream)
-                        .ok_or_else(|| PortError::lasting(PORT, "a stored stream is not one of ours"))?,
-                },
-                event,
-                leaf: row.get("leaf"),
-            });
-            self.taken.insert(event, row);
+            let log = LogId {
+                tenant: TenantId::from_uuid(row.get("tenant_id")),
+                stream: Stream::parse(stream)
+                    .ok_or_else(|| PortError::lasting(PORT, "a stored stream is not one of ours"))?,
+            };
+            taken.push(Unsequenced { log, event, leaf: row.get("leaf") });
+            self.taken.insert((log, event), row);
         }
         // By id, which is by time of making: RETURNING keeps no order.
         taken.sort_by_key(|event| (event.log, event.event));
@@ -186,7 +194,7 @@ impl PgSequencing {
             for (index, (event, hash)) in (grown.old_size..).zip(&grown.leaves) {
                 let row = self
                     .taken
-                    .get(event)
+                    .get(&(grown.log, *event))
                     .ok_or_else(|| PortError::lasting(PORT, "an event was sequenced that was not taken"))?;
                 columns.push(grown.log, signed(PORT, index)?, row, hash.0.to_vec());
             }

@@ -36,7 +36,7 @@ async function answerOf(client, operation) {
   return answers[0].data;
 }
 
-/** Follows `memberEvents`: answers go to `mailbox`, and `ended` resolves with what ended it, if anything but completion. */
+/** Follows `memberEvents`: answers go to `mailbox`; `ended` resolves with the error that ended it, if one did. */
 function follow(client) {
   const mailbox = new Mailbox();
   let unsubscribe;

@@ -16,7 +16,7 @@ export function familyOf(pid) {
   return family;
 }
 
-/** Whether it still runs. A process id alone may be somebody else's by now; one that waits to be reaped runs no more. */
+/** Whether it still runs. A process id alone may be another's by now; one that waits to be reaped runs no more. */
 export function isRunning(known) {
   const now = read(known.pid);
   return now !== undefined && now.startedAt === known.startedAt && now.state !== "Z";

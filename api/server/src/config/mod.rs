@@ -41,8 +41,10 @@ impl std::error::Error for Faults {}
 pub enum Need {
     /// Nothing: only what is written must be right.
     Nothing,
-    /// To serve and work.
+    /// To serve callers.
     Serving,
+    /// To work, and serve callers or not.
+    Working,
     /// To migrate.
     Migrating,
 }

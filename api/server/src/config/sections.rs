@@ -25,6 +25,7 @@ pub struct Config {
     pub mail: Mail,
     pub geography: Geography,
     pub limits: Limits,
+    pub documents: Documents,
     pub log: Log,
     table: Table,
 }
@@ -67,6 +68,7 @@ section!(Limits {
     sign_in_per_minute: u32,
     streams_per_tenant: u32,
 });
+section!(Documents { manifest: Option<PathBuf>, free: bool });
 section!(Log { format: LogFormat, filter: String });
 
 /// How the log looks.
@@ -151,11 +153,12 @@ const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
 
 pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option<Config> {
     let mut r = Reader { table, faults };
-    let serving = need == Need::Serving;
+    let working = need == Need::Working;
+    let serving = working || need == Need::Serving;
     let http = http(&mut r);
     let database = Database {
         url: r.url("database.url", &POSTGRES, serving || need == Need::Migrating),
-        sequencer_url: r.url("database.sequencer_url", &POSTGRES, serving),
+        sequencer_url: r.url("database.sequencer_url", &POSTGRES, working),
         recorder_url: r.url("database.recorder_url", &POSTGRES, serving),
         admin_url: r.url("database.admin_url", &POSTGRES, need == Need::Migrating),
         connections_max: r.number("database.connections_max", 2, 1_000),
@@ -188,6 +191,10 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         }
     };
     let log = Log { format, filter: r.filled("log.filter") };
+    let documents = Documents {
+        manifest: Some(r.text("documents.manifest")).filter(|path| !path.is_empty()).map(Into::into),
+        free: r.value("documents.free").and_then(Value::as_bool).unwrap_or(true),
+    };
     let table = table.clone();
     Some(Config {
         http: http?,
@@ -199,6 +206,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         mail: mail?,
         geography,
         limits,
+        documents,
         log,
         table,
     })

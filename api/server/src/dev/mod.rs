@@ -13,6 +13,7 @@ use std::{
 
 use domain::kernel::ids::Entropy as _;
 use infra::{local_keyring::LocalKeyring, system::System};
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::{
@@ -64,7 +65,12 @@ pub async fn run(options: &DevOptions) -> Result<Dev, StartupError> {
         database_url: parse_url("DATABASE_URL", variable("DATABASE_URL"))?,
         redis_url: parse_url("REDIS_URL", variable("REDIS_URL"))?,
     };
-    let stores = Box::pin(Stores::open(&dir, given, &StoresOptions::default())).await?;
+    let mut wanted = StoresOptions::default();
+    (wanted.postgres.fresh, wanted.redis.fresh) = (options.fresh, options.fresh);
+    let stores = Box::pin(Stores::open(&dir, given, &wanted)).await?;
+    if options.fresh {
+        throw_away(&dir)?;
+    }
     match Box::pin(run_on(&stores, &dir, options, environment)).await {
         Ok((report, service, sandbox)) => Ok(Dev { report, service, sandbox, stores }),
         Err(error) => {
@@ -81,10 +87,12 @@ async fn run_on(
     environment: Vec<(String, String)>,
 ) -> Result<(DevReport, Service, Sandbox), StartupError> {
     let admin = stores.database_url().clone();
+    // Roles belong to a whole cluster: names of this directory's own, so that no other installation is locked out.
+    let own = login_suffix(dir);
     let logins = Logins {
-        app: login(&admin, "matricula_app")?,
-        sequencer: login(&admin, "matricula_sequencer_login")?,
-        recorder: login(&admin, "matricula_recorder_login")?,
+        app: login(&admin, &format!("matricula_dev_app_{own}"))?,
+        sequencer: login(&admin, &format!("matricula_dev_sequencer_{own}"))?,
+        recorder: login(&admin, &format!("matricula_dev_recorder_{own}"))?,
     };
     migrate(admin.as_str(), &logins).await?;
     let keyring = dir.join("keyring");
@@ -114,24 +122,33 @@ impl Dev {
 }
 
 fn make_dir(options: &DevOptions) -> Result<PathBuf, StartupError> {
-    let dir = &options.dir;
-    if options.fresh && dir.exists() {
-        // Only what dev made itself: a mistyped --dir must not cost anybody their home.
-        if !dir.join("keyring").exists() && std::fs::read_dir(dir)?.next().is_some() {
-            return Err(format!(
-                "{} was not made by `matricula dev`; --fresh leaves it alone",
-                dir.display()
-            )
-            .into());
-        }
-        std::fs::remove_dir_all(dir)?;
+    std::fs::create_dir_all(&options.dir)?;
+    Ok(std::fs::canonicalize(&options.dir)?)
+}
+
+/// What dev keeps beside the stores, which throw away their own.
+const OWN_FILES: [&str; 3] = ["keyring", "members.json", "dev.json"];
+
+/// Throws away what dev keeps. Only once the stores are open: they are locked then, and nobody else runs here.
+fn throw_away(dir: &Path) -> std::io::Result<()> {
+    let gone = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    for name in OWN_FILES {
+        gone(std::fs::remove_file(dir.join(name)))?;
     }
-    std::fs::create_dir_all(dir)?;
-    Ok(std::fs::canonicalize(dir)?)
+    gone(std::fs::remove_dir_all(dir.join("mail")))
 }
 
 fn parse_url(name: &str, text: Option<String>) -> Result<Option<Url>, StartupError> {
     text.map(|text| Url::parse(&text).map_err(|e| format!("{name} is no URL: {e}").into())).transpose()
+}
+
+/// Eight hexadecimal digits that are this directory's.
+fn login_suffix(dir: &Path) -> String {
+    let digest = Sha256::digest(dir.to_string_lossy().as_bytes());
+    format!("{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
 /// The connection string of a role in the same database, with a password made up for this run.
@@ -180,5 +197,5 @@ fn configuration(
         ("MATRICULA_DATABASE_RECORDER_URL".to_owned(), logins.recorder.clone()),
         ("MATRICULA_REDIS_URL".to_owned(), stores.redis_url().to_string()),
     ]);
-    Ok(config::load(options.config.as_deref(), all, Need::Serving)?)
+    Ok(config::load(options.config.as_deref(), all, Need::Working)?)
 }

@@ -27,6 +27,13 @@ pub(crate) fn is_deliberate(request: &HttpRequest) -> bool {
     DELIBERATE.iter().any(|name| request.headers().contains_key(*name))
 }
 
+/// All lines as one list: a proxy may add a line of its own (RFC 9110 section 5.3).
+fn forwarded_for(request: &HttpRequest) -> Option<String> {
+    let lines = request.headers().get_all(header::X_FORWARDED_FOR);
+    let lines: Vec<_> = lines.filter_map(|line| line.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
 pub(crate) fn credentials(request: &HttpRequest, device_header: &str) -> Credentials {
     Credentials {
         authorization: header(request, header::AUTHORIZATION.as_str()),
@@ -36,7 +43,7 @@ pub(crate) fn credentials(request: &HttpRequest, device_header: &str) -> Credent
         accept_language: header(request, header::ACCEPT_LANGUAGE.as_str()),
         device: header(request, device_header),
         origin: header(request, header::ORIGIN.as_str()),
-        forwarded_for: header(request, header::X_FORWARDED_FOR.as_str()),
+        forwarded_for: forwarded_for(request),
         peer: request.peer_addr().map(|address| address.ip()),
     }
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::super::{
     log::{
         checkpoint::Checkpoint,
+        event::AuditEvent,
         merkle::leaf_hash,
         note::{NoteError, NoteSigner, VerifierKey, VerifierKind},
         tile,
@@ -28,6 +29,9 @@ use crate::kernel::{
 /// How long a signing seed is kept in memory, in seconds: what holds for every plaintext key.
 const SEED_TTL_S: i64 = 900;
 
+/// How long a tenant whose log could not grow is left alone, in seconds.
+const REST_S: i64 = 10;
+
 /// What a sequencer is built from.
 pub struct SequencerPorts {
     /// Where events wait and logs are kept.
@@ -44,6 +48,8 @@ pub struct SequencerPorts {
 pub struct Sequencer {
     ports: SequencerPorts,
     seeds: HashMap<TenantId, (Timestamp, Zeroizing<[u8; 32]>)>,
+    /// Tenants whose logs could not grow, and until when they are left alone.
+    resting: HashMap<TenantId, Timestamp>,
 }
 
 /// The name of a log: what its checkpoints begin with.
@@ -59,18 +65,26 @@ pub(super) fn verifier_key(origin: &str, public_key: &[u8; 32]) -> Result<String
 impl Sequencer {
     /// Takes its ports.
     pub fn new(ports: SequencerPorts) -> Self {
-        Self { ports, seeds: HashMap::new() }
+        Self { ports, seeds: HashMap::new(), resting: HashMap::new() }
     }
 
     /// Sequences up to `most` waiting events, and says how many; 0 also while another sequencer is at it. All of it is
     /// one transaction: it happens wholly or not at all.
     ///
+    /// A tenant whose log can't grow (its keys are away, what is kept does not fit together) fails the batch once and
+    /// then rests, so that the others go on. Its events wait.
+    ///
     /// # Errors
     /// A port did not answer, or a log kept does not fit together.
     pub async fn sequence(&mut self, most: u32) -> Result<usize, PortError> {
         let Some(mut tx) = self.ports.store.begin().await? else { return Ok(0) };
-        let events = tx.take(most).await?;
+        let now = self.ports.clock.now();
+        self.resting.retain(|_, until| *until > now);
+        let resting: Vec<_> = self.resting.keys().copied().collect();
+        let events = tx.take(most, &resting).await?;
         if events.is_empty() {
+            // What was written twice is gone for good.
+            tx.commit().await?;
             return Ok(0);
         }
         let count = events.len();
@@ -82,7 +96,14 @@ impl Sequencer {
         let mut growth = Vec::with_capacity(logs.len());
         for edge in tx.edges(&logs).await? {
             let Some(events) = by_log.remove(&edge.log) else { continue };
-            growth.push(self.grow(edge, &events).await?);
+            let log = edge.log;
+            match self.grow(edge, &events).await {
+                Ok(grown) => growth.push(grown),
+                Err(fault) => {
+                    self.resting.insert(log.tenant, now + TimeDelta::seconds(REST_S));
+                    return Err(fault);
+                }
+            }
         }
         if !by_log.is_empty() {
             return Err(PortError::lasting("compliance.sequencer", "a log's edge was not read"));
@@ -95,6 +116,14 @@ impl Sequencer {
     async fn grow(&mut self, edge: LogEdge, events: &[Unsequenced]) -> Result<LogGrowth, PortError> {
         const PORT: &str = "compliance.log";
         let now = self.ports.clock.now();
+        for event in events {
+            let told = AuditEvent::from_leaf(&event.leaf).map_err(|e| PortError::lasting(PORT, e))?;
+            if (told.tenant_id, told.stream, told.event_id)
+                != (event.log.tenant, event.log.stream, event.event)
+            {
+                return Err(PortError::lasting(PORT, "a leaf tells of another event than its row"));
+            }
+        }
         let leaves: Vec<_> = events.iter().map(|event| (event.event, leaf_hash(&event.leaf))).collect();
         let hashes: Vec<_> = leaves.iter().map(|(_, hash)| *hash).collect();
         let grown = tile::append(edge.size, &edge.tiles, &hashes).map_err(|e| PortError::lasting(PORT, e))?;

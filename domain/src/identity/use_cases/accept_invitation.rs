@@ -14,6 +14,7 @@ use super::{
 use crate::{
     identity::IdentityError,
     kernel::{
+        actor::Permission,
         ids::{InvitationId, MemberId},
         outbox::{Origin, Outcome, Party, Record},
         scope::TenantScope,
@@ -55,6 +56,7 @@ impl Identity {
         let now = ports.clock.now();
         let mut tx = ports.units.begin(scope, origin).await?;
         let mut invitation = self.open_invitation_of(&mut *tx, &token).await?;
+        inviter_still_may(&mut *tx, &invitation).await?;
         let member = Member {
             id: MemberId::new(&*ports.ids),
             email: invitation.email.clone(),
@@ -97,4 +99,16 @@ impl Identity {
             .filter(|i| token.matches(&i.secret_hash) && i.state(now) == InvitationState::Open)
             .ok_or(IdentityError::TokenInvalid)
     }
+}
+
+/// An invitation is worth what its maker may still give.
+async fn inviter_still_may(tx: &mut dyn IdentityTx, invitation: &Invitation) -> Result<(), IdentityError> {
+    let Some(id) = invitation.invited_by else { return Ok(()) };
+    let inviter = tx.member(id).await?.filter(|inviter| inviter.status == MemberStatus::Active);
+    let may = inviter.is_some_and(|inviter| {
+        let held = inviter.role.permissions();
+        held.contains(&Permission::ManageMembers)
+            && invitation.role.permissions().iter().all(|permission| held.contains(permission))
+    });
+    if may { Ok(()) } else { Err(IdentityError::TokenInvalid) }
 }

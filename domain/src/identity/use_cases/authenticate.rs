@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::{
     super::{
-        model::{MemberStatus, TenantStatus},
+        model::{ApiKey, MemberStatus, TenantStatus},
         ports::{AccessClaims, IdentityTx},
         token::{Token, TokenKind},
     },
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     identity::IdentityError,
     kernel::{
-        actor::{Actor, Principal},
+        actor::{Actor, Permission, Principal},
         clock::Timestamp,
         ids::ApiKeyId,
         outbox::{Mfa, Origin},
@@ -89,8 +89,9 @@ impl Identity {
             Principal::ApiKey { key, scopes } => {
                 let mut tx = self.0.units.begin(TenantScope::of(tenant), origin).await?;
                 let works = tenant_works(&mut *tx).await?;
-                let found = tx.api_key(*key).await?;
-                return Ok(works && found.is_some_and(|found| found.is_live(now) && found.scopes == *scopes));
+                let found = tx.api_key(*key).await?.filter(|found| found.is_live(now));
+                let Some(found) = found else { return Ok(false) };
+                return Ok(works && scopes_now(&mut *tx, &found).await?.as_ref() == Some(scopes));
             }
             Principal::System => return Ok(true),
         };
@@ -134,24 +135,30 @@ impl Identity {
             return Ok(None);
         }
         let key = tx.api_key(ApiKeyId::from_uuid(token.id)).await?;
-        let Some(mut key) = key.filter(|k| token.matches(&k.secret_hash) && k.is_live(now)) else {
+        let Some(key) = key.filter(|k| token.matches(&k.secret_hash) && k.is_live(now)) else {
             return Ok(None);
         };
+        let Some(scopes) = scopes_now(&mut *tx, &key).await? else { return Ok(None) };
         let known = SignedIn {
-            actor: Actor {
-                tenant: token.tenant,
-                principal: Principal::ApiKey { key: key.id, scopes: key.scopes.clone() },
-            },
+            actor: Actor { tenant: token.tenant, principal: Principal::ApiKey { key: key.id, scopes } },
             mfa: None,
             expires_at: key.expires_at,
         };
         if key.last_used_at.is_none_or(|at| now - at >= TimeDelta::seconds(LAST_USED_GRAIN_S)) {
-            key.last_used_at = Some(now);
-            tx.update_api_key(&key).await?;
+            tx.touch_api_key(key.id, now).await?;
             tx.commit().await?;
         }
         Ok(Some(known))
     }
+}
+
+/// What a key allows now: its scopes, as far as who issued it still holds them. `None` when they may not sign in.
+async fn scopes_now(tx: &mut dyn IdentityTx, key: &ApiKey) -> Result<Option<Vec<Permission>>, IdentityError> {
+    let issuer = tx.member(key.issued_by).await?.filter(|issuer| issuer.status == MemberStatus::Active);
+    Ok(issuer.map(|issuer| {
+        let held = issuer.role.permissions();
+        key.scopes.iter().copied().filter(|scope| held.contains(scope)).collect()
+    }))
 }
 
 async fn tenant_works(tx: &mut dyn IdentityTx) -> Result<bool, IdentityError> {

@@ -99,9 +99,8 @@ impl Identity {
         id: ApiKeyId,
     ) -> Result<(), IdentityError> {
         actor.require(Permission::ManageApiKeys)?;
-        let mut key = tx.api_key(id).await?.ok_or(IdentityError::ApiKeyNotFound)?;
-        key.revoked_at.get_or_insert(self.0.clock.now());
-        tx.update_api_key(&key).await?;
+        tx.api_key(id).await?.ok_or(IdentityError::ApiKeyNotFound)?;
+        tx.revoke_api_key(id, self.0.clock.now()).await?;
         self.announce(tx, IdentityFact::ApiKeyRevoked(id));
         Self::done(tx, actions::REVOKE_API_KEY, Party::new("api_key", id.uuid())).await
     }

@@ -117,11 +117,12 @@ impl Identity {
     }
 }
 
-/// Owners are made and changed only by who may.
+/// Nobody makes, changes or resets a member with rights they do not hold themselves: what they were given could
+/// be used through that member.
 fn require_for_role(actor: &Actor, role: Role) -> Result<(), IdentityError> {
     actor.require(Permission::ManageMembers)?;
-    if role == Role::Owner {
-        actor.require(Permission::ManageOwners)?;
+    for permission in role.permissions() {
+        actor.require(*permission)?;
     }
     Ok(())
 }

@@ -42,12 +42,11 @@ impl Identity {
         if !token.matches(&kept.secret_hash) {
             return Ok(None);
         }
-        let Some(mut session) = tx.session(kept.session).await? else { return Ok(None) };
+        let Some(session) = tx.session(kept.session).await? else { return Ok(None) };
         let target = Some(Party::new("session", session.id.uuid()));
         let refusal = if kept.used_at.is_some() {
             if session.revoked_at.is_none() {
-                session.revoked_at = Some(now);
-                tx.update_session(&session).await?;
+                tx.end_session(session.id, now).await?;
                 self.announce(&mut *tx, IdentityFact::SessionRevoked(session.id));
             }
             Some("refresh_token_reused")
@@ -57,6 +56,9 @@ impl Identity {
             Some("tenant_suspended")
         } else if tx.member(session.member).await?.is_none_or(|m| m.status != MemberStatus::Active) {
             Some("member_suspended")
+        } else if !tx.touch_session(session.id, now).await? {
+            // Ended between the reading above and now.
+            Some("session_over")
         } else {
             None
         };
@@ -67,11 +69,11 @@ impl Identity {
         }
         kept.used_at = Some(now);
         tx.update_refresh_token(&kept).await?;
-        session.last_seen_at = now;
-        tx.update_session(&session).await?;
         let next = self.next_refresh_token(&mut *tx, session.id, now).await?;
         tx.record(session_record(actions::REFRESH_SESSION, &session, None)).await?;
+        // Signed before the exchange is final: a fault here costs nobody their session.
+        let pair = self.pair(scope, &session, &next).await?;
         tx.commit().await?;
-        Ok(Some(self.pair(scope, &session, &next).await?))
+        Ok(Some(pair))
     }
 }

@@ -23,13 +23,12 @@ impl Identity {
         if actor.member().is_none() {
             return Err(IdentityError::NeedsMember);
         }
-        let mut session = tx.session(id).await?.ok_or(IdentityError::SessionNotFound)?;
+        let session = tx.session(id).await?.ok_or(IdentityError::SessionNotFound)?;
         if actor.member() != Some(session.member) {
             let member = Self::member_of(tx, session.member).await?;
             require_for_role(actor, member.role)?;
         }
-        session.revoked_at.get_or_insert(self.0.clock.now());
-        tx.update_session(&session).await?;
+        tx.end_session(id, self.0.clock.now()).await?;
         self.announce(tx, IdentityFact::SessionRevoked(id));
         Self::done(tx, actions::REVOKE_SESSION, Party::new("session", id.uuid())).await
     }

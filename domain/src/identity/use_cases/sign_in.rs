@@ -102,7 +102,11 @@ impl Identity {
         let hash = found.as_ref().map(|member| member.password_hash.as_str());
         let right = ports.hasher.verify(&input.password, hash).await?;
         let mut tx = ports.units.begin(scope, origin).await?;
-        let member = tx.member_by_email(&email).await?;
+        // Locked: a reset or suspension either comes first and is seen, or waits and ends this session too.
+        let member = match &found {
+            Some(found) => tx.lock_member(found.id).await?,
+            None => None,
+        };
         let verdict = match &member {
             // Read again: the password may have changed while it was being hashed.
             Some(m) if right && Some(m.password_hash.as_str()) == hash => {
@@ -115,8 +119,9 @@ impl Identity {
             Ok((member, mfa)) => {
                 let (session, refresh, record) = self.begin_session(&mut *tx, origin, &member, mfa).await?;
                 tx.record(record).await?;
+                let pair = self.pair(scope, &session, &refresh).await?;
                 tx.commit().await?;
-                return Ok(SignInOutcome::SignedIn(self.pair(scope, &session, &refresh).await?));
+                return Ok(SignInOutcome::SignedIn(pair));
             }
             Err(Refusal::SecondFactorMissing) => (SignInOutcome::SecondFactorNeeded, "second_factor_missing"),
             Err(Refusal::Because(reason)) => (SignInOutcome::Refused, reason),
@@ -134,6 +139,20 @@ impl Identity {
     pub async fn find_tenant(&self, slug: &str) -> Result<Option<TenantScope>, IdentityError> {
         let Ok(slug) = Slug::parse(slug) else { return Ok(None) };
         Ok(self.0.directory.find(&slug).await?.map(TenantScope::of))
+    }
+
+    /// The scope a one-time token says it is of, if there is such a tenant: until then it is only a claim.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn known_tenant(
+        &self,
+        origin: &Origin,
+        claimed: Option<TenantScope>,
+    ) -> Result<Option<TenantScope>, IdentityError> {
+        let Some(scope) = claimed else { return Ok(None) };
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        Ok(tx.tenant().await?.map(|_| scope))
     }
 
     async fn second_factor(

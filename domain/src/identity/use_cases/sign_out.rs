@@ -16,9 +16,8 @@ impl Identity {
     /// `NeedsMember`, `SessionNotFound`, `Port`.
     pub async fn sign_out(&self, tx: &mut dyn IdentityTx, actor: &Actor) -> Result<(), IdentityError> {
         let id = actor.session().ok_or(IdentityError::NeedsMember)?;
-        let mut session = tx.session(id).await?.ok_or(IdentityError::SessionNotFound)?;
-        session.revoked_at.get_or_insert(self.0.clock.now());
-        tx.update_session(&session).await?;
+        tx.session(id).await?.ok_or(IdentityError::SessionNotFound)?;
+        tx.end_session(id, self.0.clock.now()).await?;
         self.announce(tx, IdentityFact::SessionRevoked(id));
         Self::done(tx, actions::SIGN_OUT, Party::new("session", id.uuid())).await
     }

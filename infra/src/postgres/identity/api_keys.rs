@@ -5,6 +5,7 @@ use domain::{
     identity::{model::ApiKey, ports::ApiKeyStore},
     kernel::{
         actor::Permission,
+        clock::Timestamp,
         fault::PortError,
         ids::{ApiKeyId, MemberId},
         page::{Page, PageRequest},
@@ -67,12 +68,23 @@ impl ApiKeyStore for PgWork {
             .map_err(|e| orm_error(PORT, e))
     }
 
-    async fn update_api_key(&mut self, key: &ApiKey) -> Result<(), PortError> {
+    async fn touch_api_key(&mut self, id: ApiKeyId, now: Timestamp) -> Result<(), PortError> {
         Entity::update_many()
-            .col_expr(Column::LastUsedAt, Expr::value(key.last_used_at))
-            .col_expr(Column::RevokedAt, Expr::value(key.revoked_at))
+            .col_expr(Column::LastUsedAt, Expr::value(now))
             .filter(Column::TenantId.eq(self.tx.scope().tenant().uuid()))
-            .filter(Column::Id.eq(key.id.uuid()))
+            .filter(Column::Id.eq(id.uuid()))
+            .exec(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(PORT, e))
+    }
+
+    async fn revoke_api_key(&mut self, id: ApiKeyId, now: Timestamp) -> Result<(), PortError> {
+        Entity::update_many()
+            .col_expr(Column::RevokedAt, Expr::value(now))
+            .filter(Column::TenantId.eq(self.tx.scope().tenant().uuid()))
+            .filter(Column::Id.eq(id.uuid()))
+            .filter(Column::RevokedAt.is_null())
             .exec(&self.tx)
             .await
             .map(drop)

@@ -94,6 +94,15 @@ impl MemberStore for PgWork {
         }
     }
 
+    async fn lock_member(&mut self, id: MemberId) -> Result<Option<Member>, PortError> {
+        let found =
+            self.tx.scoped::<member::Entity>().filter(member::Column::Id.eq(id.uuid())).lock_exclusive();
+        match found.one(&self.tx).await.map_err(|e| orm_error(PORT, e))? {
+            Some(row) => self.member_of(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn member_by_email(&mut self, email: &EmailAddress) -> Result<Option<Member>, PortError> {
         let index = self.email_index(email).await?;
         let found = self.tx.scoped::<member::Entity>().filter(member::Column::EmailIndex.eq(index));

@@ -96,12 +96,24 @@ impl SessionStore for PgWork {
             .map_err(|e| orm_error(PORT, e))
     }
 
-    async fn update_session(&mut self, session: &Session) -> Result<(), PortError> {
-        Entity::update_many()
-            .col_expr(Column::LastSeenAt, Expr::value(session.last_seen_at))
-            .col_expr(Column::RevokedAt, Expr::value(session.revoked_at))
+    async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool, PortError> {
+        let touched = Entity::update_many()
+            .col_expr(Column::LastSeenAt, Expr::value(now))
             .filter(Column::TenantId.eq(self.tx.scope().tenant().uuid()))
-            .filter(Column::Id.eq(session.id.uuid()))
+            .filter(Column::Id.eq(id.uuid()))
+            .filter(Column::RevokedAt.is_null())
+            .exec(&self.tx)
+            .await
+            .map_err(|e| orm_error(PORT, e))?;
+        Ok(touched.rows_affected == 1)
+    }
+
+    async fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), PortError> {
+        Entity::update_many()
+            .col_expr(Column::RevokedAt, Expr::value(now))
+            .filter(Column::TenantId.eq(self.tx.scope().tenant().uuid()))
+            .filter(Column::Id.eq(id.uuid()))
+            .filter(Column::RevokedAt.is_null())
             .exec(&self.tx)
             .await
             .map(drop)
