@@ -38,6 +38,8 @@ pub struct Quotas {
     pub endpoint: Quota,
     /// Points of query cost of one caller.
     pub cost: Quota,
+    /// Credentials looked up for one address and found bad.
+    pub credentials: Quota,
     /// Attempts to prove an identity, for one address and for one account.
     pub sign_in: Quota,
     /// Subscriptions of one tenant, on one replica.
@@ -50,6 +52,7 @@ impl Default for Quotas {
             caller: Quota { per_minute: 60, burst: 60 },
             endpoint: Quota { per_minute: 60_000, burst: 1_000 },
             cost: Quota { per_minute: 6_000, burst: 2_000 },
+            credentials: Quota { per_minute: 600, burst: 600 },
             sign_in: Quota { per_minute: 10, burst: 10 },
             streams: 500,
         }

@@ -9,29 +9,30 @@ use std::{collections::HashMap, sync::Mutex, sync::PoisonError, time::Duration};
 use async_graphql::Request;
 use async_trait::async_trait;
 use domain::{
-    compliance::{Access, compose_access, ports::PendingEvent},
+    compliance::Access,
     identity::{Credential, SignedIn, events::IdentityFact},
     kernel::{
         actor::Principal,
-        ids::{ComplianceId, EventId, PLATFORM, TenantId},
+        ids::{ComplianceId, PLATFORM, TenantId},
         limit::{Quota, Verdict},
-        outbox::{Origin, Outcome as AuditOutcome},
+        outbox::Origin,
         scope::TenantScope,
         secret::Secret,
     },
 };
 use futures_util::StreamExt as _;
 use transport::{
-    Admission, AnswerLog, AnswerRecord, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo,
-    OperationRecord, Outcome, Refusal, StreamPermit, Transport,
+    Admission, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo, OperationRecord, Outcome, Refusal,
+    StreamPermit, Transport,
 };
 use uuid::Uuid;
 
 use crate::{
+    answers::{By, Room, bounded, lower, outcome_of, take_down},
     app::App,
     callers::Caller,
     metrics::AnswerLabels,
-    origin::{ClientFacts, origin_of},
+    origin::{ClientFacts, network_of},
 };
 
 /// How often a caller is looked up again while it listens, should the news of its end not arrive.
@@ -132,7 +133,20 @@ impl Host for ProductHost {
         if let Some(known) = app.callers.get(&token, app.clock.now()) {
             return Ok(Some(Caller::new(known, facts)));
         }
+        // Each look costs the database something; who shows good credentials gets it back.
+        let address = facts.ip.map_or_else(|| "unknown".to_owned(), network_of);
+        let (bucket, quota) = (format!("credentials:{address}"), app.quotas.credentials);
+        let verdict = self.take(&bucket, quota, 1).await?;
+        if !verdict.allowed {
+            return Err(Refusal::new(ErrorCode::Throttled, "too many bad credentials from this address")
+                .retry_after(seconds(verdict.retry_after_ms).max(1)));
+        }
         let signed_in = look_up(app, &token).await?;
+        if signed_in.is_some()
+            && let Err(fault) = app.limiter.give_back(&bucket, quota, 1).await
+        {
+            tracing::debug!(port = fault.port, "an attempt was not given back");
+        }
         let Some(signed_in) = signed_in else {
             return Err(Refusal::new(
                 ErrorCode::Unauthenticated,
@@ -225,7 +239,9 @@ impl Host for ProductHost {
             None => ClientFacts { ip: record.peer, user_agent: record.user_agent, ..ClientFacts::default() },
         };
         let known = record.caller.as_ref().map(Caller::signed_in);
-        take_down(&self.app, record.answer_id, bounded(operation), access, (&facts, known), Room::Wait).await;
+        let scope = TenantScope::of(known.map_or(PLATFORM, |known| known.actor.tenant));
+        let by = By { scope, facts: &facts, known };
+        take_down(&self.app, record.answer_id, bounded(operation), access, by, Room::Wait).await;
     }
 
     fn can_record(&self) -> bool {
@@ -341,153 +357,5 @@ async fn still_good(app: &App, known: &SignedIn) -> bool {
             tracing::debug!(error = %error, "a caller could not be looked up again");
             true
         }
-    }
-}
-
-/// Words of error codes, for metrics and events.
-pub(crate) const fn lower(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::BadUserInput => "bad_user_input",
-        ErrorCode::GraphqlParseFailed => "graphql_parse_failed",
-        ErrorCode::GraphqlValidationFailed => "graphql_validation_failed",
-        ErrorCode::OperationResolutionFailure => "operation_resolution_failure",
-        ErrorCode::PersistedQueryNotFound => "persisted_query_not_found",
-        ErrorCode::InternalServerError => "internal_server_error",
-        ErrorCode::Unauthenticated => "unauthenticated",
-        ErrorCode::Forbidden => "forbidden",
-        ErrorCode::Throttled => "throttled",
-        ErrorCode::CostExceeded => "cost_exceeded",
-        ErrorCode::IdempotencyKeyReused => "idempotency_key_reused",
-        ErrorCode::IdempotencyInProgress => "idempotency_in_progress",
-        ErrorCode::Unavailable => "unavailable",
-    }
-}
-
-fn outcome_of(code: Option<ErrorCode>) -> AuditOutcome {
-    match code {
-        None => AuditOutcome::Success,
-        Some(ErrorCode::InternalServerError | ErrorCode::Unavailable) => AuditOutcome::Failure,
-        Some(_) => AuditOutcome::Refused,
-    }
-}
-
-/// Root fields are the client's words until they are validated.
-fn bounded(mut operation: String) -> String {
-    const MOST: usize = 512;
-    if operation.len() > MOST {
-        let cut = (0..=MOST).rev().find(|at| operation.is_char_boundary(*at)).unwrap_or(0);
-        operation.truncate(cut);
-    }
-    operation
-}
-
-/// What to do while the queue is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// Wait: an answer to a caller is not given unlogged.
-    Wait,
-    /// Go on, and count what was lost: health and unknown routes must answer whatever happens.
-    OrLose,
-}
-
-/// Puts one answer into the access log: the caller's tenant's, or the platform's when nobody is known.
-pub(crate) async fn take_down(
-    app: &App,
-    answer: Uuid,
-    operation: String,
-    access: Access,
-    (facts, known): (&ClientFacts, Option<&SignedIn>),
-    room: Room,
-) {
-    let scope = TenantScope::of(known.map_or(PLATFORM, |known| known.actor.tenant));
-    let answer = ComplianceId::from_uuid(answer);
-    let origin = match origin_of(app, scope, answer, &operation, facts, known).await {
-        Ok(origin) => origin,
-        Err(fault) => {
-            // Without keys the hashes can't be made; the answer is still told of.
-            tracing::warn!(port = fault.port, error = %fault.source, "an access event goes without hashes");
-            let mut origin = Origin::system(answer, operation);
-            origin.actor =
-                known.map_or(domain::kernel::outbox::Party::ANONYMOUS, |known| (&known.actor).into());
-            origin
-        }
-    };
-    let id = EventId::new(&*app.ids);
-    let now = app.clock.now();
-    let event = compose_access(scope, &origin, access, id, now);
-    match event.to_leaf() {
-        Ok(leaf) => {
-            let pending = PendingEvent {
-                tenant: scope.tenant(),
-                id,
-                compliance_id: answer,
-                type_name: event.type_name,
-                outcome: event.outcome,
-                actor: event.actor.id,
-                occurred_at: now,
-                leaf,
-            };
-            match room {
-                Room::Wait => app.access_log.add(pending).await,
-                Room::OrLose => {
-                    if !app.access_log.try_add(pending) {
-                        app.metrics.access_log_lost.inc();
-                    }
-                }
-            }
-            app.metrics.access_log_waiting.set(i64::try_from(app.access_log.waiting()).unwrap_or(i64::MAX));
-        }
-        Err(error) => tracing::error!(error = %error, "an access event is no leaf"),
-    }
-}
-
-/// The route of a path: one of ours, or none. A path itself may name somebody.
-fn route_of(path: &str) -> &'static str {
-    const ROUTES: [&str; 9] = [
-        "/graphql",
-        "/auth/sign-in",
-        "/auth/refresh",
-        "/auth/password-reset/request",
-        "/auth/password-reset/confirm",
-        "/auth/invitations/accept",
-        "/.well-known/jwks.json",
-        "/livez",
-        "/readyz",
-    ];
-    ROUTES.into_iter().find(|route| *route == path).unwrap_or("none")
-}
-
-/// Writes down answers of every other route.
-#[async_trait]
-impl AnswerLog for ProductHost {
-    fn next_id(&self) -> Uuid {
-        self.app.ids.next_uuid()
-    }
-
-    fn allow_origin(&self, origin: &str) -> bool {
-        Host::allow_origin(self, origin)
-    }
-
-    async fn record(&self, record: AnswerRecord) {
-        let outcome = match record.status {
-            500.. => AuditOutcome::Failure,
-            400..=499 => AuditOutcome::Refused,
-            _ => AuditOutcome::Success,
-        };
-        let route = route_of(&record.path);
-        let labels = AnswerLabels { door: "http", outcome: outcome.as_str() };
-        self.app.metrics.answers.get_or_create(&labels).inc();
-        self.app.metrics.answer_duration_s.observe(record.duration.as_secs_f64());
-        let access = Access {
-            method: record.method,
-            route: route.to_owned(),
-            status: record.status,
-            duration_us: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
-            client_ref: record.client_ref,
-            outcome,
-            reason: None,
-        };
-        let facts = ClientFacts { ip: record.peer, ..ClientFacts::default() };
-        take_down(&self.app, record.answer_id, route.to_owned(), access, (&facts, None), Room::OrLose).await;
     }
 }

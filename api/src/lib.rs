@@ -4,6 +4,7 @@
 //! Absent on purpose: business steps. A resolver converts, calls one use case, converts back.
 
 pub mod access_log;
+mod answers;
 pub mod app;
 pub mod callers;
 pub mod graphql;
@@ -13,4 +14,5 @@ pub mod metrics;
 mod origin;
 pub mod worker;
 
+pub use answers::Answers;
 pub use host::ProductHost;

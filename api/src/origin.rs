@@ -38,6 +38,17 @@ impl Proxies {
     }
 }
 
+/// What one customer of a provider has: an IPv4 address, or an IPv6 network of 64 bits.
+pub(crate) fn network_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
 /// What a client shows of itself beside its credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientFacts {

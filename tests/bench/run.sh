@@ -7,5 +7,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 deploy/setup.sh --bench
-cargo build --release --locked --package server --package tests --bins
+cargo build --release --locked --package server --package tests --bin matricula --bin matricula-bench
 exec "${CARGO_TARGET_DIR:-target}/release/matricula-bench" "$@"

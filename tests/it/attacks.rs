@@ -172,9 +172,9 @@ async fn one_account_is_one_account_however_it_is_spelt() {
 async fn guesses_from_a_session_are_limited() {
     let app = TestApp::start_with(&[("MATRICULA_LIMITS_SIGN_IN_PER_MINUTE", "3")]).await.unwrap();
     let tenant = app.tenant().await.unwrap();
-    let aliases: String = (0..6)
-        .map(|n| format!("a{n}: disableTotp(input: {{ code: \"00000{n}\" }}) {{ userErrors {{ code }} }} "))
-        .collect();
+    let alias =
+        |n: u8| format!("a{n}: disableTotp(input: {{ code: \"00000{n}\" }}) {{ userErrors {{ code }} }}");
+    let aliases = (0..6).map(alias).collect::<Vec<_>>().join(" ");
     let answer = app
         .client
         .graphql(&tenant.owner.token, &format!("mutation {{ {aliases} }}"), json!({}))

@@ -88,7 +88,14 @@ async fn a_password_is_reset_by_mail_and_by_who_manages_members() {
         let answer = app.client.post("/auth/password-reset/request", &ask(email)).await.unwrap();
         assert_eq!(answer.status, 202, "the same answer whether there is such a member: {}", answer.body);
     }
-    let mail = app.mail().unwrap();
+    let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
+    let mail = loop {
+        let mail = app.mail().unwrap();
+        if !mail.is_empty() || tokio::time::Instant::now() >= deadline {
+            break mail;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
     assert_eq!(mail.len(), 1, "one member, one message");
     let unfolded = mail[0].replace("=\r\n", "").replace("=3D", "=");
     let at = unfolded.find("mpr_").unwrap();

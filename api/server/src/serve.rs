@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix_web::{App as Actix, HttpServer, dev::ServerHandle};
-use api::{ProductHost, graphql, http, worker};
+use api::{Answers, ProductHost, graphql, http, worker};
 use tokio::{sync::watch, task::JoinHandle};
 use transport::{AnswerIds, DrainHandle, Engine};
 
@@ -63,7 +63,8 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
     });
     workers.push(tokio::spawn(figures(app.clone(), db, backlog, stopping)));
     let host = Arc::new(ProductHost::new(app.clone()));
-    let ids = AnswerIds::new(host.clone(), config.http.deadline + Duration::from_secs(1));
+    let ids =
+        AnswerIds::new(Arc::new(Answers::new(app.clone())), config.http.deadline + Duration::from_secs(1));
     let threads = match config.http.workers {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         workers => workers,

@@ -238,6 +238,10 @@ fn quotas(config: &Config) -> Quotas {
             per_minute: limits.cost_restore_per_second.saturating_mul(60),
             burst: limits.cost_points,
         },
+        credentials: Quota {
+            per_minute: limits.sign_in_per_minute.saturating_mul(60),
+            burst: limits.sign_in_per_minute.saturating_mul(60),
+        },
         sign_in: Quota { per_minute: limits.sign_in_per_minute, burst: limits.sign_in_per_minute },
         streams: limits.streams_per_tenant,
     }

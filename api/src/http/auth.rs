@@ -1,8 +1,6 @@
 //! The doors before a session: sign in, carry a session on, reset a password, accept an invitation. JSON in, JSON
 //! out. They are limited by rate, for each address and for each account aimed at; no account is ever locked.
 
-use std::net::IpAddr;
-
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, http::StatusCode, web};
 use domain::{
     identity::{
@@ -24,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    origin::{ClientFacts, origin_of},
+    origin::{ClientFacts, network_of, origin_of},
 };
 
 /// Most bytes of a body here.
@@ -190,6 +188,13 @@ async fn origin(
         .map_err(|fault| refused(request, &fault.into()))
 }
 
+/// Says whose answer this is, so that it is taken down in that tenant's log.
+fn is_of(request: &HttpRequest, scope: Option<TenantScope>) {
+    if let Some(scope) = scope {
+        request.extensions_mut().insert(transport::AnswerOwner(scope.tenant().uuid()));
+    }
+}
+
 /// The tenant a token names, if it exists: keys are not made for tenants somebody made up.
 async fn known(
     app: &App,
@@ -198,18 +203,10 @@ async fn known(
     operation: &str,
 ) -> Result<Option<TenantScope>, HttpResponse> {
     let origin = Origin::system(ComplianceId::from_uuid(answer_of(request)), operation);
-    app.identity.known_tenant(&origin, claimed).await.map_err(|error| refused(request, &error))
-}
-
-/// What one customer of a provider has: an IPv4 address, or an IPv6 network of 64 bits.
-fn network_of(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
+    let scope =
+        app.identity.known_tenant(&origin, claimed).await.map_err(|error| refused(request, &error))?;
+    is_of(request, scope);
+    Ok(scope)
 }
 
 /// The account aimed at, in one spelling.
@@ -300,6 +297,7 @@ async fn sign_in(app: web::Data<App>, request: HttpRequest, body: web::Json<Sign
         attempt(&app, &request, &account_of(&body.tenant, &body.email)).await?;
         let refuse = |error: IdentityError| refused(&request, &error);
         let scope = app.identity.find_tenant(&body.tenant).await.map_err(refuse)?;
+        is_of(&request, scope);
         let origin = origin(&app, &request, scope, "sign_in").await?;
         let second_factor = match (body.totp_code, body.recovery_code) {
             (Some(code), _) => Some(SecondFactor::Totp(Secret::from(code))),
@@ -390,20 +388,28 @@ async fn request_password_reset(
     request: HttpRequest,
     body: web::Json<RequestResetBody>,
 ) -> HttpResponse {
-    let result = async {
-        attempt(&app, &request, &account_of(&body.tenant, &body.email)).await?;
-        let refuse = |error: IdentityError| refused(&request, &error);
-        let Some(scope) = app.identity.find_tenant(&body.tenant).await.map_err(refuse)? else {
-            return Ok(());
-        };
-        let origin = origin(&app, &request, Some(scope), "request_password_reset").await?;
-        app.identity.request_password_reset(scope, &origin, &body.email).await.map_err(refuse)
-    };
-    match result.await {
-        // The same answer whether there is such a member or not.
-        Ok(()) => done(&request, StatusCode::ACCEPTED),
-        Err(answer) => answer,
+    if let Err(answer) = attempt(&app, &request, &account_of(&body.tenant, &body.email)).await {
+        return answer;
     }
+    let (id, facts) = (ComplianceId::from_uuid(answer_of(&request)), facts_of(&app, &request));
+    // Answered at once and alike, done behind it: neither words nor time tell whether there is such a member.
+    tokio::spawn(async move {
+        if let Err(error) = reset_for(&app, id, &facts, &body.into_inner()).await {
+            tracing::warn!(error = %error, compliance.id = %id, "a password reset was asked for and not sent");
+        }
+    });
+    done(&request, StatusCode::ACCEPTED)
+}
+
+async fn reset_for(
+    app: &App,
+    id: ComplianceId,
+    facts: &ClientFacts,
+    body: &RequestResetBody,
+) -> Result<(), IdentityError> {
+    let Some(scope) = app.identity.find_tenant(&body.tenant).await? else { return Ok(()) };
+    let origin = origin_of(app, scope, id, "request_password_reset", facts, None).await?;
+    app.identity.request_password_reset(scope, &origin, &body.email).await
 }
 
 #[derive(Deserialize)]

@@ -47,7 +47,7 @@ mod schema;
 mod sse;
 mod ws;
 
-pub use answer_id::{AnswerId, AnswerIds, AnswerLog, AnswerRecord, COMPLIANCE_ID_HEADER};
+pub use answer_id::{AnswerId, AnswerIds, AnswerLog, AnswerOwner, AnswerRecord, COMPLIANCE_ID_HEADER};
 pub use drain::{Drain, DrainHandle};
 pub use engine::{Config, Engine, SocketLimits};
 pub use error::ErrorCode;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::error::InternalError;
+use actix_web::error::{ErrorInternalServerError, InternalError};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage, HttpResponse};
 use async_trait::async_trait;
@@ -41,6 +41,11 @@ const PATH_MAX: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerId(pub Uuid);
 
+/// Whose answer it is, put into the request's extensions by a handler that has found out; the product's own kind of
+/// identifier, carried along unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerOwner(pub Uuid);
+
 /// Put into a response's extensions by whoever has recorded it already.
 pub(crate) struct Recorded;
 
@@ -49,6 +54,8 @@ pub(crate) struct Recorded;
 pub struct AnswerRecord {
     /// The ID the client was given.
     pub answer_id: Uuid,
+    /// Whose answer it is, when a handler said so.
+    pub owner: Option<Uuid>,
     /// HTTP method.
     pub method: String,
     /// Path without query string, cut to 256 characters.
@@ -129,7 +136,9 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let (service, settings) = (Rc::clone(&self.service), self.settings.clone());
-        Box::pin(async move {
+        // On a task of its own: a client that goes away does not stop what it asked for half way, and the answer is
+        // taken down all the same. The deadline bounds it.
+        let task = actix_web::rt::spawn(async move {
             let started_at = Instant::now();
             let id = settings.log.next_id();
             request.extensions_mut().insert(AnswerId(id));
@@ -139,6 +148,7 @@ where
 
             let (status, is_recorded) = match &mut result {
                 Ok(response) => {
+                    record.owner = response.request().extensions().get::<AnswerOwner>().map(|owner| owner.0);
                     mark(response.response_mut().headers_mut(), id, origin.as_ref());
                     (response.status(), response.response().extensions().contains::<Recorded>())
                 }
@@ -153,7 +163,8 @@ where
                 settings.log.record(record).await;
             }
             result.map_err(|response| InternalError::from_response("answered above", response).into())
-        })
+        });
+        Box::pin(async move { task.await.unwrap_or_else(|gone| Err(ErrorInternalServerError(gone))) })
     }
 }
 
@@ -208,6 +219,7 @@ fn mark(headers: &mut actix_web::http::header::HeaderMap, id: Uuid, origin: Opti
 fn record(request: &ServiceRequest, id: Uuid) -> AnswerRecord {
     AnswerRecord {
         answer_id: id,
+        owner: None,
         method: request.method().to_string(),
         path: request.path().chars().take(PATH_MAX).collect(),
         status: 0,
