@@ -38,7 +38,7 @@ pub struct Quotas {
     pub endpoint: Quota,
     /// Points of query cost of one caller.
     pub cost: Quota,
-    /// Credentials looked up for one address and found bad.
+    /// Bad credentials from one address.
     pub credentials: Quota,
     /// Attempts to prove an identity, for one address and for one account.
     pub sign_in: Quota,

@@ -133,25 +133,19 @@ impl Host for ProductHost {
         if let Some(known) = app.callers.get(&token, app.clock.now()) {
             return Ok(Some(Caller::new(known, facts)));
         }
-        // Each look costs the database something; who shows good credentials gets it back.
-        let address = facts.ip.map_or_else(|| "unknown".to_owned(), network_of);
-        let (bucket, quota) = (format!("credentials:{address}"), app.quotas.credentials);
-        let verdict = self.take(&bucket, quota, 1).await?;
-        if !verdict.allowed {
-            return Err(Refusal::new(ErrorCode::Throttled, "too many bad credentials from this address")
-                .retry_after(seconds(verdict.retry_after_ms).max(1)));
-        }
-        let signed_in = look_up(app, &token).await?;
-        if signed_in.is_some()
-            && let Err(fault) = app.limiter.give_back(&bucket, quota, 1).await
-        {
-            tracing::debug!(port = fault.port, "an attempt was not given back");
-        }
-        let Some(signed_in) = signed_in else {
-            return Err(Refusal::new(
-                ErrorCode::Unauthenticated,
-                "the token is not valid (any more); refresh the session or sign in again",
-            ));
+        let Some(signed_in) = look_up(app, &token).await? else {
+            // Bad credentials alone are counted: behind one address there may be a thousand callers with good ones.
+            let address = facts.ip.map_or_else(|| "unknown".to_owned(), network_of);
+            let verdict = self.take(&format!("credentials:{address}"), app.quotas.credentials, 1).await?;
+            return Err(if verdict.allowed {
+                Refusal::new(
+                    ErrorCode::Unauthenticated,
+                    "the token is not valid (any more); refresh the session or sign in again",
+                )
+            } else {
+                Refusal::new(ErrorCode::Throttled, "too many bad credentials from this address")
+                    .retry_after(seconds(verdict.retry_after_ms).max(1))
+            });
         };
         app.callers.put(&token, signed_in.clone());
         Ok(Some(Caller::new(signed_in, facts)))

@@ -127,12 +127,16 @@ impl Installation {
         while running.client.graphql("", "{ __typename }", serde_json::json!({})).await.is_err() {
             let ended = running.server.try_wait()?.or(running.worker.try_wait()?);
             if ended.is_some() || tokio::time::Instant::now() >= deadline {
-                let log = std::fs::read_to_string(self.dir.join("serve.log")).unwrap_or_default();
-                return Err(format!("the product does not answer:\n{log}").into());
+                return Err(format!("the product does not answer\n{}", self.log()).into());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(running)
+    }
+
+    /// What `matricula serve` has said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("serve.log")).unwrap_or_default()
     }
 
     fn product(&self, verb: &str) -> Result<Child, HarnessError> {
@@ -199,6 +203,8 @@ fn settings(dir: &Path, stores: &Stores, logins: &Logins, address: &str) -> BTre
         ("LIMITS_ENDPOINT_PER_SECOND", "1000000".to_owned()),
         ("LIMITS_COST_POINTS", "100000000".to_owned()),
         ("LIMITS_COST_RESTORE_PER_SECOND", "1000000".to_owned()),
+        // Sixty times as many credentials may be looked up for one address, and all load comes from one.
+        ("LIMITS_SIGN_IN_PER_MINUTE", "1000000".to_owned()),
         ("LOG_FILTER", "warn".to_owned()),
     ]
     .into_iter()

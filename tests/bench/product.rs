@@ -48,8 +48,9 @@ pub(crate) async fn run(installation: &Installation, owners: &[Owner]) -> Result
         sql(installation, "command_floor", &script("command_floor")?)?,
         files.commands().await?,
     ];
-    let series = measure(tools, &target, async || Ok(())).await?;
+    let series = measure(tools, &target, async || Ok(())).await;
     running.stop().await?;
+    let series = series.map_err(|error| format!("{error}\n{}", installation.log()))?;
     Ok(table(&series))
 }
 
