@@ -125,7 +125,7 @@ async fn timed(
 async fn drain(sequencer: &mut Sequencer, batch: u32) -> Result<u32, HarnessError> {
     let mut sum = 0;
     loop {
-        match u32::try_from(sequencer.sequence(batch).await?)? {
+        match u32::try_from(sequencer.sequence(batch).await?.count)? {
             0 => return Ok(sum),
             count => sum += count,
         }

@@ -178,6 +178,11 @@ impl TestApp {
         Ok(PgConnection::connect(&self.logins.app).await?)
     }
 
+    /// Where the database is, for the sequencer's role.
+    pub fn sequencer_url(&self) -> &str {
+        &self.logins.sequencer
+    }
+
     /// A connection as the recorder's role.
     ///
     /// # Errors

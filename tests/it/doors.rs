@@ -7,6 +7,13 @@ use harness::app::{PASSWORD, TestApp};
 use reqwest::Method;
 use serde_json::json;
 
+/// The one-time token in a message.
+fn reset_token(mail: &str) -> String {
+    let unfolded = mail.replace("=\r\n", "").replace("=3D", "=");
+    let at = unfolded.find("mpr_").unwrap();
+    unfolded[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-').collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_in_tells_nothing_to_who_guesses() {
     let app = TestApp::start().await.unwrap();
@@ -97,10 +104,7 @@ async fn a_password_is_reset_by_mail_and_by_who_manages_members() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     };
     assert_eq!(mail.len(), 1, "one member, one message");
-    let unfolded = mail[0].replace("=\r\n", "").replace("=3D", "=");
-    let at = unfolded.find("mpr_").unwrap();
-    let mailed: String =
-        unfolded[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_' || *c == '-').collect();
+    let mailed = reset_token(&mail[0]);
 
     let mutation = "mutation ($input: StartPasswordResetInput!) {
         startPasswordReset(input: $input) @idempotent(key: \"reset-1\") { token userErrors { code } }
@@ -114,7 +118,13 @@ async fn a_password_is_reset_by_mail_and_by_who_manages_members() {
         async move { client.post("/auth/password-reset/confirm", &body).await.unwrap() }
     };
     let new = "a password that is new";
-    assert_eq!(confirm(&mailed, new).await.status, 400, "only the newest reset works");
+    let stale = confirm(&mailed, new).await;
+    assert_eq!(stale.status, 400, "handed out by an administrator, it is the only one that works");
+    let trail = "query ($id: ID!) { auditTrail(complianceId: $id) { events { type outcome reason } } }";
+    let id = json!({ "id": stale.compliance_id() });
+    let trail = app.client.graphql(&tenant.owner.token, trail, id).await.unwrap();
+    let event = json!({ "type": "reset_password", "outcome": "REFUSED", "reason": "token_invalid" });
+    assert!(trail.data("auditTrail")["events"].as_array().unwrap().contains(&event), "{}", trail.body);
     let short = confirm(&handed, "short").await;
     assert_eq!((short.status, short.body["field"].as_str()), (400, Some("password")), "{}", short.body);
     assert_eq!(confirm(&handed, new).await.status, 200);
@@ -124,6 +134,43 @@ async fn a_password_is_reset_by_mail_and_by_who_manages_members() {
     assert_eq!(old.code(), "UNAUTHENTICATED", "a reset ends all sessions");
     let body = json!({ "tenant": tenant.slug, "email": member.email, "password": new });
     assert_eq!(app.client.post("/auth/sign-in", &body).await.unwrap().status, 200);
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_for_a_reset_takes_no_token_away_and_fills_no_mailbox() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let ask = json!({ "tenant": tenant.slug, "email": tenant.owner.email });
+    for _ in 0..8 {
+        assert_eq!(app.client.post("/auth/password-reset/request", &ask).await.unwrap().status, 202);
+    }
+    let list = "{ auditEvents(filter: { types: [\"request_password_reset\"] }, first: 20) { nodes { outcome reason } } }";
+    let events = app
+        .client
+        .graphql_until(&tenant.owner.token, list, json!({}), |answer| {
+            answer.data("auditEvents")["nodes"].as_array().is_some_and(|nodes| nodes.len() == 8)
+        })
+        .await
+        .unwrap();
+    let refused = json!({ "outcome": "REFUSED", "reason": "too_many_open" });
+    let nodes = events.data("auditEvents")["nodes"].as_array().unwrap();
+    assert_eq!(nodes.iter().filter(|node| **node == refused).count(), 3, "{}", events.body);
+    let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
+    while app.mail().unwrap().len() < 5 {
+        assert!(tokio::time::Instant::now() < deadline, "five were to be sent");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let mut tokens: Vec<String> = app.mail().unwrap().iter().map(|mail| reset_token(mail)).collect();
+    tokens.sort();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 5);
+    let mut statuses = Vec::new();
+    for token in &tokens {
+        let body = json!({ "token": token, "password": "a password that is new" });
+        statuses.push(app.client.post("/auth/password-reset/confirm", &body).await.unwrap().status);
+    }
+    assert_eq!(statuses, [200, 400, 400, 400, 400], "any of them works, and then none");
     app.stop().await.unwrap();
 }
 

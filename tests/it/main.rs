@@ -11,5 +11,6 @@ mod identity;
 mod isolation;
 mod members;
 mod schema;
+mod sequencing;
 mod subscriptions;
 mod tidy;

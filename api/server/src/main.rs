@@ -222,8 +222,10 @@ async fn serve(config: Config, duties: Duties) -> Result<(), StartupError> {
     Ok(())
 }
 
-async fn tenant(config: Config, verb: TenantVerb) -> Result<(), StartupError> {
+async fn tenant(mut config: Config, verb: TenantVerb) -> Result<(), StartupError> {
     log(&config)?;
+    // Nobody need be at work yet to give events their indexes.
+    config.audit.index_wait = std::time::Duration::ZERO;
     let TenantVerb::Open { slug, name, owner_email, owner_name } = verb;
     let mut password = String::new();
     std::io::stdin().take(1_024).read_to_string(&mut password)?;

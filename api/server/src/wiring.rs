@@ -26,8 +26,8 @@ use infra::{
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
     postgres::{
-        Db, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys, PgTenantDirectory, PgUnits, PoolSettings,
-        recorder::PgAccessRecorder, self_check,
+        Db, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys,
+        PgTenantDirectory, PgUnits, PoolSettings, recorder::PgAccessRecorder, self_check,
     },
     redis::{Redis, RedisFeed, RedisFeedSettings, RedisRateLimiter, RedisSettings},
     spool::{SpoolCourier, SpoolSettings},
@@ -45,7 +45,7 @@ pub type StartupError = Box<dyn std::error::Error + Send + Sync>;
 const KEY_CONNECTIONS: u32 = 2;
 
 /// Connections of the roles that work across tenants.
-const ROLE_CONNECTIONS: u32 = 2;
+const ROLE_CONNECTIONS: u32 = 3;
 
 /// What was put together.
 pub struct Parts {
@@ -101,8 +101,12 @@ pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupErro
         Arc::new(move |event| observed.limit(limit_word(event))),
     ));
 
+    let logs = LogWatch::start(
+        recorder_db.clone(),
+        LogWatchSettings { patience: config.audit.index_wait, waiting_max: config.audit.waiting_max },
+    );
     let units =
-        Arc::new(PgUnits::new(db.clone(), vault.clone(), feed.clone(), system.clone(), system.clone()));
+        Arc::new(PgUnits::new(db.clone(), vault.clone(), feed.clone(), system.clone(), system.clone(), logs));
     let log_keys = Arc::new(PgLogKeys::new(
         keys_db.clone(),
         vault.clone(),

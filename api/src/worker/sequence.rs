@@ -10,8 +10,8 @@ use crate::metrics::Metrics;
 /// Most events sequenced in one transaction.
 const BATCH: u32 = 1_024;
 
-/// Pause when there was nothing to do: half the second an event may wait at most, halved again.
-const IDLE: Duration = Duration::from_millis(200);
+/// Pause when nothing was left to do. Commands wait for their event's index, on average half of this.
+const IDLE: Duration = Duration::from_millis(50);
 
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
@@ -20,11 +20,9 @@ const RETRY: Duration = Duration::from_secs(1);
 pub async fn sequence(mut sequencer: Sequencer, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         let pause = match sequencer.sequence(BATCH).await {
-            Ok(0) => IDLE,
-            Ok(count) => {
-                metrics.audit_sequenced.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
-                // A full batch means that more is waiting.
-                if u32::try_from(count).is_ok_and(|count| count < BATCH) { IDLE } else { Duration::ZERO }
+            Ok(done) => {
+                metrics.audit_sequenced.inc_by(u64::try_from(done.count).unwrap_or(u64::MAX));
+                if done.more { Duration::ZERO } else { IDLE }
             }
             Err(fault) => {
                 tracing::warn!(port = fault.port, error = %fault.source, "audit events were not sequenced");

@@ -11,6 +11,6 @@ pub mod ports;
 mod use_cases;
 
 pub use use_cases::{
-    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, Sequencer, SequencerPorts, compose,
-    compose_access,
+    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, Sequenced, Sequencer, SequencerPorts,
+    compose, compose_access,
 };

@@ -106,6 +106,15 @@ pub struct Unsequenced {
     pub leaf: Vec<u8>,
 }
 
+/// Events taken to be sequenced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The events, by log and then by id.
+    pub events: Vec<Unsequenced>,
+    /// Whether a tenant had its whole share taken, and so may have more.
+    pub more: bool,
+}
+
 /// Where a log stands: its size and the tiles at its right edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEdge {
@@ -142,9 +151,10 @@ pub trait SequencerStore: Send + Sync {
 /// One sequencing transaction. While it is open nobody else sequences.
 #[async_trait]
 pub trait SequencingTx: Send {
-    /// Takes up to `most` events that are visible and unsequenced, whenever they were written, but none of the
-    /// tenants `resting`. An event that is in its log already is taken away and not given: it was written twice.
-    async fn take(&mut self, most: u32, resting: &[TenantId]) -> Result<Vec<Unsequenced>, PortError>;
+    /// Takes up to `most` events that are visible and unsequenced, whenever they were written: of each tenant that
+    /// has any an equal share, so that one tenant's flood delays no other, and none of the tenants `resting`. An event
+    /// that is in its log already is taken away and not given: it was written twice.
+    async fn take(&mut self, most: u32, resting: &[TenantId]) -> Result<Taken, PortError>;
     /// Where those logs stand; a log never seen has size 0.
     async fn edges(&mut self, logs: &[LogId]) -> Result<Vec<LogEdge>, PortError>;
     /// Writes leaves, tiles and heads of the events taken.

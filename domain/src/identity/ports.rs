@@ -147,7 +147,9 @@ pub trait PasswordResetStore: Send {
     async fn password_reset(&mut self, id: PasswordResetId) -> Result<Option<PasswordReset>, PortError>;
     /// Stores a new reset.
     async fn add_password_reset(&mut self, reset: &PasswordReset) -> Result<(), PortError>;
-    /// Uses up the unused resets of a member, this one too: a reset works once, and only the newest.
+    /// How many resets of a member can be used now.
+    async fn open_password_resets(&mut self, member: MemberId, now: Timestamp) -> Result<u64, PortError>;
+    /// Uses up the unused resets of a member, all of them.
     async fn use_password_resets(&mut self, member: MemberId, now: Timestamp) -> Result<(), PortError>;
 }
 

@@ -3,10 +3,11 @@
 
 use std::str::FromStr as _;
 
-use domain::kernel::fault::PortError;
+use domain::kernel::{fault::PortError, ids::Entropy as _};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 
-use super::error::port_error;
+use super::{error::port_error, scram};
+use crate::system::System;
 
 const PORT: &str = "postgres.provision";
 
@@ -71,14 +72,16 @@ pub async fn provision(admin_url: &str, logins: &[Login]) -> Result<(), PortErro
         };
         let user = decode(url.username()).map_err(|e| PortError::lasting(PORT, e))?;
         let password = decode(url.password().unwrap_or_default()).map_err(|e| PortError::lasting(PORT, e))?;
-        // Names and passwords can't be bound in DDL; `quote_ident` and `quote_literal` are the database's own.
+        // The password itself stays here: statements are seen by who looks at activity or keeps a log of them.
+        let verifier = scram::verifier(&password, salt());
+        // Names and verifiers can't be bound in DDL; `quote_ident` and `quote_literal` are the database's own.
         let make: String = sqlx::query_scalar(
             "SELECT format('DO $make$ BEGIN CREATE ROLE %1$I LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB;
                             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $make$;
                             ALTER ROLE %1$I LOGIN PASSWORD %2$L; GRANT %3$I TO %1$I', $1, $2, $3)",
         )
         .bind(user)
-        .bind(password)
+        .bind(verifier)
         .bind(login.role)
         .fetch_one(&mut admin)
         .await
@@ -107,6 +110,13 @@ pub async fn grant_after_migrating(admin_url: &str) -> Result<(), PortError> {
     let mut admin = connect(admin_url).await?;
     run(&mut admin, "GRANT SELECT ON public.seaql_migrations TO matricula_app_rw".to_owned()).await?;
     admin.close().await.map_err(|e| port_error(PORT, e))
+}
+
+fn salt() -> [u8; scram::SALT_BYTES] {
+    let mut salt = [0; scram::SALT_BYTES];
+    let random = System.bytes32();
+    salt.copy_from_slice(&random[..scram::SALT_BYTES]);
+    salt
 }
 
 async fn connect(url: &str) -> Result<PgConnection, PortError> {

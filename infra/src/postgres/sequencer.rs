@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::{
     compliance::{
         log::tile::edge_tiles,
-        ports::{LogEdge, LogGrowth, LogId, SequencerStore, SequencingTx, Unsequenced},
+        ports::{LogEdge, LogGrowth, LogId, SequencerStore, SequencingTx, Taken, Unsequenced},
     },
     kernel::{
         fault::PortError,
@@ -27,6 +27,41 @@ const PORT: &str = "postgres.sequencer";
 
 /// Names the lock that one sequencer at a time holds: the bytes of "matriseq".
 const LOCK: i64 = 0x6d61_7472_6973_6571;
+
+/// Takes events: any visible row, never "behind the last one seen", since rows become visible in the order of
+/// commits, and that is not the order of any of their columns. Nobody else deletes: there is nothing to lock.
+///
+/// The tenants that have any are found by skipping from one to the next on the primary key; each gives an equal share,
+/// the oldest of it first. An event under an id that is in the log with another leaf is somebody's forgery: it stays
+/// here, and shows as lag.
+const TAKE: &str = "
+WITH RECURSIVE tenant (id) AS (
+    (SELECT tenant_id FROM compliance.audit_outbox WHERE tenant_id <> ALL ($2) ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT o.tenant_id FROM compliance.audit_outbox AS o
+            WHERE o.tenant_id > t.id AND o.tenant_id <> ALL ($2) ORDER BY o.tenant_id LIMIT 1)
+    FROM tenant AS t WHERE t.id IS NOT NULL
+), share (most) AS (
+    SELECT greatest(1, $1 / greatest(1, count(id))) FROM tenant
+), picked AS (
+    SELECT t.id AS tenant_id, w.event_id, w.place = (SELECT most FROM share) AS is_last_of_share
+    FROM tenant AS t
+    CROSS JOIN LATERAL (
+        SELECT o.event_id, row_number() OVER (ORDER BY o.event_id) AS place
+        FROM compliance.audit_outbox AS o
+        WHERE o.tenant_id = t.id
+          AND NOT EXISTS (SELECT FROM compliance.audit_leaves AS l
+                          WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id AND l.leaf <> o.leaf)
+        ORDER BY o.event_id LIMIT (SELECT most FROM share)
+    ) AS w
+    ORDER BY w.event_id LIMIT $1
+)
+DELETE FROM compliance.audit_outbox AS o
+USING picked AS p
+WHERE o.tenant_id = p.tenant_id AND o.event_id = p.event_id
+RETURNING o.*, p.is_last_of_share,
+    EXISTS (SELECT FROM compliance.audit_leaves AS l
+            WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id) AS known";
 
 /// Sequencing on a pool of the role `matricula_sequencer`.
 #[derive(Clone, Debug)]
@@ -83,30 +118,16 @@ struct PgSequencing {
 
 #[async_trait]
 impl SequencingTx for PgSequencing {
-    async fn take(&mut self, most: u32, resting: &[TenantId]) -> Result<Vec<Unsequenced>, PortError> {
-        // Any visible row, never "behind the last one seen": rows become visible in the order of commits, and
-        // that is not the order of any of their columns. Nobody else deletes: there is nothing to lock. An
-        // event under an id that is in the log with another leaf is somebody's forgery: it stays here, and shows as
-        // lag.
-        let rows = sqlx::query(
-            "DELETE FROM compliance.audit_outbox AS o
-             USING (SELECT tenant_id, event_id FROM compliance.audit_outbox AS w
-                    WHERE w.tenant_id <> ALL ($2)
-                      AND NOT EXISTS (SELECT FROM compliance.audit_leaves AS l
-                                      WHERE l.tenant_id = w.tenant_id AND l.event_id = w.event_id
-                                        AND l.leaf <> w.leaf)
-                    ORDER BY occurred_at, event_id LIMIT $1) AS t
-             WHERE o.tenant_id = t.tenant_id AND o.event_id = t.event_id
-             RETURNING o.*, EXISTS (SELECT FROM compliance.audit_leaves AS l
-                                    WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id) AS known",
-        )
-        .bind(i64::from(most))
-        .bind(resting.iter().map(|tenant| tenant.uuid()).collect::<Vec<_>>())
-        .fetch_all(&mut *self.tx)
-        .await
-        .map_err(fault)?;
-        let mut taken = Vec::with_capacity(rows.len());
+    async fn take(&mut self, most: u32, resting: &[TenantId]) -> Result<Taken, PortError> {
+        let rows = sqlx::query(TAKE)
+            .bind(i64::from(most))
+            .bind(resting.iter().map(|tenant| tenant.uuid()).collect::<Vec<_>>())
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(fault)?;
+        let mut taken = Taken::default();
         for row in rows {
+            taken.more |= row.get::<bool, _>("is_last_of_share");
             if row.get("known") {
                 continue;
             }
@@ -117,11 +138,11 @@ impl SequencingTx for PgSequencing {
                 stream: Stream::parse(stream)
                     .ok_or_else(|| PortError::lasting(PORT, "a stored stream is not one of ours"))?,
             };
-            taken.push(Unsequenced { log, event, leaf: row.get("leaf") });
+            taken.events.push(Unsequenced { log, event, leaf: row.get("leaf") });
             self.taken.insert((log, event), row);
         }
         // By id, which is by time of making: RETURNING keeps no order.
-        taken.sort_by_key(|event| (event.log, event.event));
+        taken.events.sort_by_key(|event| (event.log, event.event));
         Ok(taken)
     }
 

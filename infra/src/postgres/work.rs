@@ -14,7 +14,7 @@ use domain::{
         clock::Clock,
         fault::PortError,
         ids::{EventId, IdSource, TenantId},
-        outbox::{Origin, Outbox, Record},
+        outbox::{Origin, Outbox, Record, Stream},
         scope::TenantScope,
         secret::Vault,
     },
@@ -25,6 +25,7 @@ use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _};
 use super::{
     entity::audit_outbox,
     error::{orm_error, port_error},
+    log_watch::LogWatch,
     pool::Db,
     scope::TenantTx,
 };
@@ -41,18 +42,20 @@ pub(super) struct Shared {
     pub(super) feed: Arc<dyn EventFeed>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
+    logs: LogWatch,
 }
 
 impl PgUnits {
-    /// Opens them on `db`, sealing with `vault` and announcing on `feed`.
+    /// Opens them on `db`, sealing with `vault`, announcing on `feed` and held to how `logs` keep up.
     pub fn new(
         db: Db,
         vault: Arc<dyn Vault>,
         feed: Arc<dyn EventFeed>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
+        logs: LogWatch,
     ) -> Self {
-        Self { db, shared: Arc::new(Shared { vault, feed, clock, ids }) }
+        Self { db, shared: Arc::new(Shared { vault, feed, clock, ids, logs }) }
     }
 
     async fn open(&self, scope: TenantScope, origin: &Origin) -> Result<PgWork, PortError> {
@@ -62,6 +65,7 @@ impl PgUnits {
             origin: origin.clone(),
             announcements: Vec::new(),
             recorded: 0,
+            strict: None,
         })
     }
 }
@@ -87,18 +91,28 @@ pub(super) struct PgWork {
     origin: Origin,
     announcements: Vec<IdentityEvent>,
     recorded: usize,
+    /// The newest event of a stream whose events have their index before the caller has an answer.
+    strict: Option<EventId>,
+}
+
+/// Whether who caused an event of this stream is answered only when it has its index: from then on nobody, with
+/// whatever rights in the database, can take it away unseen.
+const fn is_strict(stream: Stream) -> bool {
+    matches!(stream, Stream::Iam | Stream::Admin)
 }
 
 impl PgWork {
     async fn finish(self) -> Result<(), PortError> {
         let scope = self.tx.scope();
         self.tx.commit().await?;
-        if self.announcements.is_empty() {
-            return Ok(());
-        }
         // What is committed is done: a feed that is away costs its listeners some news, not the caller the answer.
-        if let Err(fault) = self.shared.feed.publish(&scope, &self.announcements).await {
+        if !self.announcements.is_empty()
+            && let Err(fault) = self.shared.feed.publish(&scope, &self.announcements).await
+        {
             tracing::warn!(port = fault.port, error = %fault.source, "announcements were not published");
+        }
+        if let Some(event) = self.strict {
+            self.shared.logs.indexed(scope.tenant(), event).await;
         }
         Ok(())
     }
@@ -108,6 +122,7 @@ impl PgWork {
 impl Outbox for PgWork {
     async fn record(&mut self, record: Record) -> Result<(), PortError> {
         const PORT: &str = "postgres.audit_outbox";
+        self.shared.logs.admit(self.tx.scope().tenant())?;
         let event_id = EventId::new(&*self.shared.ids);
         let now = self.shared.clock.now();
         let event = compose(self.tx.scope(), &self.origin, &record, event_id, now);
@@ -130,6 +145,9 @@ impl Outbox for PgWork {
             .await
             .map_err(|e| orm_error(PORT, e))?;
         self.recorded += 1;
+        if is_strict(record.action.stream) {
+            self.strict = Some(event_id);
+        }
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ section!(Database {
 section!(Redis { url: String, prefix: String });
 section!(Keys { keyring: PathBuf, cursor_key: Option<[u8; 32]> });
 section!(Tokens { issuer: String, audience: String });
-section!(Audit { host: String });
+section!(Audit { host: String, index_wait: Duration, waiting_max: u32 });
 section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
 section!(Geography { database: Option<PathBuf> });
 section!(Limits {
@@ -169,7 +169,11 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         Redis { url: r.url("redis.url", &["redis", "rediss"], serving), prefix: r.filled("redis.prefix") };
     let keys = Keys { keyring: r.filled("keys.keyring").into(), cursor_key: cursor_key(&mut r) };
     let tokens = Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") };
-    let audit = Audit { host: audit_host(&mut r) };
+    let audit = Audit {
+        host: audit_host(&mut r),
+        index_wait: millis(r.number("audit.index_wait_ms", 0, 10_000)),
+        waiting_max: r.number("audit.waiting_max", 1, 1_000_000),
+    };
     let mail = mail(&mut r);
     let geography = Geography {
         database: Some(r.text("geography.database")).filter(|path| !path.is_empty()).map(Into::into),

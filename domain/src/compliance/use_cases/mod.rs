@@ -6,4 +6,4 @@ mod sequence;
 
 pub use compose::{Access, compose, compose_access};
 pub use read_audit::{AuditProof, Compliance, ComplianceError, CompliancePorts};
-pub use sequence::{Sequencer, SequencerPorts};
+pub use sequence::{Sequenced, Sequencer, SequencerPorts};

@@ -16,7 +16,7 @@ use super::super::{
         note::{NoteError, NoteSigner, VerifierKey, VerifierKind},
         tile,
     },
-    ports::{LogEdge, LogGrowth, LogId, LogKeys, SequencerStore, SignedHead, Unsequenced},
+    ports::{LogEdge, LogGrowth, LogId, LogKeys, SequencerStore, SignedHead, Taken, Unsequenced},
 };
 use crate::kernel::{
     clock::{Clock, Timestamp},
@@ -42,6 +42,15 @@ pub struct SequencerPorts {
     pub clock: Arc<dyn Clock>,
     /// The host part of a log's origin.
     pub host: String,
+}
+
+/// What one turn of sequencing did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sequenced {
+    /// Events that have their index now.
+    pub count: usize,
+    /// Whether more may be waiting already.
+    pub more: bool,
 }
 
 /// Gives events their indexes.
@@ -76,16 +85,16 @@ impl Sequencer {
     ///
     /// # Errors
     /// A port did not answer, or a log kept does not fit together.
-    pub async fn sequence(&mut self, most: u32) -> Result<usize, PortError> {
-        let Some(mut tx) = self.ports.store.begin().await? else { return Ok(0) };
+    pub async fn sequence(&mut self, most: u32) -> Result<Sequenced, PortError> {
+        let Some(mut tx) = self.ports.store.begin().await? else { return Ok(Sequenced::default()) };
         let now = self.ports.clock.now();
         self.resting.retain(|_, until| *until > now);
         let resting: Vec<_> = self.resting.keys().copied().collect();
-        let events = tx.take(most, &resting).await?;
+        let Taken { events, more } = tx.take(most, &resting).await?;
         if events.is_empty() {
             // What was written twice is gone for good.
             tx.commit().await?;
-            return Ok(0);
+            return Ok(Sequenced { count: 0, more });
         }
         let count = events.len();
         let mut by_log: BTreeMap<LogId, Vec<Unsequenced>> = BTreeMap::new();
@@ -110,7 +119,7 @@ impl Sequencer {
         }
         tx.grow(&growth).await?;
         tx.commit().await?;
-        Ok(count)
+        Ok(Sequenced { count, more })
     }
 
     async fn grow(&mut self, edge: LogEdge, events: &[Unsequenced]) -> Result<LogGrowth, PortError> {

@@ -43,19 +43,37 @@ impl Identity {
         origin: &Origin,
         input: AcceptInvitation,
     ) -> Result<MemberId, IdentityError> {
-        let ports = &self.0;
         let text = input.token.expose_str().unwrap_or_default();
         let token = Token::parse(TokenKind::Invitation, text).ok_or(IdentityError::TokenInvalid)?;
         let name = named("name", &input.name)?;
         password_field("password", &input.password)?;
         let scope = TenantScope::of(token.tenant);
+        let joined = self.join(scope, origin, &token, name, &input.password).await;
+        let reason = match joined {
+            Err(IdentityError::TokenInvalid) => "token_invalid",
+            Err(IdentityError::AlreadyMember) => "already_member",
+            Ok(_) | Err(_) => return joined,
+        };
+        self.refused_at_the_door(scope, origin, actions::ACCEPT_INVITATION, reason).await?;
+        joined
+    }
+
+    async fn join(
+        &self,
+        scope: TenantScope,
+        origin: &Origin,
+        token: &Token,
+        name: String,
+        password: &Secret,
+    ) -> Result<MemberId, IdentityError> {
+        let ports = &self.0;
         let mut tx = ports.units.begin(scope, origin).await?;
-        self.open_invitation_of(&mut *tx, &token).await?;
+        self.open_invitation_of(&mut *tx, token).await?;
         drop(tx);
-        let password_hash = ports.hasher.hash(&input.password).await?;
+        let password_hash = ports.hasher.hash(password).await?;
         let now = ports.clock.now();
         let mut tx = ports.units.begin(scope, origin).await?;
-        let mut invitation = self.open_invitation_of(&mut *tx, &token).await?;
+        let mut invitation = self.open_invitation_of(&mut *tx, token).await?;
         inviter_still_may(&mut *tx, &invitation).await?;
         let member = Member {
             id: MemberId::new(&*ports.ids),

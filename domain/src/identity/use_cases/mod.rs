@@ -34,7 +34,8 @@ use crate::kernel::{
     actor::{Actor, Permission},
     clock::Clock,
     ids::{Entropy, IdSource, MemberId, SessionId},
-    outbox::{Party, Record},
+    outbox::{Origin, Party, Record},
+    scope::TenantScope,
 };
 
 /// What identity is built from.
@@ -91,6 +92,22 @@ impl Identity {
     /// Records a command as done, to `target`.
     async fn done(tx: &mut dyn IdentityTx, action: Action, target: Party) -> Result<(), IdentityError> {
         Ok(tx.record(Record::success(action, target)).await?)
+    }
+
+    /// Records what was refused to somebody who is not signed in. A tenant that somebody made up has no log.
+    async fn refused_at_the_door(
+        &self,
+        scope: TenantScope,
+        origin: &Origin,
+        action: Action,
+        reason: &'static str,
+    ) -> Result<(), IdentityError> {
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        if tx.tenant().await?.is_none() {
+            return Ok(());
+        }
+        tx.record(Record::refused(action, None, reason)).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Ends a member's sessions but `keep`, and says so.

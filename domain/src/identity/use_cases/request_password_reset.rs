@@ -20,8 +20,12 @@ use crate::{
     },
 };
 
+/// Most tokens sent to one member that work at the same time: a mailbox is not there to be filled by strangers.
+const OPEN_MAX: u64 = 5;
+
 impl Identity {
-    /// Sends a reset token to the address, if it is a member's. The answer is the same when it is not.
+    /// Sends a reset token to the address, if it is a member's. The answer is the same when it is not. Tokens sent
+    /// before go on working: who only asks must not be able to take a token away from who holds one.
     ///
     /// # Errors
     /// `Port`.
@@ -38,15 +42,22 @@ impl Identity {
             tx.record(Record::refused(actions::REQUEST_PASSWORD_RESET, None, "member_unknown")).await?;
             return Ok(tx.commit().await?);
         };
-        let token = self.new_reset(&mut *tx, member.id).await?;
         let target = Party::new("member", member.id.uuid());
+        // One at a time for one member, so that the count holds.
+        tx.lock_member(member.id).await?;
+        if tx.open_password_resets(member.id, self.0.clock.now()).await? >= OPEN_MAX {
+            let refused = Record::refused(actions::REQUEST_PASSWORD_RESET, Some(target), "too_many_open");
+            tx.record(refused).await?;
+            return Ok(tx.commit().await?);
+        }
+        let token = self.new_reset(&mut *tx, member.id).await?;
         tx.record(Record::success(actions::REQUEST_PASSWORD_RESET, target)).await?;
         tx.commit().await?;
         // Sent after the commit: a token that arrives works. One lost on the way can be asked for again.
         Ok(self.0.courier.send_password_reset(&scope, &member.email, &token).await?)
     }
 
-    /// Makes a reset token for a member, shown once to who asked.
+    /// Makes a reset token for a member, shown once to who asked. Older ones stop working.
     ///
     /// # Errors
     /// `Denied`, `MemberNotFound`, `Port`.
@@ -59,15 +70,14 @@ impl Identity {
         actor.require(Permission::ManageMembers)?;
         let member = Self::member_of(tx, id).await?;
         require_for_role(actor, member.role)?;
+        tx.use_password_resets(id, self.0.clock.now()).await?;
         let token = self.new_reset(tx, id).await?;
         Self::done(tx, actions::START_PASSWORD_RESET, Party::new("member", id.uuid())).await?;
         Ok(token)
     }
 
-    /// A new reset; older ones stop working.
     async fn new_reset(&self, tx: &mut dyn IdentityTx, member: MemberId) -> Result<Secret, IdentityError> {
         let now = self.0.clock.now();
-        tx.use_password_resets(member, now).await?;
         let id = PasswordResetId::new(&*self.0.ids);
         let token = Token::generate(tx.scope().tenant(), id.uuid(), &*self.0.entropy);
         tx.add_password_reset(&PasswordReset {

@@ -39,12 +39,26 @@ impl Identity {
         let token = Token::parse(TokenKind::PasswordReset, text).ok_or(IdentityError::TokenInvalid)?;
         password_field("password", &input.password)?;
         let scope = TenantScope::of(token.tenant);
+        let done = self.reset_with(scope, origin, &token, &input.password).await;
+        if matches!(done, Err(IdentityError::TokenInvalid)) {
+            self.refused_at_the_door(scope, origin, actions::RESET_PASSWORD, "token_invalid").await?;
+        }
+        done
+    }
+
+    async fn reset_with(
+        &self,
+        scope: TenantScope,
+        origin: &Origin,
+        token: &Token,
+        password: &Secret,
+    ) -> Result<(), IdentityError> {
         let mut tx = self.0.units.begin(scope, origin).await?;
-        self.usable_reset(&mut *tx, &token).await?;
+        self.usable_reset(&mut *tx, token).await?;
         drop(tx);
-        let password_hash = self.0.hasher.hash(&input.password).await?;
+        let password_hash = self.0.hasher.hash(password).await?;
         let mut tx = self.0.units.begin(scope, origin).await?;
-        let reset = self.usable_reset(&mut *tx, &token).await?;
+        let reset = self.usable_reset(&mut *tx, token).await?;
         let mut member = Self::member_of(&mut *tx, reset.member).await?;
         if member.status != MemberStatus::Active {
             return Err(IdentityError::TokenInvalid);

@@ -10,8 +10,8 @@ use domain::{
     },
 };
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QuerySelect as _, sea_query::Expr,
+    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _,
+    QueryFilter as _, QuerySelect as _, sea_query::Expr,
 };
 
 use super::hash32;
@@ -55,6 +55,17 @@ impl PasswordResetStore for PgWork {
             .exec_without_returning(&self.tx)
             .await
             .map(drop)
+            .map_err(|e| orm_error(PORT, e))
+    }
+
+    async fn open_password_resets(&mut self, member: MemberId, now: Timestamp) -> Result<u64, PortError> {
+        self.tx
+            .scoped::<Entity>()
+            .filter(Column::MemberId.eq(member.uuid()))
+            .filter(Column::UsedAt.is_null())
+            .filter(Column::ExpiresAt.gt(now))
+            .count(&self.tx)
+            .await
             .map_err(|e| orm_error(PORT, e))
     }
 
