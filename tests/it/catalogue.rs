@@ -68,6 +68,9 @@ UNION ALL SELECT o.name || ': ' || g.grantee || ' may ' || g.privilege_type || '
     WHERE o.name IN ('compliance.audit_outbox', 'compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads')
       AND g.grantee IN ('matricula_app_rw', 'matricula_auditor_ro', 'matricula_recorder')
       AND g.privilege_type IN ('UPDATE', 'DELETE')
+UNION ALL SELECT o.name || ': matricula_recorder may read ' || g.column_name
+    FROM ours AS o JOIN information_schema.column_privileges AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
+    WHERE g.grantee = 'matricula_recorder' AND g.privilege_type = 'SELECT' AND g.column_name NOT IN ('tenant_id', 'event_id')
 UNION ALL SELECT r.rolname || ': could step around row-level security' FROM pg_roles AS r
     WHERE r.rolname LIKE 'matricula%' AND r.rolname <> 'matricula' AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole)
 ORDER BY 1";
@@ -135,6 +138,10 @@ async fn every_trap_is_found_when_it_is_set() {
         (
             "GRANT DELETE ON compliance.audit_outbox TO matricula_app_rw",
             "compliance.audit_outbox: matricula_app_rw may DELETE what is only ever added to",
+        ),
+        (
+            "GRANT SELECT (leaf) ON compliance.audit_leaves TO matricula_recorder",
+            "compliance.audit_leaves: matricula_recorder may read leaf",
         ),
         (
             "CREATE TABLE identity.trap (tenant_id uuid, at date, PRIMARY KEY (tenant_id, at)) PARTITION BY RANGE (at);

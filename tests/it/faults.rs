@@ -123,3 +123,66 @@ async fn redis_killed_under_load() {
     assert!(right > 0, "{right} right, {unavailable} unavailable");
     Box::pin(stack.stop()).await.unwrap();
 }
+
+/// Sends a request whole and is gone before the answer.
+async fn send_and_leave(client: &Client, token: &str, body: &str) {
+    use tokio::io::AsyncWriteExt as _;
+    let host = client.base().trim_start_matches("http://");
+    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // Not an orderly end: what is still on its way to this side is refused.
+    stream.set_zero_linger().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_cut_leave_nothing_half_done() {
+    const ASKED: usize = 24;
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let cut = (0..ASKED).map(|number| {
+        let query = format!(
+            "mutation {{ inviteMember(input: {{ email: \"cut-{number}@example.com\", role: ANALYST }})
+             @idempotent(key: \"cut-{number}\") {{ token }} }}"
+        );
+        let (client, token) = (app.client.clone(), tenant.owner.token.clone());
+        async move { send_and_leave(&client, &token, &json!({ "query": query }).to_string()).await }
+    });
+    futures_util::future::join_all(cut).await;
+    // Whatever was begun goes on to its end: asked again under their keys, all are there once.
+    for number in 0..ASKED {
+        let query = format!(
+            "mutation {{ inviteMember(input: {{ email: \"cut-{number}@example.com\", role: ANALYST }})
+             @idempotent(key: \"cut-{number}\") {{ invitation {{ id }} userErrors {{ code }} }} }}"
+        );
+        app.client
+            .graphql_until(&tenant.owner.token, &query, json!({}), |answer| {
+                answer.data("inviteMember")["invitation"]["id"].is_string()
+            })
+            .await
+            .unwrap();
+    }
+    app.settle().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    let counts: (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM identity.invitations WHERE tenant_id = $1),
+                (SELECT count(*) FROM compliance.audit_leaves
+                 WHERE tenant_id = $1 AND type = 'invite_member' AND outcome = 'success'
+                   AND convert_from(leaf, 'UTF8') NOT LIKE '%\"replayed\"%'),
+                (SELECT count(*) FROM compliance.audit_leaves AS e
+                 WHERE tenant_id = $1 AND type = 'invite_member' AND NOT EXISTS (
+                     SELECT FROM compliance.audit_leaves AS a WHERE a.tenant_id = e.tenant_id
+                       AND a.compliance_id = e.compliance_id AND a.stream = 'access'))",
+    )
+    .bind(tenant.id.uuid())
+    .fetch_one(&mut database)
+    .await
+    .unwrap();
+    let asked = i64::try_from(ASKED).unwrap();
+    assert_eq!(counts, (asked, asked, 0), "invitations, their events, events without an access event");
+    app.stop().await.unwrap();
+}

@@ -163,7 +163,9 @@ async fn the_recorder_only_adds_access_events() {
     for (sql, part) in [
         (insert("iam"), "row-level security"),
         ("SELECT * FROM compliance.audit_outbox".to_owned(), "permission denied"),
-        ("SELECT * FROM compliance.audit_leaves".to_owned(), "permission denied"),
+        ("SELECT leaf FROM compliance.audit_leaves".to_owned(), "permission denied"),
+        ("SELECT actor_id FROM compliance.audit_outbox".to_owned(), "permission denied"),
+        ("DELETE FROM compliance.audit_outbox WHERE tenant_id IS NULL".to_owned(), "permission denied"),
         ("SELECT * FROM identity.members".to_owned(), "permission denied"),
     ] {
         let error = recorder.execute(sqlx::AssertSqlSafe(sql.clone())).await.unwrap_err().to_string();
