@@ -3,7 +3,7 @@
 //! | port | adapters |
 //! | --- | --- |
 //! | `kernel::clock::Clock`, `kernel::ids::{IdSource, Entropy}` | [`system`] |
-//! | `kernel::secret::Vault` | [`envelope`] over a key provider ([`local_keyring`]) |
+//! | `kernel::secret::Vault` | [`envelope`] over key providers: [`local_keyring`], [`aws_kms`], [`pkcs11`] |
 //! | `kernel::limit::RateLimiter` | [`redis`], [`governor`]; [`layers`] falls back from the one to the other |
 //! | `work::UnitOfWork`, `identity::ports::TenantDirectory` | [`postgres`] |
 //! | `identity::ports::PasswordHasher` | [`argon2`] |
@@ -15,12 +15,14 @@
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |
 
 pub mod argon2;
+pub mod aws_kms;
 pub mod envelope;
 pub mod governor;
 pub mod jwt;
 pub mod layers;
 pub mod local_keyring;
 pub mod maxmind;
+pub mod pkcs11;
 pub mod postgres;
 pub mod redis;
 pub mod spool;

@@ -14,6 +14,7 @@ use domain::{
 use infra::{local_keyring::LocalKeyring, system::System};
 use server::{
     config::{self, Config, Need},
+    keys::KeysTask,
     migrate::{Logins, migrate},
     serve::{Duties, Service, start},
     stores::{Given, Stores, StoresOptions},
@@ -140,6 +141,15 @@ impl TestApp {
         let service = Box::pin(start(&config, Duties { serve: true, sequence: true })).await?;
         let client = Client::new(format!("http://{}", service.address))?;
         Ok(Self { service, client, logins, config, dir, database, _space: space })
+    }
+
+    /// Does what `matricula keys` does, from a process's point of view: with keys of its own in memory.
+    ///
+    /// # Errors
+    /// It was refused, or the keys can't be had.
+    pub async fn keys(&self, task: KeysTask, tenants: &[&str]) -> Result<(), HarnessError> {
+        let tenants: Vec<_> = tenants.iter().map(|slug| (*slug).to_owned()).collect();
+        Box::pin(server::keys::run(self.config.clone(), task, &tenants)).await
     }
 
     /// Starts a second service on the same stores.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::{
+    compliance,
     identity::actions,
     kernel::{action::Idempotency, actor::Role},
 };
@@ -95,6 +96,18 @@ fn every_action_has_a_door_and_every_mutation_an_action() {
             "{} must be either a mutation or a door before sign-in",
             action.name
         );
+    }
+}
+
+/// What operators do, on the machine itself: the verbs of `matricula`.
+#[test]
+fn what_operators_do_has_names_of_its_own() {
+    let operators: Vec<_> = compliance::actions::ALL.iter().map(|action| action.name).collect();
+    assert_eq!(operators, ["rotate_keys", "rewrap_keys"], "each is tested in tests/it/keys.rs");
+    let mutations = fields_of("Mutation");
+    for action in compliance::actions::ALL {
+        assert!(!mutations.contains_key(&action.field_name()), "{} is no mutation", action.name);
+        assert!(!actions::ALL.iter().any(|other| other.name == action.name), "{} is taken", action.name);
     }
 }
 

@@ -9,6 +9,7 @@ mod doors;
 mod faults;
 mod identity;
 mod isolation;
+mod keys;
 mod members;
 mod schema;
 mod sequencing;

@@ -4,6 +4,7 @@
 pub mod config;
 pub mod demo;
 pub mod dev;
+pub mod keys;
 pub mod migrate;
 pub mod rehearsal;
 pub mod serve;

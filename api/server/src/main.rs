@@ -16,6 +16,7 @@ use server::{
     config::{self, Config, LogFormat, Need},
     demo,
     dev::{self, DevOptions},
+    keys::{self, KeysTask},
     migrate::{Logins, migrate},
     rehearsal::Sandbox,
     serve::{Duties, asked_to_stop, start},
@@ -70,6 +71,11 @@ enum Verb {
         #[command(subcommand)]
         verb: TenantVerb,
     },
+    /// Look after tenants' keys.
+    Keys {
+        #[command(subcommand)]
+        verb: KeysVerb,
+    },
     /// Make root keys.
     Keyring {
         #[command(subcommand)]
@@ -113,6 +119,29 @@ enum TenantVerb {
         #[arg(long)]
         owner_name: String,
     },
+}
+
+#[derive(clap::Args)]
+struct WhoseKeys {
+    /// Tenants by their public names; the platform's own keys when none is named.
+    #[arg(long = "tenant", value_name = "SLUG")]
+    tenants: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum KeysVerb {
+    /// Tell which keys there are and who holds them.
+    Status(WhoseKeys),
+    /// Make newer keys; what is sealed stays as it is.
+    Rotate {
+        #[command(flatten)]
+        whose: WhoseKeys,
+        /// Move to this key provider: local-keyring, aws-kms or pkcs11.
+        #[arg(long, value_name = "PROVIDER")]
+        to: Option<String>,
+    },
+    /// Bring data keys that are under older tenant keys under the newest.
+    Rewrap(WhoseKeys),
 }
 
 #[derive(Subcommand)]
@@ -188,8 +217,18 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             Ok(())
         }
         Verb::Tenant { verb } => tenant(load(Need::Serving)?, verb).await,
+        Verb::Keys { verb } => {
+            let (task, whose) = match verb {
+                KeysVerb::Status(whose) => (KeysTask::Status, whose),
+                KeysVerb::Rotate { whose, to } => (KeysTask::Rotate(to), whose),
+                KeysVerb::Rewrap(whose) => (KeysTask::Rewrap, whose),
+            };
+            let config = load(Need::Serving)?;
+            log(&config)?;
+            keys::run(config, task, &whose.tenants).await
+        }
         Verb::Keyring { verb: KeyringVerb::Create } => {
-            let path = load(Need::Nothing)?.keys.keyring;
+            let path = load(Need::Nothing)?.keys.keyring.ok_or("keys.keyring says no file")?;
             LocalKeyring::create(&path, &System)?;
             writeln!(std::io::stdout(), "made {}; back it up apart from the database", path.display())?;
             Ok(())

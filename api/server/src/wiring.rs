@@ -20,11 +20,13 @@ use domain::{
 };
 use infra::{
     argon2::{Argon2Passwords, Argon2Settings},
-    envelope::{Envelope, EnvelopeSettings, SystemTicks},
+    aws_kms::{AwsKms, AwsKmsSettings},
+    envelope::{Envelope, EnvelopeSettings, KeyProvider, Providers, SystemTicks},
     jwt::{JwtParts, JwtSettings, JwtTokens},
     layers::{FallbackRateLimiter, FallbackSettings, LimitEvent},
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
+    pkcs11::{Pkcs11Settings, Pkcs11Token},
     postgres::{
         Db, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys,
         PgTenantDirectory, PgUnits, PoolSettings, recorder::PgAccessRecorder, self_check,
@@ -35,8 +37,9 @@ use infra::{
     totp::TotpCodes,
 };
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
-use crate::config::Config;
+use crate::config::{Config, Keys};
 
 /// Why the service does not start.
 pub type StartupError = Box<dyn std::error::Error + Send + Sync>;
@@ -79,7 +82,7 @@ pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupErro
     self_check(&db, &migrations::names()).await?;
 
     let envelope = Arc::new(Envelope::new(
-        Arc::new(LocalKeyring::open(&config.keys.keyring)?),
+        key_providers(&config.keys).await?,
         Arc::new(PgKeyStore::new(keys_db.clone())),
         system.clone(),
         Arc::new(SystemTicks),
@@ -159,6 +162,37 @@ pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupErro
     };
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
     Ok(Parts { app, sequencing, health, db, envelope })
+}
+
+/// All key providers that are set up; the one for new tenants first.
+async fn key_providers(keys: &Keys) -> Result<Providers, StartupError> {
+    let mut providers: Vec<Arc<dyn KeyProvider>> = Vec::new();
+    if let Some(path) = &keys.keyring {
+        providers.push(Arc::new(LocalKeyring::open(path)?));
+    }
+    if let Some(key) = &keys.aws_kms_key {
+        let settings = AwsKmsSettings {
+            key: key.clone(),
+            region: keys.aws_kms_region.clone(),
+            endpoint: keys.aws_kms_endpoint.clone(),
+        };
+        providers.push(Arc::new(AwsKms::connect(&settings).await));
+    }
+    if let Some(module) = &keys.pkcs11_module {
+        let file = &keys.pkcs11_pin_file;
+        let pin = std::fs::read_to_string(file)
+            .map_err(|e| format!("keys.pkcs11_pin_file {} can't be read: {e}", file.display()))?;
+        let settings = Pkcs11Settings {
+            module: module.clone(),
+            token: keys.pkcs11_token.clone(),
+            pin: Zeroizing::new(Zeroizing::new(pin).trim_end().to_owned()),
+            key: keys.pkcs11_key.clone(),
+        };
+        providers.push(Arc::new(Pkcs11Token::open(settings).await?));
+    }
+    let default = providers.iter().position(|provider| provider.describe() == keys.provider);
+    let default = default.ok_or_else(|| format!("keys.provider {} is not set up", keys.provider))?;
+    Ok(Providers::new(providers.swap_remove(default), providers))
 }
 
 fn identity(

@@ -6,11 +6,12 @@
 //!
 //! Absent on purpose: editing or deleting events. Personal data appears in them only as keyed hashes.
 
+pub mod actions;
 pub mod log;
 pub mod ports;
 mod use_cases;
 
 pub use use_cases::{
-    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, Sequenced, Sequencer, SequencerPorts,
-    compose, compose_access,
+    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, KeyKeeping, Sequenced, Sequencer,
+    SequencerPorts, compose, compose_access,
 };

@@ -172,6 +172,29 @@ pub trait LogKeys: Send + Sync {
     async fn public_keys(&self, scope: &TenantScope) -> Result<Vec<[u8; 32]>, PortError>;
 }
 
+/// A version of a tenant's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyVersion {
+    /// From 1; the highest is the newest.
+    pub version: u32,
+    /// The key provider that wraps it.
+    pub provider: String,
+    /// How many data keys are wrapped under it.
+    pub data_keys: usize,
+}
+
+/// Keeps tenants' keys, and gives none of them out.
+#[async_trait]
+pub trait KeyCustody: Send + Sync {
+    /// The tenant's keys, oldest first; none when nothing has been sealed for it yet.
+    async fn versions(&self, scope: &TenantScope) -> Result<Vec<KeyVersion>, PortError>;
+    /// Makes a newer tenant key, wrapped by the provider named `to` or by the one that wrapped the last, and brings
+    /// all data keys under it.
+    async fn rotate(&self, scope: &TenantScope, to: Option<&str>) -> Result<(), PortError>;
+    /// Brings the data keys that are under older tenant keys under the newest, and says how many those were.
+    async fn rewrap(&self, scope: &TenantScope) -> Result<u32, PortError>;
+}
+
 /// An event complete with its leaf, ready for the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingEvent {

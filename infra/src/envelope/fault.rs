@@ -16,7 +16,7 @@ pub(crate) enum Fault {
     UnknownVersion { purpose: &'static str, version: u32 },
     #[error("the key provider gave another key than the one wrapped")]
     AnotherKey,
-    #[error("the key was wrapped by provider {wrapped_by}, and the one configured is {configured}")]
+    #[error("the key is of provider {wrapped_by}, and configured are {configured}")]
     AnotherProvider { wrapped_by: String, configured: String },
     #[error("the wrapped data key does not open under its tenant key")]
     DataKeyRefused,

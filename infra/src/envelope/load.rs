@@ -19,7 +19,7 @@ use super::{
     derive::extract,
     fault::Fault,
     keywrap,
-    provider::{KeyContext, KeyProvider},
+    provider::{KeyContext, KeyProvider, Providers},
     settings::EnvelopeSettings,
     store::{DataKeyRow, KeyStore, Purpose, TenantKeyRow},
     ticks::Ticks,
@@ -32,7 +32,7 @@ const WRAP_FORMAT: u8 = 1;
 
 /// Everything that outlives one call.
 pub(crate) struct Core {
-    pub(crate) provider: Arc<dyn KeyProvider>,
+    pub(crate) providers: Providers,
     pub(crate) store: Arc<dyn KeyStore>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ticks: Arc<dyn Ticks>,
@@ -89,23 +89,48 @@ impl Core {
         Ok(partition.put_data_key(purpose, which == Which::Newest, key))
     }
 
-    /// Adds a newer tenant key, and under it a newer key for fields, and seals with them from now on here.
-    /// Other replicas follow when the keys they hold have come to their end.
-    pub(crate) async fn rotate(&self, scope: &TenantScope) -> Result<(), PortError> {
+    /// Adds a newer tenant key, wrapped by the provider named or the one that wrapped the last, and under it a newer
+    /// key for fields, and seals with them from now on here. Other replicas follow when the keys they hold have come to
+    /// their end. Older data keys are wrapped under it too, so that the older tenant key is needed no more.
+    pub(crate) async fn rotate(&self, scope: &TenantScope, to: Option<&str>) -> Result<(), PortError> {
         let now = self.ticks.elapsed();
         let partition = self.cache.partition_or_new(scope.tenant(), now, self.settings.tenants_max);
         let mut flight = partition.flight.lock().await;
         self.check_open()?;
         let mut loading = Loading { core: self, scope, partition: &partition, flight: &mut flight, seen: 0 };
-        let newest = self.store.newest_tenant_key(scope).await?.map_or(0, |row| row.version);
+        let newest = self.store.newest_tenant_key(scope).await?;
+        let provider = match (to, &newest) {
+            (Some(name), _) => self.provider(name)?,
+            (None, Some(row)) => self.provider(&row.provider)?,
+            (None, None) => Arc::clone(self.providers.default_one()),
+        };
+        let newest = newest.map_or(0, |row| row.version);
         let next = newest.checked_add(1).ok_or_else(|| Fault::OutOfVersions.lasting())?;
-        let tenant_key = loading.make_tenant_key(next).await?;
+        let tenant_key = loading.make_tenant_key(next, &*provider).await?;
         let newest = self.store.newest_data_key(scope, Purpose::Fields).await?.map_or(0, |row| row.version);
         let next = newest.checked_add(1).ok_or_else(|| Fault::OutOfVersions.lasting())?;
         loading.make_data_key(Purpose::Fields, next, &tenant_key).await?;
+        loading.rewrap_all().await?;
         drop(flight);
         self.cache.evict(scope.tenant());
         Ok(())
+    }
+
+    /// Wraps every data key under the newest tenant key, and says how many were under an older one.
+    pub(crate) async fn rewrap(&self, scope: &TenantScope) -> Result<u32, PortError> {
+        let now = self.ticks.elapsed();
+        let partition = self.cache.partition_or_new(scope.tenant(), now, self.settings.tenants_max);
+        let mut flight = partition.flight.lock().await;
+        self.check_open()?;
+        let mut loading = Loading { core: self, scope, partition: &partition, flight: &mut flight, seen: 0 };
+        loading.rewrap_all().await
+    }
+
+    fn provider(&self, name: &str) -> Result<Arc<dyn KeyProvider>, PortError> {
+        self.providers.named(name).cloned().ok_or_else(|| {
+            let configured = self.providers.names().join(", ");
+            Fault::AnotherProvider { wrapped_by: name.to_owned(), configured }.lasting()
+        })
     }
 
     fn check_open(&self) -> Result<(), PortError> {
@@ -153,12 +178,41 @@ impl Loading<'_> {
                 return Err(Fault::UnknownVersion { purpose: purpose.as_str(), version }.lasting());
             }
         };
+        let (key, tenant_key) = self.unwrap_data_key(purpose, &row).await?;
+        let keys = extract(EXTRACT_SALT, key.as_slice()).map_err(Fault::lasting)?;
+        Ok(DataKey::new(row.version, keys, tenant_key.life))
+    }
+
+    /// The key of a row, and the tenant key it is wrapped under.
+    async fn unwrap_data_key(
+        &mut self,
+        purpose: Purpose,
+        row: &DataKeyRow,
+    ) -> Result<(Zeroizing<[u8; 32]>, Arc<TenantKey>), PortError> {
         let tenant_key = self.tenant_key(row.kek_version).await?;
         let place = data_key_place(self.scope, purpose, row.version, row.kek_version);
         let key = keywrap::unwrap(&tenant_key.key, &place, &row.wrapped)
             .map_err(|_| Fault::DataKeyRefused.lasting())?;
-        let keys = extract(EXTRACT_SALT, key.as_slice()).map_err(Fault::lasting)?;
-        Ok(DataKey::new(row.version, keys, tenant_key.life))
+        Ok((key, tenant_key))
+    }
+
+    /// Two who rewrap at once both make good wraps of the same key, and one of them is kept.
+    async fn rewrap_all(&mut self) -> Result<u32, PortError> {
+        let Some(newest) = self.core.store.newest_tenant_key(self.scope).await? else { return Ok(0) };
+        let newest = self.unwrapped(newest).await?;
+        let mut count = 0;
+        for (purpose, row) in self.core.store.data_keys(self.scope).await? {
+            if row.kek_version >= newest.version {
+                continue;
+            }
+            let (key, _) = self.unwrap_data_key(purpose, &row).await?;
+            let place = data_key_place(self.scope, purpose, row.version, newest.version);
+            let wrapped = keywrap::wrap(&newest.key, &place, &key).map_err(|_| Fault::Library.lasting())?;
+            let again = DataKeyRow { version: row.version, kek_version: newest.version, wrapped };
+            self.core.store.rewrap_data_key(self.scope, purpose, &row, again).await?;
+            count += 1;
+        }
+        Ok(count)
     }
 
     async fn make_data_key(
@@ -177,7 +231,7 @@ impl Loading<'_> {
     async fn newest_tenant_key(&mut self) -> Result<Arc<TenantKey>, PortError> {
         match self.core.store.newest_tenant_key(self.scope).await? {
             Some(row) => self.unwrapped(row).await,
-            None => self.make_tenant_key(1).await,
+            None => self.make_tenant_key(1, &**self.core.providers.default_one()).await,
         }
     }
 
@@ -195,14 +249,18 @@ impl Loading<'_> {
     }
 
     /// Makes a tenant key, or finds that another replica was first and takes its.
-    async fn make_tenant_key(&mut self, version: u32) -> Result<Arc<TenantKey>, PortError> {
+    async fn make_tenant_key(
+        &mut self,
+        version: u32,
+        provider: &dyn KeyProvider,
+    ) -> Result<Arc<TenantKey>, PortError> {
         let core = self.core;
         if self.flight.failed_lately(version, core.ticks.elapsed()) {
             return Err(Fault::ProviderFailedRecently.passing());
         }
         let key = core.new_key();
         let context = tenant_key_context(self.scope, version);
-        let wrap = match core.in_time(core.provider.wrap(&context, &key)).await {
+        let wrap = match core.in_time(provider.wrap(&context, &key)).await {
             Ok(wrap) => wrap,
             Err(error) => {
                 self.flight.failed(version, core.ticks.elapsed());
@@ -211,7 +269,7 @@ impl Loading<'_> {
         };
         let check = check_value(self.scope, version, &key).map_err(Fault::lasting)?;
         let wrapped = [&[WRAP_FORMAT], check.as_slice(), &wrap].concat();
-        let row = TenantKeyRow { version, provider: core.provider.describe().to_owned(), wrapped };
+        let row = TenantKeyRow { version, provider: provider.describe().to_owned(), wrapped };
         // Unwrapped once before it is stored: a wrap that does not open must never have anything under it.
         let made = Arc::new(self.unwrap_row(&row).await?);
         let winner = core.store.add_tenant_key(self.scope, row.clone()).await?;
@@ -234,10 +292,7 @@ impl Loading<'_> {
 
     async fn unwrap_row(&mut self, row: &TenantKeyRow) -> Result<TenantKey, PortError> {
         let core = self.core;
-        if row.provider != core.provider.describe() {
-            let configured = core.provider.describe().to_owned();
-            return Err(Fault::AnotherProvider { wrapped_by: row.provider.clone(), configured }.lasting());
-        }
+        let provider = core.provider(&row.provider)?;
         let (&[format], rest) = row.wrapped.split_first_chunk().ok_or_else(|| Fault::Malformed.lasting())?;
         let (check, wrap) = rest.split_first_chunk::<32>().ok_or_else(|| Fault::Malformed.lasting())?;
         if format != WRAP_FORMAT {
@@ -248,7 +303,7 @@ impl Loading<'_> {
             return Err(Fault::ProviderFailedRecently.passing());
         }
         let context = tenant_key_context(self.scope, row.version);
-        let answer = core.in_time(core.provider.unwrap(&context, wrap)).await.and_then(|key| {
+        let answer = core.in_time(provider.unwrap(&context, wrap)).await.and_then(|key| {
             let found = check_value(self.scope, row.version, &key).map_err(Fault::lasting)?;
             if bool::from(found.ct_eq(check)) { Ok(key) } else { Err(Fault::AnotherKey.lasting()) }
         });

@@ -74,4 +74,33 @@ impl KeyStore for MemoryKeyStore {
         let key = (scope.tenant(), purpose.as_str(), row.version);
         Ok(self.rows().data_keys.entry(key).or_insert(row).clone())
     }
+
+    async fn tenant_keys(&self, scope: &TenantScope) -> Result<Vec<TenantKeyRow>, PortError> {
+        let tenant = scope.tenant();
+        let rows = self.rows();
+        Ok(rows.tenant_keys.range((tenant, 0)..=(tenant, u32::MAX)).map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn data_keys(&self, scope: &TenantScope) -> Result<Vec<(Purpose, DataKeyRow)>, PortError> {
+        let rows = self.rows();
+        let of = |purpose: Purpose| {
+            let range = (scope.tenant(), purpose.as_str(), 0)..=(scope.tenant(), purpose.as_str(), u32::MAX);
+            rows.data_keys.range(range).map(move |(_, row)| (purpose, row.clone()))
+        };
+        Ok(Purpose::ALL.into_iter().flat_map(of).collect())
+    }
+
+    async fn rewrap_data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+        old: &DataKeyRow,
+        row: DataKeyRow,
+    ) -> Result<(), PortError> {
+        let key = (scope.tenant(), purpose.as_str(), row.version);
+        if let Some(there) = self.rows().data_keys.get_mut(&key).filter(|there| *there == old) {
+            *there = row;
+        }
+        Ok(())
+    }
 }

@@ -46,11 +46,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::kernel::{
-    fault::PortError,
-    ids::{Entropy, TenantId},
-    scope::TenantScope,
-    secret::{Place, Sealed, Secret, Vault},
+use domain::{
+    compliance::ports::{KeyCustody, KeyVersion},
+    kernel::{
+        fault::PortError,
+        ids::{Entropy, TenantId},
+        scope::TenantScope,
+        secret::{Place, Sealed, Secret, Vault},
+    },
 };
 
 pub(crate) use self::bound::bound;
@@ -62,7 +65,7 @@ use self::{
 };
 pub use self::{
     memory::MemoryKeyStore,
-    provider::{KeyContext, KeyProvider},
+    provider::{KeyContext, KeyProvider, Providers},
     settings::{
         EnvelopeSettings, KEY_BYTES_MAX, KEY_MESSAGES_MAX, KEY_TTL_MAX_S, SWEEP_EVERY_S, SettingsFault,
     },
@@ -91,7 +94,7 @@ impl Envelope {
     /// # Errors
     /// [`SettingsFault`] when a setting is out of its range.
     pub fn new(
-        provider: Arc<dyn KeyProvider>,
+        providers: impl Into<Providers>,
         store: Arc<dyn KeyStore>,
         entropy: Arc<dyn Entropy>,
         ticks: Arc<dyn Ticks>,
@@ -99,7 +102,7 @@ impl Envelope {
     ) -> Result<Self, SettingsFault> {
         settings.check()?;
         let core = Core {
-            provider,
+            providers: providers.into(),
             store,
             entropy,
             ticks,
@@ -127,13 +130,9 @@ impl Envelope {
         self.open_for(&self.platform(), Purpose::Platform, place, sealed).await
     }
 
-    /// Gives the tenant a newer tenant key and a newer data key for fields. Values sealed so far go on opening
-    /// with the old ones; new ones are sealed with the new, on other replicas within [`KEY_TTL_MAX_S`].
-    ///
-    /// # Errors
-    /// When the store or the provider does not answer.
-    pub async fn rotate(&self, scope: &TenantScope) -> Result<(), PortError> {
-        self.core.rotate(scope).await
+    /// The names of the providers at hand, first the one for tenants that have no key yet.
+    pub fn providers(&self) -> Vec<&str> {
+        self.core.providers.names()
     }
 
     /// Wipes the tenant's keys from memory: after its key was revoked, or it left.
@@ -281,5 +280,31 @@ impl Vault for Envelope {
     ) -> Result<[u8; 32], PortError> {
         let key = self.key(scope, Purpose::Index, Which::Newest, value.len()).await?;
         key.keyed_hash(label, value).map_err(Fault::lasting)
+    }
+}
+
+/// Values sealed so far go on opening with the older data keys; new ones are sealed with the newest, on other replicas
+/// within [`KEY_TTL_MAX_S`].
+#[async_trait]
+impl KeyCustody for Envelope {
+    async fn versions(&self, scope: &TenantScope) -> Result<Vec<KeyVersion>, PortError> {
+        let store = &self.core.store;
+        let data_keys = store.data_keys(scope).await?;
+        let under = |version| data_keys.iter().filter(|(_, key)| key.kek_version == version).count();
+        let versions = store.tenant_keys(scope).await?.into_iter();
+        let told = |key: TenantKeyRow| KeyVersion {
+            version: key.version,
+            provider: key.provider,
+            data_keys: under(key.version),
+        };
+        Ok(versions.map(told).collect())
+    }
+
+    async fn rotate(&self, scope: &TenantScope, to: Option<&str>) -> Result<(), PortError> {
+        self.core.rotate(scope, to).await
+    }
+
+    async fn rewrap(&self, scope: &TenantScope) -> Result<u32, PortError> {
+        self.core.rewrap(scope).await
     }
 }

@@ -15,6 +15,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Fields, Self::Index, Self::Platform];
+
     /// The purpose as it is stored and bound into the wrap.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +50,7 @@ pub struct DataKeyRow {
     pub wrapped: Vec<u8>,
 }
 
-/// Wrapped keys of tenants. Rows are added and never changed.
+/// Wrapped keys of tenants. Rows are added and never taken away; a data key may be wrapped anew.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
     /// The tenant key of the highest version; `None` when the tenant has none yet.
@@ -83,4 +86,20 @@ pub trait KeyStore: Send + Sync {
         purpose: Purpose,
         row: DataKeyRow,
     ) -> Result<DataKeyRow, PortError>;
+
+    /// All tenant keys, oldest first.
+    async fn tenant_keys(&self, scope: &TenantScope) -> Result<Vec<TenantKeyRow>, PortError>;
+
+    /// All data keys, of each purpose the oldest first.
+    async fn data_keys(&self, scope: &TenantScope) -> Result<Vec<(Purpose, DataKeyRow)>, PortError>;
+
+    /// Puts `row` in the place of `old`, which is the same key under an older tenant key. When `old` is not what is
+    /// there any more, nothing changes: somebody else was first.
+    async fn rewrap_data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+        old: &DataKeyRow,
+        row: DataKeyRow,
+    ) -> Result<(), PortError>;
 }

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use domain::kernel::{fault::PortError, scope::TenantScope};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, Select, sea_query::OnConflict,
+    QueryOrder as _, Select,
+    sea_query::{Expr, OnConflict},
 };
 
 use super::{
@@ -42,19 +43,28 @@ fn column(port: &'static str, number: u32) -> Result<i32, PortError> {
     i32::try_from(number).map_err(|e| PortError::lasting(port, e))
 }
 
+fn tenant_key_row(row: tenant_key::Model) -> Result<TenantKeyRow, PortError> {
+    Ok(TenantKeyRow {
+        version: version(TENANT_KEYS, row.version)?,
+        provider: row.provider,
+        wrapped: row.wrapped,
+    })
+}
+
+fn data_key_row(row: data_key::Model) -> Result<DataKeyRow, PortError> {
+    Ok(DataKeyRow {
+        version: version(DATA_KEYS, row.version)?,
+        kek_version: version(DATA_KEYS, row.kek_version)?,
+        wrapped: row.wrapped,
+    })
+}
+
 async fn one_tenant_key(
     tx: &TenantTx,
     select: Select<tenant_key::Entity>,
 ) -> Result<Option<TenantKeyRow>, PortError> {
     let row = select.one(tx).await.map_err(|e| orm_error(TENANT_KEYS, e))?;
-    row.map(|row| {
-        Ok(TenantKeyRow {
-            version: version(TENANT_KEYS, row.version)?,
-            provider: row.provider,
-            wrapped: row.wrapped,
-        })
-    })
-    .transpose()
+    row.map(tenant_key_row).transpose()
 }
 
 async fn one_data_key(
@@ -62,14 +72,7 @@ async fn one_data_key(
     select: Select<data_key::Entity>,
 ) -> Result<Option<DataKeyRow>, PortError> {
     let row = select.one(tx).await.map_err(|e| orm_error(DATA_KEYS, e))?;
-    row.map(|row| {
-        Ok(DataKeyRow {
-            version: version(DATA_KEYS, row.version)?,
-            kek_version: version(DATA_KEYS, row.kek_version)?,
-            wrapped: row.wrapped,
-        })
-    })
-    .transpose()
+    row.map(data_key_row).transpose()
 }
 
 #[async_trait]
@@ -159,5 +162,51 @@ impl KeyStore for PgKeyStore {
         tx.commit().await?;
         let kept = self.data_key(scope, purpose, row.version).await?;
         kept.ok_or_else(|| PortError::lasting(DATA_KEYS, "a row just added is not there"))
+    }
+
+    async fn tenant_keys(&self, scope: &TenantScope) -> Result<Vec<TenantKeyRow>, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        let rows = tx.scoped::<tenant_key::Entity>().order_by_asc(tenant_key::Column::Version).all(&tx).await;
+        rows.map_err(|e| orm_error(TENANT_KEYS, e))?.into_iter().map(tenant_key_row).collect()
+    }
+
+    async fn data_keys(&self, scope: &TenantScope) -> Result<Vec<(Purpose, DataKeyRow)>, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        let rows = tx
+            .scoped::<data_key::Entity>()
+            .order_by_asc(data_key::Column::Purpose)
+            .order_by_asc(data_key::Column::Version)
+            .all(&tx)
+            .await
+            .map_err(|e| orm_error(DATA_KEYS, e))?;
+        rows.into_iter()
+            .map(|row| {
+                let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == row.purpose);
+                let purpose =
+                    purpose.ok_or_else(|| PortError::lasting(DATA_KEYS, "a purpose is not one of ours"))?;
+                Ok((purpose, data_key_row(row)?))
+            })
+            .collect()
+    }
+
+    async fn rewrap_data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+        old: &DataKeyRow,
+        row: DataKeyRow,
+    ) -> Result<(), PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        data_key::Entity::update_many()
+            .col_expr(data_key::Column::KekVersion, Expr::value(column(DATA_KEYS, row.kek_version)?))
+            .col_expr(data_key::Column::Wrapped, Expr::value(row.wrapped))
+            .filter(data_key::Column::TenantId.eq(scope.tenant().uuid()))
+            .filter(data_key::Column::Purpose.eq(purpose.as_str()))
+            .filter(data_key::Column::Version.eq(column(DATA_KEYS, old.version)?))
+            .filter(data_key::Column::Wrapped.eq(old.wrapped.clone()))
+            .exec(&tx)
+            .await
+            .map_err(|e| orm_error(DATA_KEYS, e))?;
+        tx.commit().await
     }
 }

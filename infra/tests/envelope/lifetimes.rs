@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use domain::compliance::ports::KeyCustody as _;
 use domain::kernel::{fault::Retry, ids::TenantId, secret::Vault as _};
 use futures_util::future::join_all;
 use infra::{
@@ -118,7 +119,7 @@ async fn rotation_changes_what_seals_and_keeps_what_was_sealed() {
     let old = vault.seal(&tenant(1), EMAIL, b"old").await.unwrap();
     let hash = sealed_hash(&vault).await;
     other.seal(&tenant(1), EMAIL, b"x").await.unwrap();
-    vault.rotate(&tenant(1)).await.unwrap();
+    vault.rotate(&tenant(1), None).await.unwrap();
     let new = vault.seal(&tenant(1), EMAIL, b"new").await.unwrap();
     assert_eq!((&old.0[2..6], &new.0[2..6]), ([0, 0, 0, 1].as_slice(), [0, 0, 0, 2].as_slice()));
     let row = world.store.newest_data_key(&tenant(1), Purpose::Fields).await.unwrap().unwrap();
@@ -202,7 +203,7 @@ async fn evicted_keys_are_fetched_again_and_a_closed_vault_fetches_none() {
     vault.close();
     assert!(is_lasting(vault.open(&tenant(1), EMAIL, &sealed).await));
     assert!(is_lasting(vault.seal(&tenant(1), EMAIL, b"x").await));
-    assert!(is_lasting(vault.rotate(&tenant(1)).await));
+    assert!(is_lasting(vault.rotate(&tenant(1), None).await));
 }
 
 #[test]
@@ -247,7 +248,7 @@ async fn a_newer_key_is_taken_up_when_the_old_one_is_fetched_again() {
     let world = World::new();
     let (vault, other) = (world.replica(), world.replica());
     other.seal(&tenant(1), EMAIL, b"x").await.unwrap();
-    vault.rotate(&tenant(1)).await.unwrap();
+    vault.rotate(&tenant(1), None).await.unwrap();
     world.ticks.advance_s(KEY_TTL_MAX_S - 30);
     let sealed = other.seal(&tenant(1), EMAIL, b"x").await.unwrap();
     assert_eq!(sealed.0[2..6], [0, 0, 0, 1]);

@@ -1,5 +1,6 @@
 //! What opens where, and what does not open at all.
 
+use domain::compliance::ports::KeyCustody as _;
 use domain::kernel::secret::{Place, Sealed, Vault as _};
 use infra::envelope::{DataKeyRow, KeyStore as _, Purpose};
 use proptest::prelude::*;
@@ -80,7 +81,7 @@ async fn wrapped_keys_cannot_be_moved() {
     let world = World::new();
     let vault = world.replica();
     vault.seal(&tenant(1), EMAIL, b"x").await.unwrap();
-    vault.rotate(&tenant(1)).await.unwrap();
+    vault.rotate(&tenant(1), None).await.unwrap();
     let kek = world.store.newest_tenant_key(&tenant(1)).await.unwrap().unwrap();
     let dek = world.store.newest_data_key(&tenant(1), Purpose::Fields).await.unwrap().unwrap();
 
@@ -88,7 +89,7 @@ async fn wrapped_keys_cannot_be_moved() {
     world.store.add_tenant_key(&tenant(2), kek.clone()).await.unwrap();
     assert!(is_lasting(vault.seal(&tenant(2), EMAIL, b"x").await));
     vault.seal(&tenant(3), EMAIL, b"x").await.unwrap();
-    vault.rotate(&tenant(3)).await.unwrap();
+    vault.rotate(&tenant(3), None).await.unwrap();
     let moved = DataKeyRow { version: 3, ..dek.clone() };
     world.store.add_data_key(&tenant(3), Purpose::Fields, moved.clone()).await.unwrap();
     assert!(is_lasting(vault.seal(&tenant(3), EMAIL, b"x").await));

@@ -147,6 +147,24 @@ impl KeyStore for CountedStore {
     ) -> Result<DataKeyRow, PortError> {
         self.inner.add_data_key(scope, purpose, row).await
     }
+
+    async fn tenant_keys(&self, scope: &TenantScope) -> Result<Vec<TenantKeyRow>, PortError> {
+        self.inner.tenant_keys(scope).await
+    }
+
+    async fn data_keys(&self, scope: &TenantScope) -> Result<Vec<(Purpose, DataKeyRow)>, PortError> {
+        self.inner.data_keys(scope).await
+    }
+
+    async fn rewrap_data_key(
+        &self,
+        scope: &TenantScope,
+        purpose: Purpose,
+        old: &DataKeyRow,
+        row: DataKeyRow,
+    ) -> Result<(), PortError> {
+        self.inner.rewrap_data_key(scope, purpose, old, row).await
+    }
 }
 
 /// Replicas share a provider and a store; ticks are everybody's.

@@ -6,7 +6,7 @@ mod sections;
 
 use std::{fmt, path::Path};
 
-pub use sections::{Config, LogFormat};
+pub use sections::{Config, Keys, LogFormat};
 
 /// The default file, which is the manual.
 pub const DEFAULT: &str = include_str!("../../../../deploy/config.default.toml");

@@ -55,7 +55,18 @@ section!(Database {
     statement_timeout: Duration,
 });
 section!(Redis { url: String, prefix: String });
-section!(Keys { keyring: PathBuf, cursor_key: Option<[u8; 32]> });
+section!(Keys {
+    provider: String,
+    keyring: Option<PathBuf>,
+    aws_kms_key: Option<String>,
+    aws_kms_region: Option<String>,
+    aws_kms_endpoint: Option<String>,
+    pkcs11_module: Option<PathBuf>,
+    pkcs11_token: String,
+    pkcs11_pin_file: PathBuf,
+    pkcs11_key: String,
+    cursor_key: Option<[u8; 32]>,
+});
 section!(Tokens { issuer: String, audience: String });
 section!(Audit { host: String, index_wait: Duration, waiting_max: u32 });
 section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
@@ -167,7 +178,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
     };
     let redis =
         Redis { url: r.url("redis.url", &["redis", "rediss"], serving), prefix: r.filled("redis.prefix") };
-    let keys = Keys { keyring: r.filled("keys.keyring").into(), cursor_key: cursor_key(&mut r) };
+    let keys = keys(&mut r);
     let tokens = Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") };
     let audit = Audit {
         host: audit_host(&mut r),
@@ -277,6 +288,39 @@ fn cursor_key(r: &mut Reader<'_>) -> Option<[u8; 32]> {
         return None;
     }
     Some(key)
+}
+
+fn keys(r: &mut Reader<'_>) -> Keys {
+    let optional = |text: String| Some(text).filter(|text| !text.is_empty());
+    let keys = Keys {
+        provider: r.text("keys.provider"),
+        keyring: optional(r.text("keys.keyring")).map(Into::into),
+        aws_kms_key: optional(r.text("keys.aws_kms_key")),
+        aws_kms_region: optional(r.text("keys.aws_kms_region")),
+        aws_kms_endpoint: optional(r.url("keys.aws_kms_endpoint", &["http", "https"], false)),
+        pkcs11_module: optional(r.text("keys.pkcs11_module")).map(Into::into),
+        pkcs11_token: r.text("keys.pkcs11_token"),
+        pkcs11_pin_file: r.text("keys.pkcs11_pin_file").into(),
+        pkcs11_key: r.filled("keys.pkcs11_key"),
+        cursor_key: cursor_key(r),
+    };
+    if keys.pkcs11_module.is_some() {
+        r.filled("keys.pkcs11_token");
+        r.filled("keys.pkcs11_pin_file");
+    }
+    let needed = match keys.provider.as_str() {
+        "local-keyring" => keys.keyring.is_none().then_some("keys.keyring"),
+        "aws-kms" => keys.aws_kms_key.is_none().then_some("keys.aws_kms_key"),
+        "pkcs11" => keys.pkcs11_module.is_none().then_some("keys.pkcs11_module"),
+        _ => {
+            r.fault("keys.provider", "must be \"local-keyring\", \"aws-kms\" or \"pkcs11\"");
+            None
+        }
+    };
+    if let Some(setting) = needed {
+        r.fault(setting, "must be set for the provider that keys.provider names");
+    }
+    keys
 }
 
 fn audit_host(r: &mut Reader<'_>) -> String {

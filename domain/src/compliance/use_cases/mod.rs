@@ -1,9 +1,11 @@
 //! One file per verb.
 
 mod compose;
+mod keep_keys;
 mod read_audit;
 mod sequence;
 
 pub use compose::{Access, compose, compose_access};
+pub use keep_keys::KeyKeeping;
 pub use read_audit::{AuditProof, Compliance, ComplianceError, CompliancePorts};
 pub use sequence::{Sequenced, Sequencer, SequencerPorts};

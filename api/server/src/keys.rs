@@ -1,0 +1,92 @@
+//! `matricula keys`: what an operator does to tenants' keys.
+
+use std::io::Write as _;
+
+use domain::{
+    compliance::KeyKeeping,
+    kernel::{
+        ids::{ComplianceId, PLATFORM},
+        outbox::Origin,
+        scope::TenantScope,
+    },
+};
+use infra::system::System;
+
+use crate::{
+    config::Config,
+    wiring::{Parts, StartupError, build},
+};
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysTask {
+    /// Tell which keys there are.
+    Status,
+    /// Make newer ones, under the provider named or the one there.
+    Rotate(Option<String>),
+    /// Bring older data keys under the newest tenant key.
+    Rewrap,
+}
+
+/// Does `task` for each tenant named, or for the platform itself when none is, and says on standard output what came of
+/// it, one line a key.
+///
+/// # Errors
+/// A tenant is unknown, or its keys can't be had. Those before it in the list are done.
+pub async fn run(mut config: Config, task: KeysTask, tenants: &[String]) -> Result<(), StartupError> {
+    // Nobody need be at work to give events their indexes.
+    config.audit.index_wait = std::time::Duration::ZERO;
+    let parts = build(&config, false).await?;
+    if let KeysTask::Rotate(Some(name)) = &task
+        && !parts.envelope.providers().contains(&name.as_str())
+    {
+        let there = parts.envelope.providers().join(", ");
+        return Err(format!("no key provider is called {name}; configured are {there}").into());
+    }
+    let mut scopes = Vec::new();
+    for slug in tenants {
+        let scope = parts.app.identity.find_tenant(slug).await?;
+        scopes.push((slug.as_str(), scope.ok_or_else(|| format!("there is no tenant {slug}"))?));
+    }
+    if scopes.is_empty() {
+        scopes.push(("(platform)", TenantScope::of(PLATFORM)));
+    }
+    let done = all(&parts, &task, &scopes).await;
+    parts.envelope.close();
+    done
+}
+
+async fn all(parts: &Parts, task: &KeysTask, scopes: &[(&str, TenantScope)]) -> Result<(), StartupError> {
+    let keeping = KeyKeeping::new(parts.envelope.clone());
+    let mut out = std::io::stdout();
+    for (slug, scope) in scopes {
+        let begin = |operation| {
+            let origin = Origin::system(ComplianceId::new(&System), operation);
+            async move { parts.app.units.begin(*scope, &origin).await }
+        };
+        match task {
+            KeysTask::Status => {}
+            KeysTask::Rotate(to) => {
+                let mut work = begin("rotate_keys").await?;
+                let done = keeping.rotate(&mut *work, *scope, to.as_deref()).await;
+                work.commit().await?;
+                done?;
+            }
+            KeysTask::Rewrap => {
+                let mut work = begin("rewrap_keys").await?;
+                let done = keeping.rewrap(&mut *work, *scope).await;
+                work.commit().await?;
+                writeln!(out, "{slug}: {} data keys wrapped anew", done?)?;
+            }
+        }
+        for key in keeping.status(*scope).await? {
+            let needed = if key.data_keys == 0 { ", not needed any more" } else { "" };
+            writeln!(
+                out,
+                "{slug}: tenant key {} of {}, {} data keys under it{needed}",
+                key.version, key.provider, key.data_keys
+            )?;
+        }
+    }
+    Ok(())
+}

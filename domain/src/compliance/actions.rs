@@ -1,0 +1,27 @@
+//! What operators do to a tenant's keys.
+
+use crate::kernel::{
+    action::{Action, Idempotency},
+    outbox::Stream,
+};
+
+/// OCSF class Entity Management, activity Update.
+const fn of_keys(name: &'static str) -> Action {
+    Action {
+        name,
+        stream: Stream::Admin,
+        ocsf_class: 3004,
+        ocsf_activity: 3,
+        permission: None,
+        idempotency: Idempotency::Optional,
+    }
+}
+
+/// A tenant gets a newer key.
+pub const ROTATE_KEYS: Action = of_keys("rotate_keys");
+
+/// Older data keys are wrapped under a tenant's newest key.
+pub const REWRAP_KEYS: Action = of_keys("rewrap_keys");
+
+/// All of them.
+pub const ALL: &[Action] = &[ROTATE_KEYS, REWRAP_KEYS];

@@ -1,0 +1,143 @@
+//! A PKCS #11 module: SoftHSM2, a token of this test's own. The module reads where its tokens are from the environment
+//! when it is loaded, and keeps its state by process: so the checks run in a process of their own.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    mechanism::Mechanism,
+    object::Attribute,
+    session::{Session, UserType},
+    types::AuthPin,
+};
+use domain::kernel::{fault::Retry, ids::Entropy as _};
+use infra::{
+    envelope::KeyProvider as _,
+    pkcs11::{Pkcs11Settings, Pkcs11Token},
+    system::System,
+};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::contract::{self, CONTEXT};
+
+const PIN: &str = "648219";
+const TOKEN: &str = "matricula test";
+/// Set for the process that has the token.
+const CHILD: &str = "MATRICULA_TEST_TOKEN";
+
+/// Where distributions put the module.
+const PLACES: [&str; 4] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+];
+
+fn library() -> PathBuf {
+    let found = PLACES.iter().map(Path::new).find(|path| path.exists());
+    found.expect("SoftHSM2 is needed: deploy/setup.sh installs it").to_owned()
+}
+
+#[test]
+fn a_module_keeps_the_contract() {
+    if std::env::var_os(CHILD).is_some() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        return runtime.block_on(with_a_token());
+    }
+    let name = Uuid::from_bytes(System.bytes32()[..16].try_into().unwrap());
+    let home = std::env::temp_dir().join(format!("softhsm-{name}"));
+    std::fs::create_dir_all(home.join("tokens")).unwrap();
+    let config = home.join("softhsm2.conf");
+    let text = format!("directories.tokendir = {}\nlog.level = ERROR\n", home.join("tokens").display());
+    std::fs::write(&config, text).unwrap();
+    let made = Command::new("softhsm2-util")
+        .env("SOFTHSM2_CONF", &config)
+        .args(["--init-token", "--free", "--label", TOKEN, "--so-pin", "12345678", "--pin", PIN])
+        .output()
+        .expect("softhsm2-util is needed: deploy/setup.sh installs it");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let checked = Command::new(std::env::current_exe().unwrap())
+        .env("SOFTHSM2_CONF", &config)
+        .env(CHILD, "")
+        .args(["--exact", "module::a_module_keeps_the_contract", "--nocapture"])
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && said.contains("1 passed"), "{said}");
+    std::fs::remove_dir_all(&home).unwrap();
+}
+
+fn settings(label: &str) -> Pkcs11Settings {
+    Pkcs11Settings {
+        module: library(),
+        token: TOKEN.to_owned(),
+        pin: Zeroizing::new(PIN.to_owned()),
+        key: label.to_owned(),
+    }
+}
+
+fn make_key(session: &Session, label: &str, version: &[u8], extractable: bool) {
+    let template = [
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(extractable),
+        Attribute::Encrypt(true),
+        Attribute::Decrypt(true),
+        Attribute::ValueLen(32.into()),
+        Attribute::Label(label.as_bytes().to_vec()),
+        Attribute::Id(version.to_vec()),
+    ];
+    session.generate_key(&Mechanism::AesKeyGen, &template).unwrap();
+}
+
+async fn refusal(settings: Pkcs11Settings) -> String {
+    let error = Pkcs11Token::open(settings).await.unwrap_err();
+    assert_eq!(error.retry, Retry::Useless, "{:?}", error.source);
+    error.source.to_string()
+}
+
+async fn with_a_token() {
+    let module = Pkcs11::new(library()).unwrap();
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
+    let slot = module.get_slots_with_initialized_token().unwrap()[0];
+    let session = module.open_rw_session(slot).unwrap();
+
+    let wrong = Pkcs11Settings { pin: Zeroizing::new("000000".to_owned()), ..settings("root") };
+    let said = refusal(wrong).await;
+    assert!(!said.contains("000000") && !said.contains(PIN), "{said}");
+    session.login(UserType::User, Some(&AuthPin::from(PIN))).unwrap();
+
+    assert!(refusal(settings("root")).await.contains("no AES-256 key with the label root"));
+    make_key(&session, "root", &[1], false);
+    let provider = Arc::new(Pkcs11Token::open(settings("root")).await.unwrap());
+    contract::holds(Arc::clone(&provider)).await;
+    let old = provider.wrap(&CONTEXT, &[7; 32]).await.unwrap();
+
+    make_key(&session, "root", &[2], false);
+    let newer = Pkcs11Token::open(settings("root")).await.unwrap();
+    let new = newer.wrap(&CONTEXT, &[8; 32]).await.unwrap();
+    assert_eq!((&old[..5], &new[..5]), (&[1, 0, 0, 0, 1][..], &[1, 0, 0, 0, 2][..]), "the newest wraps");
+    assert_eq!(*newer.unwrap(&CONTEXT, &old).await.unwrap(), [7; 32], "all unwrap");
+    assert_eq!(*newer.unwrap(&CONTEXT, &new).await.unwrap(), [8; 32]);
+    let unknown = provider.unwrap(&CONTEXT, &new).await.unwrap_err();
+    assert!(unknown.source.to_string().contains("v2"), "{:?}", unknown.source);
+
+    let absent = Pkcs11Settings { token: "another".to_owned(), ..settings("root") };
+    assert!(refusal(absent).await.contains("another"));
+    let absent = Pkcs11Settings { module: "/nowhere.so".into(), ..settings("root") };
+    assert!(!refusal(absent).await.is_empty());
+    make_key(&session, "open", &[1], true);
+    assert!(refusal(settings("open")).await.contains("could be taken out"));
+    make_key(&session, "unnumbered", b"seven", false);
+    assert!(refusal(settings("unnumbered")).await.contains("CKA_ID"));
+    make_key(&session, "twice", &[3], false);
+    make_key(&session, "twice", &[3], false);
+    assert!(refusal(settings("twice")).await.contains("version 3"));
+}
