@@ -9,6 +9,8 @@
 pub mod actions;
 pub mod log;
 pub mod ports;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 mod use_cases;
 
 pub use use_cases::{

@@ -18,6 +18,8 @@ pub mod error;
 pub mod events;
 pub mod model;
 pub mod ports;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 pub mod token;
 mod use_cases;
 

@@ -1,8 +1,13 @@
-//! A clock that stands still, counted identifiers and counted bytes, for tests.
+//! A clock that stands still, counted identifiers and counted bytes, and how to run what waits for nothing, for
+//! tests.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
 };
 
 use chrono::TimeDelta;
@@ -65,5 +70,14 @@ impl Entropy for Counted {
         let mut bytes = [7; 32];
         bytes[..8].copy_from_slice(&self.next().to_be_bytes());
         bytes
+    }
+}
+
+/// Runs a future on memory adapters, which never wait: no runtime is needed, and one may run inside another. `None`
+/// when it waits after all.
+pub fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
     }
 }
