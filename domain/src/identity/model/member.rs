@@ -123,7 +123,7 @@ pub struct Invitation {
     pub email: EmailAddress,
     /// The role offered.
     pub role: Role,
-    /// Who invited.
+    /// Who invited, or issued the key that did; nobody when the installation itself did.
     pub invited_by: Option<MemberId>,
     /// SHA-256 of the token's secret part.
     pub secret_hash: [u8; 32],

@@ -14,7 +14,8 @@ use crate::{
 };
 
 impl Identity {
-    /// Gives a member another role. Works at once, in sessions that are open too.
+    /// Gives a member another role. Works at once, in sessions that are open too. Reset tokens handed out before stop
+    /// working: who was shown one may have been trusted with the old role and not with the new.
     ///
     /// # Errors
     /// `Denied`, `MemberNotFound`, `LastOwner`, `Port`.
@@ -32,6 +33,7 @@ impl Identity {
         require_for_role(actor, member.role)?;
         member.change_role(role, owners)?;
         tx.update_member(&member).await?;
+        tx.use_password_resets(id, self.0.clock.now()).await?;
         self.announce(tx, IdentityFact::MemberRoleChanged(id));
         Self::done(tx, actions::CHANGE_MEMBER_ROLE, Party::new("member", id.uuid())).await
     }

@@ -11,7 +11,8 @@ use crate::{
 };
 
 impl Identity {
-    /// Sets a new password and ends the member's other sessions.
+    /// Sets a new password and ends the member's other sessions. Reset tokens handed out before stop working: who
+    /// holds one could undo the change.
     ///
     /// # Errors
     /// `NeedsMember`, `Invalid`, `PasswordWrong`, `Port`.
@@ -29,6 +30,7 @@ impl Identity {
         }
         member.password_hash = self.0.hasher.hash(new).await?;
         tx.update_member(&member).await?;
+        tx.use_password_resets(member.id, self.0.clock.now()).await?;
         self.end_sessions(tx, member.id, actor.session()).await?;
         Self::done(tx, actions::CHANGE_PASSWORD, Party::new("member", member.id.uuid())).await
     }

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     identity::IdentityError,
     kernel::{
-        actor::{Actor, Permission, Role},
-        ids::InvitationId,
+        actor::{Actor, Permission, Principal, Role},
+        ids::{InvitationId, MemberId},
         outbox::Party,
         secret::Secret,
     },
@@ -33,7 +33,7 @@ impl Identity {
     /// Invites somebody. The token is theirs: give it to them by a way you trust.
     ///
     /// # Errors
-    /// `Denied`, `Invalid`, `AlreadyMember`, `MembersFull`, `Port`.
+    /// `Denied`, `Invalid`, `AlreadyMember`, `MembersFull`, `ApiKeyNotFound` (that of the actor), `Port`.
     pub async fn invite_member(
         &self,
         tx: &mut dyn IdentityTx,
@@ -50,13 +50,14 @@ impl Identity {
         if seats >= max {
             return Err(IdentityError::MembersFull { max });
         }
+        let invited_by = Self::answerable_for(tx, actor).await?;
         let id = InvitationId::new(&*self.0.ids);
         let token = Token::generate(tx.scope().tenant(), id.uuid(), &*self.0.entropy);
         tx.add_invitation(&Invitation {
             id,
             email,
             role,
-            invited_by: actor.member(),
+            invited_by,
             secret_hash: token.hash(),
             created_at: now,
             expires_at: Invitation::expiry(now),
@@ -90,6 +91,21 @@ impl Identity {
         tx.update_invitation(&invitation).await?;
         self.announce(tx, IdentityFact::InvitationRevoked(id));
         Self::done(tx, actions::REVOKE_INVITATION, Party::new("invitation", id.uuid())).await
+    }
+
+    /// The member an invitation stands and falls with: who makes it, or who issued the key it is made with.
+    async fn answerable_for(
+        tx: &mut dyn IdentityTx,
+        actor: &Actor,
+    ) -> Result<Option<MemberId>, IdentityError> {
+        match &actor.principal {
+            Principal::Member { member, .. } => Ok(Some(*member)),
+            Principal::ApiKey { key, .. } => {
+                let key = tx.api_key(*key).await?.ok_or(IdentityError::ApiKeyNotFound)?;
+                Ok(Some(key.issued_by))
+            }
+            Principal::System => Ok(None),
+        }
     }
 
     async fn must_be_new(&self, tx: &mut dyn IdentityTx, email: &EmailAddress) -> Result<(), IdentityError> {

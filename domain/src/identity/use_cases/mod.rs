@@ -25,7 +25,8 @@ use super::{
     events::{IdentityEvent, IdentityFact},
     model::Member,
     ports::{
-        AccessTokens, Courier, IdentityTx, IdentityUnits, OneTimeCodes, PasswordHasher, TenantDirectory,
+        AccessTokens, Courier, IdentityTx, IdentityUnit, IdentityUnits, OneTimeCodes, PasswordHasher,
+        TenantDirectory,
     },
 };
 use crate::kernel::{
@@ -94,7 +95,7 @@ impl Identity {
         Ok(tx.record(Record::success(action, target)).await?)
     }
 
-    /// Records what was refused to somebody who is not signed in. A tenant that somebody made up has no log.
+    /// Records what was refused to somebody who is not signed in.
     async fn refused_at_the_door(
         &self,
         scope: TenantScope,
@@ -102,11 +103,16 @@ impl Identity {
         action: Action,
         reason: &'static str,
     ) -> Result<(), IdentityError> {
-        let mut tx = self.0.units.begin(scope, origin).await?;
+        let tx = self.0.units.begin(scope, origin).await?;
+        Self::refuse(tx, Record::refused(action, None, reason)).await
+    }
+
+    /// Records a refusal and ends with it. A tenant that somebody made up or that never opened has no log.
+    async fn refuse(mut tx: Box<dyn IdentityUnit>, refused: Record) -> Result<(), IdentityError> {
         if tx.tenant().await?.is_none() {
             return Ok(());
         }
-        tx.record(Record::refused(action, None, reason)).await?;
+        tx.record(refused).await?;
         Ok(tx.commit().await?)
     }
 

@@ -39,16 +39,15 @@ impl Identity {
         let mut tx = self.0.units.begin(scope, origin).await?;
         let member = tx.member_by_email(&email).await?.filter(|m| m.status == MemberStatus::Active);
         let Some(member) = member else {
-            tx.record(Record::refused(actions::REQUEST_PASSWORD_RESET, None, "member_unknown")).await?;
-            return Ok(tx.commit().await?);
+            let refused = Record::refused(actions::REQUEST_PASSWORD_RESET, None, "member_unknown");
+            return Self::refuse(tx, refused).await;
         };
         let target = Party::new("member", member.id.uuid());
         // One at a time for one member, so that the count holds.
         tx.lock_member(member.id).await?;
         if tx.open_password_resets(member.id, self.0.clock.now()).await? >= OPEN_MAX {
             let refused = Record::refused(actions::REQUEST_PASSWORD_RESET, Some(target), "too_many_open");
-            tx.record(refused).await?;
-            return Ok(tx.commit().await?);
+            return Self::refuse(tx, refused).await;
         }
         let token = self.new_reset(&mut *tx, member.id).await?;
         tx.record(Record::success(actions::REQUEST_PASSWORD_RESET, target)).await?;
@@ -68,7 +67,8 @@ impl Identity {
         id: MemberId,
     ) -> Result<Secret, IdentityError> {
         actor.require(Permission::ManageMembers)?;
-        let member = Self::member_of(tx, id).await?;
+        // Locked: a role given meanwhile either is seen here, or takes the token made here away.
+        let member = tx.lock_member(id).await?.ok_or(IdentityError::MemberNotFound)?;
         require_for_role(actor, member.role)?;
         tx.use_password_resets(id, self.0.clock.now()).await?;
         let token = self.new_reset(tx, id).await?;

@@ -54,15 +54,15 @@ impl Identity {
         password: &Secret,
     ) -> Result<(), IdentityError> {
         let mut tx = self.0.units.begin(scope, origin).await?;
-        self.usable_reset(&mut *tx, token).await?;
+        let id = self.usable_reset(&mut *tx, token).await?.member;
         drop(tx);
         let password_hash = self.0.hasher.hash(password).await?;
         let mut tx = self.0.units.begin(scope, origin).await?;
-        let reset = self.usable_reset(&mut *tx, token).await?;
-        let mut member = Self::member_of(&mut *tx, reset.member).await?;
-        if member.status != MemberStatus::Active {
-            return Err(IdentityError::TokenInvalid);
-        }
+        // The member is locked before the reset, as by all that use resets up: two that lock them the other way
+        // round would wait for each other.
+        let member = tx.lock_member(id).await?.filter(|member| member.status == MemberStatus::Active);
+        let mut member = member.ok_or(IdentityError::TokenInvalid)?;
+        self.usable_reset(&mut *tx, token).await?;
         member.password_hash = password_hash;
         tx.update_member(&member).await?;
         tx.use_password_resets(member.id, self.0.clock.now()).await?;

@@ -127,8 +127,7 @@ impl Identity {
             Err(Refusal::Because(reason)) => (SignInOutcome::Refused, reason),
         };
         let target = member.map(|m| Party::new("member", m.id.uuid()));
-        tx.record(Record::refused(actions::SIGN_IN, target, record)).await?;
-        tx.commit().await?;
+        Self::refuse(tx, Record::refused(actions::SIGN_IN, target, record)).await?;
         Ok(outcome)
     }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Identity {
-    /// Keeps a member from signing in and ends its sessions.
+    /// Keeps a member from signing in, ends its sessions and makes its reset tokens useless.
     ///
     /// # Errors
     /// `Denied`, `MemberNotFound`, `LastOwner`, `Port`.
@@ -30,6 +30,7 @@ impl Identity {
         require_for_role(actor, member.role)?;
         member.suspend(owners)?;
         tx.update_member(&member).await?;
+        tx.use_password_resets(id, self.0.clock.now()).await?;
         self.end_sessions(tx, id, None).await?;
         self.announce(tx, IdentityFact::MemberSuspended(id));
         Self::done(tx, actions::SUSPEND_MEMBER, Party::new("member", id.uuid())).await
