@@ -10,6 +10,7 @@ use crate::{
         compose,
         log::{
             event::AuditEvent,
+            merkle::Hash,
             tile::{Tile, TileId},
         },
         ports::{
@@ -59,13 +60,17 @@ impl MemoryAudit {
         let mut found = Vec::new();
         for stream in Stream::ALL {
             for (index, (_, leaf, leaf_hash)) in (0..).zip(self.log(stream).leaves) {
-                let event = AuditEvent::from_leaf(&leaf).map_err(|e| PortError::lasting(PORT, e))?;
-                found.push(LoggedEvent { index, event, leaf_hash });
+                found.push(logged(index, &leaf, leaf_hash)?);
             }
         }
         found.sort_by_key(|logged| (logged.event.occurred_at, logged.event.event_id));
         Ok(found)
     }
+}
+
+fn logged(index: u64, leaf: &[u8], leaf_hash: Hash) -> Result<LoggedEvent, PortError> {
+    let event = AuditEvent::from_leaf(leaf).map_err(|e| PortError::lasting(PORT, e))?;
+    Ok(LoggedEvent { index, event, leaf_hash })
 }
 
 /// Whether an event is wanted.
@@ -109,7 +114,9 @@ impl AuditStore for MemoryAudit {
     }
 
     async fn event(&mut self, id: EventId) -> Result<Option<LoggedEvent>, PortError> {
-        Ok(self.all()?.into_iter().find(|logged| logged.event.event_id == id))
+        let mut leaves = Stream::ALL.into_iter().flat_map(|stream| (0..).zip(self.log(stream).leaves));
+        let found = leaves.find(|(_, (event, ..))| *event == id);
+        found.map(|(index, (_, leaf, leaf_hash))| logged(index, &leaf, leaf_hash)).transpose()
     }
 
     async fn head(&mut self, stream: Stream, size: Option<u64>) -> Result<Option<SignedHead>, PortError> {
