@@ -18,7 +18,7 @@ use proptest::{
     sample::{Index, select},
 };
 
-use crate::world::{Home, PASSWORD, World, id_of, signed_in};
+use crate::world::{Home, PASSWORD, World, signed_in};
 
 /// What somebody signed in does.
 #[derive(Clone, Copy, Debug)]
@@ -93,9 +93,15 @@ struct Journey {
     done: usize,
 }
 
+/// Who is there from the beginning, beside the first owner.
+const CAST: [Role; 5] = [Role::Admin, Role::Admin, Role::Operator, Role::Analyst, Role::Auditor];
+
 impl Journey {
     fn begin() -> Self {
         let (world, home) = World::with_home();
+        for (n, role) in CAST.into_iter().enumerate() {
+            world.join(&home, &format!("cast{n}@example.com"), role);
+        }
         let done = world.rows(home.scope).successes();
         let mut journey = Self {
             world,
@@ -107,7 +113,9 @@ impl Journey {
             people: 0,
             done,
         };
-        journey.sign_in(id_of(&journey.home.owner));
+        for id in journey.rows().members.into_keys() {
+            journey.sign_in(id);
+        }
         journey
     }
 
@@ -124,10 +132,12 @@ impl Journey {
         (!all.is_empty()).then(|| *which.get(&all))
     }
 
-    /// Somebody who is let in with what they hold, if that is so.
+    /// One of those who are let in with what they hold, if there is anybody.
     fn actor(&self, which: Index) -> Option<Actor> {
-        let pair = self.families.get(&self.family(which)?)?.last()?;
-        self.world.authenticate(&pair.access_token).map(|known| known.actor)
+        let newest = self.families.values().filter_map(|family| family.last());
+        let known = newest.filter_map(|pair| self.world.authenticate(&pair.access_token));
+        let actors: Vec<_> = known.map(|known| known.actor).collect();
+        (!actors.is_empty()).then(|| which.get(&actors).clone())
     }
 
     fn sign_in(&mut self, id: MemberId) {
