@@ -7,10 +7,11 @@ use domain::{
     identity::{
         IdentityError, SignedIn,
         events::IdentityFact,
-        model::TenantStatus,
+        model::{MemberStatus, TenantStatus},
+        ports::{AccessClaims, AccessTokens as _},
         token::{Token, TokenKind},
     },
-    kernel::{actor::Role, outbox::Outcome, secret::Secret},
+    kernel::{actor::Role, ids::SessionId, outbox::Outcome, scope::TenantScope, secret::Secret},
 };
 
 use crate::world::{OWNER, World, id_of, now, secret, text};
@@ -104,6 +105,20 @@ fn suspension_is_told_by_its_reason() {
     });
     // The refusal did not use the token up.
     let pair = world.refresh(&pair.refresh_token).expect("carries on");
+    // A suspension counts before it has ended the session.
+    let set = |status| {
+        world.units.change(home.scope, |rows| {
+            rows.members.get_mut(&id_of(&ada)).expect("there").status = status;
+        });
+    };
+    set(MemberStatus::Suspended);
+    assert!(world.refresh(&pair.refresh_token).is_none());
+    assert_eq!(
+        world.last_told(home.scope, "refresh_session"),
+        Some((Outcome::Refused, Some("member_suspended")))
+    );
+    assert!(world.authenticate(&pair.access_token).is_none());
+    set(MemberStatus::Active);
     world.suspend(&home.owner, id_of(&ada)).expect("suspends");
     assert!(world.refresh(&pair.refresh_token).is_none());
     assert!(world.authenticate(&pair.access_token).is_none());
@@ -171,6 +186,26 @@ fn who_was_let_in_is_looked_at_again() {
     let known = world.authenticate(&pair.access_token).expect("let in");
     world.revoke_session(&known.actor.clone(), pair.session).expect("ends");
     assert!(!look(&known));
+}
+
+#[test]
+fn an_access_token_is_good_for_the_session_it_names_and_no_other() {
+    let (world, home) = World::with_home();
+    let borealis = world.open("borealis");
+    let ada = world.join(&home, "ada@example.com", Role::Operator);
+    let session = home.owner.session().expect("signed in");
+    let issue = |tenant: TenantScope, member, session| {
+        let (issued_at, expires_at) = (world.at(), world.at() + TimeDelta::minutes(15));
+        let claims = AccessClaims { tenant: tenant.tenant(), member, session, issued_at, expires_at };
+        world.authenticate(&secret(&now(world.tokens.issue(&claims)).expect("signs")))
+    };
+    let owner = id_of(&home.owner);
+    assert!(issue(home.scope, owner, session).is_some());
+    assert!(issue(home.scope, id_of(&ada), session).is_none(), "another member's");
+    assert!(issue(borealis.scope, owner, session).is_none(), "another tenant's");
+    assert!(issue(home.scope, owner, SessionId::from_uuid(uuid::Uuid::nil())).is_none());
+    assert!(world.authenticate(&secret("access-999")).is_none());
+    assert!(world.authenticate(&secret("access--1")).is_none());
 }
 
 #[test]

@@ -4,13 +4,16 @@ use domain::{
     identity::{
         actions,
         events::{IdentityEvent, IdentityFact},
+        model::Slug,
         ports::IdentityUnits as _,
+        testkit::stores_keep_their_promises,
     },
     kernel::{
         actor::Role,
         fault::Retry,
         outbox::{Party, Record},
         page::{Direction, Key, PageRequest},
+        testkit::Counted,
     },
 };
 
@@ -98,4 +101,11 @@ fn pages_meet_without_gap_or_overlap() {
             assert_eq!(read, all, "{direction:?} by {limit}");
         }
     }
+}
+
+#[test]
+fn memory_keeps_the_contract_of_stores() {
+    let (world, _) = World::with_home();
+    let (ids, slug) = (Counted::default(), Slug::parse("trial").expect("a slug"));
+    now(stores_keep_their_promises(&world.units, &ids, slug, world.at())).expect("answers");
 }

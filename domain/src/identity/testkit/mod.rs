@@ -7,12 +7,14 @@
 //! Absent on purpose: waiting for locks (who comes second is told when committing), foreign keys, sealing and real
 //! cryptography.
 
+mod contract;
 mod credentials;
 mod outside;
 mod rows;
 mod stores;
 mod unit;
 
+pub use contract::stores_keep_their_promises;
 pub use credentials::{MemoryTokens, PlainHasher, SteppedCodes};
 pub use outside::{Letter, MemoryCourier, MemoryDirectory};
 pub use rows::{Recorded, Rows};
