@@ -124,15 +124,18 @@ fn is_worth_what_its_maker_may_still_give() {
             true,
         ),
     ];
-    for (what, meanwhile, good) in cases {
-        let (world, home) = World::with_home();
-        let maker = world.of_role(&home, Role::Admin);
-        let invited = world.invite(&maker, ADA, Role::Admin).expect("invites");
-        meanwhile(&world, &home, &maker);
-        if good {
-            world.accept(&invited.token).expect(what);
-        } else {
-            assert_eq!(refusal(&world, &home, &invited.token), Some("token_invalid"), "{what}");
+    // Also for a role that allows nothing beyond what every other does: inviting is a right of its own.
+    for role in [Role::Admin, Role::Analyst] {
+        for (what, meanwhile, good) in cases {
+            let (world, home) = World::with_home();
+            let maker = world.of_role(&home, Role::Admin);
+            let invited = world.invite(&maker, ADA, role).expect("invites");
+            meanwhile(&world, &home, &maker);
+            if good {
+                world.accept(&invited.token).expect(what);
+            } else {
+                assert_eq!(refusal(&world, &home, &invited.token), Some("token_invalid"), "{what}");
+            }
         }
     }
 }

@@ -130,6 +130,8 @@ fn a_session_is_ended_by_its_member_or_by_who_may_manage_it() {
     assert!(world.authenticate(&owners.access_token).is_some());
     let sign_out = world.command(&ada, async |tx| world.identity.sign_out(tx, &ada).await);
     sign_out.expect("signs out");
+    let here = ada.session().expect("signed in");
+    assert_eq!(world.rows(home.scope).sessions[&here].revoked_at, Some(world.at()));
     let rest = world.sign_in(home.scope, "ada@example.com");
     let everywhere = world.command(&ada, async |tx| world.identity.sign_out_everywhere(tx, &ada).await);
     everywhere.expect("signs out");
