@@ -193,6 +193,11 @@ impl TestApp {
         &self.logins.sequencer
     }
 
+    /// Where the database is, for the recorder's role.
+    pub fn recorder_url(&self) -> &str {
+        &self.logins.recorder
+    }
+
     /// A connection as the recorder's role.
     ///
     /// # Errors

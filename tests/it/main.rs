@@ -4,6 +4,7 @@
 mod attacks;
 mod audit;
 mod catalogue;
+mod contracts;
 mod coverage;
 mod doors;
 mod faults;
