@@ -107,33 +107,57 @@ impl Answer {
         self.fault.is_some_and(|fault| crate::error::status(fault, Media::Json) == 200)
     }
 
-    /// The answer as JSON. A faster writer for prepared data belongs here and nowhere else.
+    /// The answer as JSON. Values written out by `output` are taken as they are.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let throttle = self.bucket.as_ref().map(|bucket| ThrottleStatus {
             maximum_available: bucket.maximum_available,
             currently_available: bucket.currently_available,
             restore_rate: bucket.restore_rate_per_s,
         });
-        let body = Body {
-            data: self.data.as_ref(),
+        let cost = self.cost.map(|cost| Cost {
+            requested: cost.requested,
+            actual: cost.actual,
+            throttle_status: throttle,
+        });
+        let rest = Rest {
             errors: &self.errors,
-            extensions: BodyExtensions {
+            extensions: Extensions {
                 compliance_id: self.id,
-                cost: self.cost.map(|cost| Cost {
-                    requested: cost.requested,
-                    actual: cost.actual,
-                    throttle_status: throttle,
-                }),
+                cost,
                 idempotent_replay: self.is_replay.then_some(true),
             },
         };
-        serde_json::to_vec(&body).unwrap_or_else(|error| {
-            // Only a resolver's map with keys that are no strings could do this.
+        let rest = serde_json::to_vec(&rest).unwrap_or_else(|error| {
+            // Only an error's extension with keys that are no strings could do this.
             tracing::error!(compliance.id = %self.id, %error, "an answer could not be written");
             br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}"#
                 .to_vec()
-        })
+        });
+        let Some(data) = &self.data else { return rest };
+        let mut text = Vec::with_capacity(rest.len() + size_of_written(data) + 256);
+        text.extend_from_slice(br#"{"data":"#);
+        output::write_value(data, &mut text);
+        text.push(b',');
+        // The rest is an object and never empty.
+        text.extend_from_slice(&rest[1..]);
+        text
     }
+}
+
+/// Bytes of what is written out already directly below the root, where most of an answer is.
+fn size_of_written(data: &ConstValue) -> usize {
+    let ConstValue::Object(members) = data else { return 0 };
+    let written = members.values().map(|member| match member {
+        ConstValue::Binary(text) => text.len(),
+        ConstValue::Null
+        | ConstValue::Number(_)
+        | ConstValue::String(_)
+        | ConstValue::Boolean(_)
+        | ConstValue::Enum(_)
+        | ConstValue::List(_)
+        | ConstValue::Object(_) => 0,
+    });
+    written.sum()
 }
 
 /// Errors before execution have no path, and no data comes with them.
@@ -178,18 +202,17 @@ pub(crate) fn deadline_passed(deadline: Duration) -> Failure {
     )
 }
 
+/// What follows the data.
 #[derive(Serialize)]
-struct Body<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a ConstValue>,
+struct Rest<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [ServerError],
-    extensions: BodyExtensions,
+    extensions: Extensions,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BodyExtensions {
+struct Extensions {
     compliance_id: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Cost>,
@@ -265,6 +288,17 @@ mod tests {
         response.data = ConstValue::Null;
         let answer = json(&Answer::executed(Uuid::nil(), response, 20));
         assert_eq!(answer.get("data"), Some(&serde_json::Value::Null));
+    }
+
+    #[test]
+    fn written_values_stand_in_the_answer_as_they_are() {
+        let mut response = failed("x", Some("FORBIDDEN"));
+        let ConstValue::Object(members) = &mut response.data else { panic!("an object") };
+        members.insert(async_graphql::Name::new("b"), ConstValue::Binary(r#"[{"c":"\u0000"}]"#.into()));
+        let answer = Answer::executed(Uuid::nil(), response, 20);
+        let text = String::from_utf8(answer.to_json()).unwrap();
+        assert!(text.starts_with(r#"{"data":{"a":null,"b":[{"c":"\u0000"}]},"errors":[{"#), "{text}");
+        assert_eq!(json(&answer)["extensions"]["complianceId"], Uuid::nil().to_string());
     }
 
     #[test]

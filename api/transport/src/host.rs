@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::error::ErrorCode;
-use crate::record::{OperationInfo, OperationKind, OperationRecord};
+use crate::record::{OperationInfo, OperationKind, OperationRecord, OutputRecord};
 
 /// What a request brought that may prove who sent it. Texts are the client's, bounded by the server's limit on
 /// headers, otherwise unchecked. No `Debug`, so that no token gets into a log.
@@ -140,6 +140,9 @@ pub trait Host: Send + Sync + 'static {
     /// Takes down one answer, before it is sent. Called once for every answer of the endpoint, refusals included,
     /// and once for every operation on a socket or stream.
     async fn record(&self, record: OperationRecord<Self::Caller>);
+
+    /// Told how each executed query was answered, for figures.
+    fn note_output(&self, _output: OutputRecord) {}
 
     /// Whether [`Host::record`] can work now. If not, requests are refused with `UNAVAILABLE` and do not run.
     fn can_record(&self) -> bool;

@@ -17,6 +17,8 @@
 //! # Invariants
 //! - Every answer of the endpoint has an ID, in a header and in its `extensions`, and is recorded before it is sent.
 //! - Nothing is parsed recursively, validated or executed before it is known to be small.
+//! - Values of a query's answer that were written out are taken as they are; the schema has no scalar of bytes that
+//!   could be mistaken for them.
 //! - An error without one of the codes of [`ErrorCode`] is masked.
 //! - Memory per connection is bounded: bodies, messages, operations and outbound queues all have a most.
 //!
@@ -49,12 +51,14 @@ mod ws;
 
 pub use answer_id::{AnswerId, AnswerIds, AnswerLog, AnswerOwner, AnswerRecord, COMPLIANCE_ID_HEADER};
 pub use drain::{Drain, DrainHandle};
-pub use engine::{Config, Engine, SocketLimits};
+pub use engine::{Config, DocumentLimits, Engine, SocketLimits};
 pub use error::ErrorCode;
 pub use host::{Admission, Ask, Bucket, Credentials, Host, Refusal, StreamPermit};
 pub use idempotency::{IdempotencyKey, answer_id, idempotency_key, idempotent, mark_replay};
 pub use limits::Limits;
 pub use pricing::directives::{cost, list_size};
 pub use pricing::type_map::SchemaError;
-pub use record::{OperationInfo, OperationKind, OperationRecord, Outcome, Transport};
-pub use schema::attach;
+pub use record::{
+    DocumentUse, OperationInfo, OperationKind, OperationRecord, Outcome, OutputRecord, Transport,
+};
+pub use schema::{Executors, attach, executors};

@@ -114,6 +114,28 @@ pub struct OperationRecord<C> {
     pub user_agent: Option<String>,
 }
 
+/// What was known of a query's document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DocumentUse {
+    /// It was parsed and validated before.
+    Known,
+    /// It was parsed before, and validated again for the sake of its variables.
+    Rechecked,
+    /// It was parsed and validated.
+    New,
+}
+
+/// How a query was answered, for figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputRecord {
+    /// What was known of its document.
+    pub document: DocumentUse,
+    /// Values written out.
+    pub written: u32,
+    /// Values that could be written out in another document, and were left to async-graphql's executor.
+    pub left: u32,
+}
+
 /// Most characters of a client's request ID that are kept.
 const CLIENT_REF_MAX: usize = 64;
 

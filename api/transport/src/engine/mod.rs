@@ -1,8 +1,9 @@
 //! The way from a request's parameters to its answer, the same for every transport.
 //!
-//! `plan` checks and charges, `run` executes. Invariants: a request is executed only after it was planned; every
+//! `plan` checks and charges, `run` executes; `documents` keeps what was read before. Invariants: a request is executed only after it was planned; every
 //! refusal and every executed request is recorded exactly once, before its answer is handed out.
 
+mod documents;
 mod plan;
 mod run;
 
@@ -14,15 +15,18 @@ use async_graphql::Executor;
 use std::net::IpAddr;
 use uuid::Uuid;
 
+pub use documents::DocumentLimits;
 pub(crate) use plan::{Ready, Refused};
 pub(crate) use run::Ending;
 
 use crate::drain::Drain;
+use crate::engine::documents::Documents;
 use crate::host::Host;
 use crate::limits::Limits;
 use crate::media::Media;
 use crate::pricing::type_map::{SchemaError, TypeMap};
 use crate::record::Transport;
+use crate::schema::Executors;
 
 /// How the endpoint behaves. `Default` serves `/graphql` with the published numbers.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds on sockets and streams.
     pub sockets: SocketLimits,
+    /// Bounds on documents kept once they were validated.
+    pub documents: DocumentLimits,
     /// Name of the header that identifies a device, lower case; its value goes into
     /// [`crate::Credentials::device`].
     pub device_header: String,
@@ -44,6 +50,7 @@ impl Default for Config {
             path: "/graphql".to_owned(),
             limits: Limits::default(),
             sockets: SocketLimits::default(),
+            documents: DocumentLimits::default(),
             device_header: "x-device-id".to_owned(),
         }
     }
@@ -84,8 +91,9 @@ impl Default for SocketLimits {
 pub struct Engine<E, H>(Arc<Inner<E, H>>);
 
 struct Inner<E, H> {
-    executor: E,
+    executors: Executors<E>,
     host: Arc<H>,
+    documents: Documents,
     types: Arc<TypeMap>,
     config: Config,
     drain: Drain,
@@ -98,19 +106,20 @@ impl<E, H> Clone for Engine<E, H> {
 }
 
 impl<E: Executor, H: Host> Engine<E, H> {
-    /// `sdl` is the executor's own, as printed by `Schema::sdl`: prices are read from it.
+    /// `sdl` is the executors' own, as printed by `Schema::sdl`: prices are read from it.
     ///
     /// # Errors
-    /// When the SDL does not parse.
+    /// When the SDL does not parse, or has the scalar `Bytes`.
     pub fn new(
-        executor: E,
+        executors: Executors<E>,
         sdl: &str,
         host: Arc<H>,
         config: Config,
         drain: Drain,
     ) -> Result<Self, SchemaError> {
         let types = Arc::new(TypeMap::parse(sdl)?);
-        Ok(Self(Arc::new(Inner { executor, host, types, config, drain })))
+        let documents = Documents::new(config.documents.clone());
+        Ok(Self(Arc::new(Inner { executors, host, documents, types, config, drain })))
     }
 
     /// Mounts the endpoint: `App::new().configure(|app| engine.mount(app))`.

@@ -7,8 +7,10 @@ use async_graphql::{Executor, Request, ServerError, Variables};
 use async_graphql_parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet};
 use async_graphql_parser::{Positioned, parse_query};
 use async_graphql_value::ConstValue;
+use output::Ledger;
 use sha2::{Digest, Sha256};
 
+use crate::engine::documents::{Document, conform};
 use crate::engine::{Arrival, Engine};
 use crate::error::{ErrorCode, Failure, Fault};
 use crate::host::{Admission, Ask, Host};
@@ -19,7 +21,7 @@ use crate::limits::{Limits, NESTING_MAX};
 use crate::params::Params;
 use crate::pricing::actual::Shape;
 use crate::pricing::requested::price;
-use crate::record::{OperationInfo, OperationKind, Transport};
+use crate::record::{DocumentUse, OperationInfo, OperationKind, Transport};
 
 /// A request that may run.
 pub(crate) struct Ready {
@@ -28,6 +30,11 @@ pub(crate) struct Ready {
     pub(crate) admission: Admission,
     pub(crate) shape: Shape,
     pub(crate) is_replay: Arc<AtomicBool>,
+    pub(crate) document: DocumentUse,
+    /// What to keep once the document has passed strict validation.
+    pub(crate) to_keep: Option<(Arc<str>, Arc<Document>)>,
+    /// What was written out; empty for all but queries.
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 /// A request that may not, and what was known of it by then.
@@ -68,16 +75,18 @@ impl<E: Executor, H: Host> Engine<E, H> {
         let boxed = |failure: Failure| Box::new(Refused::from(failure));
         let (source, is_trusted) = self.source(caller, &params).map_err(boxed)?;
         let limits = &self.config().limits;
-        let document = read(&source, &params.variables, limits).map_err(boxed)?;
-        let operation = choose(&document, params.operation_name.as_deref()).map_err(boxed)?;
-        let roots = root_fields(&document, &operation.selection_set.node);
+        let (document, is_known) = self.read(&source).map_err(boxed)?;
+        measure(&document.parsed, &params.variables, limits).map_err(boxed)?;
+        let parsed = &document.parsed;
+        let operation = choose(parsed, params.operation_name.as_deref()).map_err(boxed)?;
+        let roots = root_fields(parsed, &operation.selection_set.node);
         let mut info = OperationInfo {
             answer_id: arrival.answer_id,
             transport: arrival.transport,
             kind: operation.ty.into(),
-            name: operation_name(&document, params.operation_name.as_deref()),
+            name: operation_name(parsed, params.operation_name.as_deref()),
             root_fields: roots.names,
-            document_hash: document_hash(&source),
+            document_hash: document.hash.clone(),
             is_trusted,
             requested_cost: 0,
         };
@@ -87,7 +96,7 @@ impl<E: Executor, H: Host> Engine<E, H> {
         };
         self.check_operation(caller, &chosen, &info, arrival).map_err(|failure| refused(failure, &info))?;
 
-        info.requested_cost = price(&self.0.types, &document, operation, &params.variables);
+        info.requested_cost = price(&self.0.types, parsed, operation, &params.variables);
         if info.requested_cost > limits.cost {
             return Err(refused(too_dear(info.requested_cost, limits.cost), &info));
         }
@@ -99,7 +108,13 @@ impl<E: Executor, H: Host> Engine<E, H> {
             .await
             .map_err(|refusal| refused(Failure::from(refusal), &info))?;
 
-        let shape = Shape::of(&self.0.types, &document, operation, &params.variables);
+        let shape = Shape::of(&self.0.types, parsed, operation, &params.variables);
+        let use_of_document = match is_known {
+            true if conform(operation, &params.variables) => DocumentUse::Known,
+            true => DocumentUse::Rechecked,
+            false => DocumentUse::New,
+        };
+        let is_to_keep = !is_known && self.0.documents.fits(&source, parsed, &params.variables);
         let is_single_mutation = info.kind == OperationKind::Mutation && roots.keys == 1;
         let is_replay = Arc::new(AtomicBool::new(false));
         let facts = RequestFacts {
@@ -109,16 +124,38 @@ impl<E: Executor, H: Host> Engine<E, H> {
             is_replay: Arc::clone(&is_replay),
         };
         let info = Arc::new(info);
+        let ledger = Arc::new(Ledger::default());
         let mut request = Request::new(source.as_ref()).variables(params.variables).data(facts);
+        if info.kind == OperationKind::Query {
+            request = request.data(Arc::clone(&ledger));
+        }
         if let Some(name) = params.operation_name {
             request = request.operation_name(name);
         }
-        request.set_parsed_query(document);
+        request.set_parsed_query(document.parsed.clone());
         if !self.host().allow_introspection(caller) {
             request = request.disable_introspection();
         }
         let request = self.host().prepare(request, caller, &info);
-        Ok(Ready { request, info, admission, shape, is_replay })
+        Ok(Ready {
+            request,
+            info,
+            admission,
+            shape,
+            is_replay,
+            document: use_of_document,
+            to_keep: is_to_keep.then_some((source, document)),
+            ledger,
+        })
+    }
+
+    /// The document behind a text, and whether it was kept from before.
+    fn read(&self, source: &str) -> Result<(Arc<Document>, bool), Failure> {
+        if let Some(document) = self.0.documents.get(source) {
+            return Ok((document, true));
+        }
+        let parsed = parse(source, &self.config().limits)?;
+        Ok((Arc::new(Document { parsed, hash: document_hash(source) }), false))
     }
 
     /// The document's text, and whether it is a trusted one.
@@ -179,8 +216,8 @@ impl<E: Executor, H: Host> Engine<E, H> {
     }
 }
 
-/// Lexes, parses and measures a document. A cache of parsed documents belongs here.
-fn read(source: &str, variables: &Variables, limits: &Limits) -> Result<ExecutableDocument, Failure> {
+/// Lexes and parses a document.
+fn parse(source: &str, limits: &Limits) -> Result<ExecutableDocument, Failure> {
     let text = lexer::check(source, limits.tokens).map_err(|breach| match breach {
         TextBreach::Tokens => parse_failed(format!("the document has more than {} tokens", limits.tokens)),
         TextBreach::Nesting => parse_failed(format!("the document nests more than {NESTING_MAX} brackets")),
@@ -189,9 +226,13 @@ fn read(source: &str, variables: &Variables, limits: &Limits) -> Result<Executab
         }
         TextBreach::Word => parse_failed("the document has a name or number of more than 255 characters"),
     })?;
-    let document = parse_query(text)
-        .map_err(|error| Failure::document(ErrorCode::GraphqlParseFailed, vec![ServerError::from(error)]))?;
-    survey::check(&document, variables, limits).map_err(|breach| {
+    parse_query(text)
+        .map_err(|error| Failure::document(ErrorCode::GraphqlParseFailed, vec![ServerError::from(error)]))
+}
+
+/// Measures a document, with the values it is run with.
+fn measure(document: &ExecutableDocument, variables: &Variables, limits: &Limits) -> Result<(), Failure> {
+    survey::check(document, variables, limits).map_err(|breach| {
         let message = match breach {
             Breach::FragmentCycle(name) => format!("the fragment `{name}` contains itself"),
             Breach::ExpandedSelections(max) => {
@@ -208,8 +249,7 @@ fn read(source: &str, variables: &Variables, limits: &Limits) -> Result<Executab
             Breach::VariablesTooLarge => "the variables are too large for how often they are used".to_owned(),
         };
         Failure::new(ErrorCode::GraphqlValidationFailed, message)
-    })?;
-    Ok(document)
+    })
 }
 
 fn parse_failed(message: impl Into<String>) -> Failure {
@@ -370,7 +410,9 @@ mod tests {
                  type Query { hello: Int posts(first: Int): PostConnection }",
             ).unwrap();
             let variables = Variables::from_json(serde_json::json!({ "v": variable }));
-            if let Ok(document) = read(&source, &variables, &Limits::default()) {
+            let read = parse(&source, &Limits::default())
+                .and_then(|document| measure(&document, &variables, &Limits::default()).map(|()| document));
+            if let Ok(document) = read {
                 for (name, _) in document.operations.iter() {
                     let operation = choose(&document, name.map(async_graphql::Name::as_str));
                     if let Ok(operation) = operation {

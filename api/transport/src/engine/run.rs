@@ -12,7 +12,7 @@ use crate::answer::{Answer, CostReport, deadline_passed};
 use crate::engine::{Arrival, Engine, Ready, Refused};
 use crate::error::{ErrorCode, Failure};
 use crate::host::Host;
-use crate::record::{OperationInfo, OperationKind, OperationRecord, Outcome};
+use crate::record::{DocumentUse, OperationInfo, OperationKind, OperationRecord, Outcome, OutputRecord};
 
 /// How an answer ended, for its record.
 pub(crate) struct Ending {
@@ -47,11 +47,16 @@ impl<E: Executor, H: Host> Engine<E, H> {
     }
 
     async fn run(&self, caller: Option<H::Caller>, ready: Ready, arrival: &Arrival) -> Answer {
-        let Ready { request, info, admission, shape, is_replay } = ready;
+        let Ready { request, info, admission, shape, is_replay, document, to_keep, ledger } = ready;
         let id = arrival.answer_id;
         let limits = &self.config().limits;
-        // The one executor call. A faster executor for prepared documents belongs here.
-        let execution = AssertUnwindSafe(self.0.executor.execute(request)).catch_unwind();
+        let executors = &self.0.executors;
+        let executor = match document {
+            DocumentUse::Known => executors.relaxed(),
+            DocumentUse::Rechecked | DocumentUse::New => executors.strict(),
+        };
+        // The one executor call.
+        let execution = AssertUnwindSafe(executor.execute(request)).catch_unwind();
         let mut answer = match tokio::time::timeout(limits.deadline, execution).await {
             Ok(Ok(response)) => Answer::executed(id, response, limits.errors),
             Ok(Err(_panic)) => {
@@ -60,14 +65,22 @@ impl<E: Executor, H: Host> Engine<E, H> {
             }
             Err(_elapsed) => Answer::refused(id, deadline_passed(limits.deadline)),
         };
+        // What has run was valid.
+        if let Some((source, document)) = to_keep.filter(|_| answer.fault.is_none()) {
+            self.0.documents.keep(source, document);
+        }
+        if info.kind == OperationKind::Query {
+            let (written, left) = (ledger.written(), ledger.left());
+            self.host().note_output(OutputRecord { document, written, left });
+        }
         let requested = info.requested_cost;
         let actual = match (&answer.fault, &answer.data) {
             // Refused by validation: looking at it cost something.
             (Some(_), _) if answer.is_document_fault() => requested.min(1),
             (Some(_), _) => requested,
             (None, data) => {
-                let counted = data.as_ref().map_or(Some(0), |data| shape.cost(data));
-                counted.unwrap_or(requested).min(requested)
+                let counted = data.as_ref().map_or(0, |data| shape.cost(data));
+                counted.saturating_add(shape.written(&ledger.count())).min(requested)
             }
         };
         self.host().settle(caller.as_ref(), requested, actual).await;
@@ -106,7 +119,8 @@ impl<E: Executor, H: Host> Engine<E, H> {
         let ending = Ending { status: 200, outcome: Outcome::Streaming, actual_cost: cost };
         self.record(caller, Some(ready.info), arrival, ending).await;
         let (id, errors_max) = (arrival.answer_id, self.config().limits.errors);
-        let values = AssertUnwindSafe(self.0.executor.execute_stream(ready.request, None)).catch_unwind();
+        let values =
+            AssertUnwindSafe(self.0.executors.strict().execute_stream(ready.request, None)).catch_unwind();
         values.map(move |value: Result<Response, _>| {
             if let Ok(response) = value {
                 return Answer::executed(id, response, errors_max);

@@ -3,6 +3,7 @@
 use async_graphql::Variables;
 use async_graphql_parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet};
 use async_graphql_value::ConstValue;
+use output::Count;
 
 use crate::pricing::introspection;
 use crate::pricing::requested::{Inputs, own_cost};
@@ -33,22 +34,27 @@ impl Shape {
         shape
     }
 
-    /// The cost of `value`, or `None` when part of it is already written out and cannot be counted.
-    pub(crate) fn cost(&self, value: &ConstValue) -> Option<u64> {
+    /// The cost of `value`. Parts that are written out cost nothing here: see [`Self::written`].
+    pub(crate) fn cost(&self, value: &ConstValue) -> u64 {
         match value {
-            ConstValue::Null => Some(0),
+            ConstValue::Null | ConstValue::Binary(_) => 0,
             ConstValue::Number(_) | ConstValue::String(_) | ConstValue::Boolean(_) | ConstValue::Enum(_) => {
-                Some(self.own)
+                self.own
             }
-            ConstValue::Binary(_) => None,
             ConstValue::List(items) => {
-                items.iter().try_fold(0_u64, |sum, item| Some(sum.saturating_add(self.cost(item)?)))
+                items.iter().fold(0_u64, |sum, item| sum.saturating_add(self.cost(item)))
             }
-            ConstValue::Object(members) => self.children.iter().try_fold(self.own, |sum, (key, child)| {
-                let cost = members.get(key.as_str()).map_or(Some(0), |member| child.cost(member))?;
-                Some(sum.saturating_add(cost))
+            ConstValue::Object(members) => self.children.iter().fold(self.own, |sum, (key, child)| {
+                sum.saturating_add(members.get(key.as_str()).map_or(0, |member| child.cost(member)))
             }),
         }
+    }
+
+    /// The cost of what was written out, by how often each place of the answer was.
+    pub(crate) fn written(&self, count: &Count) -> u64 {
+        self.children.iter().fold(self.own.saturating_mul(count.times), |sum, (key, child)| {
+            sum.saturating_add(count.get(key).map_or(0, |count| child.written(count)))
+        })
     }
 }
 
@@ -124,7 +130,7 @@ mod tests {
         type Mutation { createPost: Payload }
     ";
 
-    fn check(source: &str, data: serde_json::Value, expected: Option<u64>) {
+    fn check(source: &str, data: serde_json::Value, expected: u64) {
         let types = TypeMap::parse(SDL).unwrap();
         let document = parse_query(source).unwrap();
         let (_, operation) = document.operations.iter().next().unwrap();
@@ -135,36 +141,35 @@ mod tests {
     #[test]
     fn only_what_was_returned_is_counted() {
         let json = |text: &str| serde_json::from_str(text).unwrap();
-        check(
-            "{ posts { nodes { id } } }",
-            json(r#"{"posts":{"nodes":[{"id":1},{"id":2},null]}}"#),
-            Some(2 + 2),
-        );
-        check("{ posts { nodes { id } } }", json(r#"{"posts":null}"#), Some(0));
+        check("{ posts { nodes { id } } }", json(r#"{"posts":{"nodes":[{"id":1},{"id":2},null]}}"#), 2 + 2);
+        check("{ posts { nodes { id } } }", json(r#"{"posts":null}"#), 0);
         check(
             "{ p: posts { edges { node { author { rank } } } pageInfo { hasNextPage } } }",
             json(
                 r#"{"p":{"edges":[{"node":{"author":{"rank":1}}},{"node":{"author":null}}],"pageInfo":{}}}"#,
             ),
-            Some(2 + (1 + 1 + 7) + 1),
+            2 + (1 + 1 + 7) + 1,
         );
-        check(
-            "mutation { createPost { post { id } } }",
-            json(r#"{"createPost":{"post":{"id":1}}}"#),
-            Some(11),
-        );
-        check("{ ...F } fragment F on Query { me { name } }", json(r#"{"me":{"name":"a"}}"#), Some(1));
+        check("mutation { createPost { post { id } } }", json(r#"{"createPost":{"post":{"id":1}}}"#), 11);
+        check("{ ...F } fragment F on Query { me { name } }", json(r#"{"me":{"name":"a"}}"#), 1);
     }
 
     #[test]
-    fn written_out_parts_cannot_be_counted() {
+    fn written_out_parts_are_counted_by_place() {
         let types = TypeMap::parse(SDL).unwrap();
-        let document = parse_query("{ me { name } }").unwrap();
+        let source = "{ p: posts { edges { node { author { rank name } } } } me { rank } }";
+        let document = parse_query(source).unwrap();
         let (_, operation) = document.operations.iter().next().unwrap();
         let shape = Shape::of(&types, &document, &operation.node, &Variables::default());
-        let value = async_graphql::value!({ "me": null });
+        let value = async_graphql::value!({ "me": { "rank": 1 } });
         let ConstValue::Object(mut members) = value else { panic!("an object") };
-        members.insert(async_graphql::Name::new("me"), ConstValue::Binary("{}".into()));
-        assert_eq!(shape.cost(&ConstValue::Object(members)), None);
+        members.insert(async_graphql::Name::new("p"), ConstValue::Binary("{}".into()));
+        assert_eq!(shape.cost(&ConstValue::Object(members)), 1 + 7);
+        let place = |key: &str, times, below| (key.to_owned(), Count { times, below });
+        let author = place("author", 2, vec![place("rank", 1, vec![])]);
+        let edges = place("edges", 3, vec![place("node", 3, vec![author])]);
+        let count = Count { times: 0, below: vec![place("p", 1, vec![edges])] };
+        assert_eq!(shape.written(&count), 2 + 3 + 2 + 7, "a connection, three posts, two authors, one rank");
+        assert_eq!(shape.written(&Count::default()), 0);
     }
 }

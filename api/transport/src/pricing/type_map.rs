@@ -16,8 +16,14 @@ pub(crate) type TypeId = usize;
 
 /// Why an SDL cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the schema's SDL is not usable")]
-pub struct SchemaError(#[from] async_graphql_parser::Error);
+pub enum SchemaError {
+    /// It does not parse.
+    #[error("the schema's SDL is not usable")]
+    Sdl(#[from] async_graphql_parser::Error),
+    /// Values of bytes are taken for text of the answer.
+    #[error("the schema has the scalar `Bytes`, whose values can't be told from written text")]
+    Bytes,
+}
 
 #[derive(Debug)]
 pub(crate) struct TypeMap {
@@ -60,6 +66,9 @@ impl TypeMap {
         let mut map =
             Self { ids: HashMap::new(), types: Vec::new(), inputs: HashMap::new(), roots: [None; 3] };
         for definition in type_definitions(&document) {
+            if matches!(definition.kind, TypeKind::Scalar) && definition.name.node == "Bytes" {
+                return Err(SchemaError::Bytes);
+            }
             if composite_fields(&definition.kind).is_some() {
                 map.ids.insert(definition.name.node.clone(), map.types.len());
                 map.types.push(CompositeType::default());

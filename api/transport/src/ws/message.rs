@@ -116,8 +116,9 @@ pub(crate) fn complete(id: &str) -> String {
 }
 
 pub(crate) fn next(id: &str, answer: &Answer) -> String {
-    let payload = answer.to_json();
-    format!(r#"{{"id":{},"type":"next","payload":{}}}"#, quoted(id), String::from_utf8_lossy(&payload))
+    let payload = String::from_utf8(answer.to_json())
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    format!(r#"{{"id":{},"type":"next","payload":{payload}}}"#, quoted(id))
 }
 
 /// The errors alone, as the protocol has it for operations that never ran.

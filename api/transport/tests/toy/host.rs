@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use transport::{
     Admission, AnswerLog, AnswerRecord, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo,
-    OperationRecord, Refusal, StreamPermit,
+    OperationRecord, OutputRecord, Refusal, StreamPermit,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ pub(crate) struct ToyHost {
     pub(crate) revoked: watch::Sender<bool>,
     pub(crate) trusted: HashMap<String, Arc<str>>,
     pub(crate) authentications: AtomicU64,
+    pub(crate) outputs: Mutex<Vec<OutputRecord>>,
 }
 
 impl Default for ToyHost {
@@ -46,6 +47,7 @@ impl Default for ToyHost {
             revoked: watch::channel(false).0,
             trusted: trusted.map(|(id, text)| (id.to_owned(), text.into())).into(),
             authentications: AtomicU64::default(),
+            outputs: Mutex::default(),
         }
     }
 }
@@ -127,6 +129,10 @@ impl Host for ToyHost {
 
     async fn record(&self, record: OperationRecord<String>) {
         self.records.lock().unwrap().push(record);
+    }
+
+    fn note_output(&self, output: OutputRecord) {
+        self.outputs.lock().unwrap().push(output);
     }
 
     fn can_record(&self) -> bool {

@@ -8,8 +8,9 @@ use async_graphql::{
     Subscription,
 };
 use futures_util::stream::{self, Stream, StreamExt};
+use output::{Output, Written};
 use tokio::sync::watch;
-use transport::{cost, idempotency_key, list_size, mark_replay};
+use transport::{Executors, cost, idempotency_key, list_size, mark_replay};
 
 /// State behind the schema.
 pub(crate) struct Toy {
@@ -21,22 +22,54 @@ pub(crate) struct Toy {
     pub(crate) watchers: Arc<AtomicU64>,
     /// Values that `flood` has made.
     pub(crate) flooded: Arc<AtomicU64>,
+    /// Calls of a batched field.
+    pub(crate) batches: AtomicU64,
 }
 
 impl Default for Toy {
     fn default() -> Self {
         let (watched, _) = watch::channel(0);
-        Self { created: AtomicU64::default(), watched, watchers: Arc::default(), flooded: Arc::default() }
+        Self {
+            created: AtomicU64::default(),
+            watched,
+            watchers: Arc::default(),
+            flooded: Arc::default(),
+            batches: AtomicU64::default(),
+        }
     }
 }
 
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
+#[graphql(complex)]
+#[output(fields)]
 pub(crate) struct Post {
     id: ID,
     title: String,
 }
 
-#[derive(SimpleObject, Clone)]
+#[output::fields]
+impl Post {
+    /// Who wrote it; the third has nobody.
+    async fn author(posts: &[&Self], ctx: &Context<'_>) -> Result<Vec<Option<User>>, Error> {
+        ctx.data_unchecked::<Arc<Toy>>().batches.fetch_add(1, Ordering::SeqCst);
+        let user = |post: &&Self| User { id: format!("u{}", post.id.0).into(), rank: 1 };
+        Ok(posts.iter().map(|post| (post.id.0 != "2").then(|| user(post))).collect())
+    }
+
+    /// Of the second it is not told.
+    async fn secret(
+        posts: &[&Self],
+        _: &Context<'_>,
+        #[graphql(default = 1)] times: i32,
+    ) -> Result<Vec<Option<Result<i32, Error>>>, Error> {
+        let of = |post: &&Self| {
+            Some(if post.id.0 == "1" { Err(coded("FORBIDDEN", "not yours")) } else { Ok(times) })
+        };
+        Ok(posts.iter().map(of).collect())
+    }
+}
+
+#[derive(SimpleObject, Output, Clone)]
 pub(crate) struct User {
     id: ID,
     #[graphql(directive = cost::apply(7))]
@@ -50,18 +83,18 @@ pub(crate) enum Node {
     User(User),
 }
 
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Output)]
 pub(crate) struct PageInfo {
     has_next_page: bool,
 }
 
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Output)]
 pub(crate) struct PostEdge {
     cursor: String,
     node: Post,
 }
 
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Output)]
 pub(crate) struct PostConnection {
     edges: Vec<PostEdge>,
     nodes: Vec<Post>,
@@ -74,6 +107,11 @@ pub(crate) struct PostConnection {
 pub(crate) enum Visibility {
     Public,
     Private,
+}
+
+#[derive(InputObject)]
+pub(crate) struct Filter {
+    ids: Vec<i32>,
 }
 
 #[derive(InputObject)]
@@ -108,6 +146,10 @@ impl Query {
         text
     }
 
+    async fn with_filter(&self, filter: Filter) -> i64 {
+        filter.ids.len().try_into().unwrap_or(0)
+    }
+
     async fn sum(&self, numbers: Vec<i32>) -> i64 {
         numbers.into_iter().map(i64::from).sum()
     }
@@ -122,15 +164,15 @@ impl Query {
     }
 
     /// Three posts, however many are asked for.
-    async fn posts(&self, #[graphql(default = 20)] first: i32) -> PostConnection {
+    async fn posts(&self, #[graphql(default = 20)] first: i32) -> Option<Written<PostConnection>> {
         let post = |n: i32| Post { id: n.to_string().into(), title: format!("post {n}") };
         let count = first.clamp(0, 3);
-        PostConnection {
+        Some(Written(PostConnection {
             edges: (0..count).map(|n| PostEdge { cursor: n.to_string(), node: post(n) }).collect(),
             nodes: (0..count).map(post).collect(),
             page_info: PageInfo { has_next_page: false },
             total_count: Some(3),
-        }
+        }))
     }
 
     /// Fails without a code: masked.
@@ -259,6 +301,6 @@ impl Feed {
 pub(crate) type ToySchema = Schema<Query, Mutation, Feed>;
 
 /// The schema over `toy`.
-pub(crate) fn schema(toy: Arc<Toy>) -> ToySchema {
-    transport::attach(Schema::build(Query, Mutation, Feed)).data(toy).finish()
+pub(crate) fn executors(toy: &Arc<Toy>) -> Executors<ToySchema> {
+    transport::executors(|| Schema::build(Query, Mutation, Feed).data(Arc::clone(toy)))
 }

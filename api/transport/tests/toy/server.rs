@@ -8,7 +8,7 @@ use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, web};
 use transport::{AnswerId, AnswerIds, Config, Drain, DrainHandle, Engine};
 
 use super::host::ToyHost;
-use super::schema::{Toy, schema};
+use super::schema::{Toy, executors};
 
 /// A running server; stopped when dropped.
 pub(crate) struct Server {
@@ -24,8 +24,9 @@ impl Server {
     pub(crate) fn start_with(config: Config, port: u16) -> Result<Self, Box<dyn std::error::Error>> {
         let (host, toy) = (Arc::new(ToyHost::default()), Arc::new(Toy::default()));
         let (drain, signal): (DrainHandle, Drain) = DrainHandle::new();
-        let schema = schema(Arc::clone(&toy));
-        let engine = Engine::new(schema.clone(), &schema.sdl(), Arc::clone(&host), config, signal)?;
+        let executors = executors(&toy);
+        let sdl = executors.strict().sdl();
+        let engine = Engine::new(executors, &sdl, Arc::clone(&host), config, signal)?;
         let log = Arc::clone(&host);
         let server = HttpServer::new(move || {
             App::new()

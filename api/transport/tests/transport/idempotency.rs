@@ -85,7 +85,7 @@ async fn replays_are_flagged_and_resolvers_know_the_answers_id() {
 
 #[test]
 fn the_schema_file_shows_directives_and_weights() {
-    let sdl = crate::toy::schema::schema(std::sync::Arc::default()).sdl();
+    let sdl = crate::toy::schema::executors(&std::sync::Arc::default()).strict().sdl();
     for line in [
         "directive @idempotent(key: String!) on FIELD",
         "directive @cost(weight: Int!) on FIELD_DEFINITION",

@@ -15,6 +15,7 @@ mod client;
 mod documents;
 mod http;
 mod idempotency;
+mod output;
 mod socket;
 mod socket_client;
 mod streams;

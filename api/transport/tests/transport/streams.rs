@@ -12,7 +12,7 @@ use crate::client::Toy;
 /// An event: its name and its data; comments are events without a name.
 type Event = (String, String);
 
-struct Events {
+pub(crate) struct Events {
     body: futures_util::stream::BoxStream<'static, reqwest::Result<actix_web::web::Bytes>>,
     buffer: String,
     id: String,
@@ -20,9 +20,13 @@ struct Events {
 
 impl Events {
     async fn open(toy: &Toy, query: &str) -> Self {
+        Self::post(toy, &json!({ "query": query })).await
+    }
+
+    pub(crate) async fn post(toy: &Toy, body: &Value) -> Self {
         let request = toy.request("POST", "/graphql").header("content-type", "application/json");
         let request = request.header("accept", "text/event-stream").header("authorization", "Bearer alice");
-        let response = request.body(json!({ "query": query }).to_string()).send().await.unwrap();
+        let response = request.body(body.to_string()).send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
         let id = response.headers()["x-compliance-id"].to_str().unwrap().to_owned();
@@ -60,7 +64,7 @@ impl Events {
     }
 
     /// The payload of a `next` event, after checking its ID.
-    async fn value(&mut self) -> Value {
+    pub(crate) async fn value(&mut self) -> Value {
         let (name, data) = self.next().await.unwrap();
         assert_eq!(name, "next");
         let value: Value = serde_json::from_str(&data).unwrap();
@@ -68,7 +72,7 @@ impl Events {
         value
     }
 
-    async fn assert_complete(&mut self) {
+    pub(crate) async fn assert_complete(&mut self) {
         assert_eq!(self.next().await, Some(("complete".to_owned(), String::new())));
         assert_eq!(self.next().await, None);
     }
