@@ -22,8 +22,8 @@ use domain::{
 };
 use futures_util::StreamExt as _;
 use transport::{
-    Admission, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo, OperationRecord, Outcome, Refusal,
-    StreamPermit, Transport,
+    Admission, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo, OperationRecord, Outcome,
+    OutputRecord, Refusal, StreamPermit, Transport,
 };
 use uuid::Uuid;
 
@@ -236,6 +236,10 @@ impl Host for ProductHost {
         let scope = TenantScope::of(known.map_or(PLATFORM, |known| known.actor.tenant));
         let by = By { scope, facts: &facts, known };
         take_down(&self.app, record.answer_id, bounded(operation), access, by, Room::Wait).await;
+    }
+
+    fn note_output(&self, output: OutputRecord) {
+        self.app.metrics.note_output(output);
     }
 
     fn can_record(&self) -> bool {

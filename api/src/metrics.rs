@@ -8,6 +8,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+use transport::{DocumentUse, OutputRecord};
 
 /// Which door, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -52,8 +53,26 @@ pub struct Metrics {
     pub dependency_up: Family<DependencyLabels, Gauge>,
     /// `matricula_limiter_total`: what the rate limiter's layers did beside answering.
     pub limiter: Family<LimiterLabels, Counter>,
+    /// `matricula_documents_total`: queries run, by what was known of their documents.
+    pub documents: Family<DocumentLabels, Counter>,
+    /// `matricula_output_total`: values of answers that can be written out, by whether they were.
+    pub output: Family<OutputLabels, Counter>,
     /// `matricula_streams`: subscriptions open.
     pub streams: Gauge,
+}
+
+/// What was known of a query's document.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DocumentLabels {
+    /// `known`, `rechecked` or `new`.
+    pub document: &'static str,
+}
+
+/// How a value came into an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutputLabels {
+    /// `written`, or `left` to the executor of the GraphQL library.
+    pub way: &'static str,
 }
 
 /// What the rate limiter did.
@@ -87,6 +106,8 @@ impl Default for Metrics {
             database_connections: Gauge::default(),
             dependency_up: Family::default(),
             limiter: Family::default(),
+            documents: Family::default(),
+            output: Family::default(),
             streams: Gauge::default(),
         };
         let m = &mut metrics;
@@ -110,6 +131,8 @@ impl Default for Metrics {
         r.register("database_connections", "Open connections to Postgres", m.database_connections.clone());
         r.register("dependency_up", "Whether a dependency answered last time", m.dependency_up.clone());
         r.register("limiter", "What the rate limiter did beside answering", m.limiter.clone());
+        r.register("documents", "Queries run, by what was known of their documents", m.documents.clone());
+        r.register("output", "Values of answers, written out or left to the library", m.output.clone());
         r.register("streams", "Subscriptions open", m.streams.clone());
         metrics
     }
@@ -119,6 +142,19 @@ impl Metrics {
     /// Counts something the rate limiter did.
     pub fn limit(&self, event: &'static str) {
         self.limiter.get_or_create(&LimiterLabels { event }).inc();
+    }
+
+    /// Counts how a query was answered.
+    pub fn note_output(&self, output: OutputRecord) {
+        let document = match output.document {
+            DocumentUse::Known => "known",
+            DocumentUse::Rechecked => "rechecked",
+            DocumentUse::New => "new",
+        };
+        self.documents.get_or_create(&DocumentLabels { document }).inc();
+        for (way, values) in [("written", output.written), ("left", output.left)] {
+            self.output.get_or_create(&OutputLabels { way }).inc_by(values.into());
+        }
     }
 
     /// The text of `/metrics`.

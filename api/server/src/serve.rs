@@ -76,7 +76,7 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
         let address = listener.local_addr()?;
         let sdl = graphql::sdl();
         let engine =
-            Engine::new(graphql::schema(app.clone()), &sdl, host, transport::Config::default(), drained)?;
+            Engine::new(graphql::executors(&app), &sdl, host, transport::Config::default(), drained)?;
         let (public, answer_ids) = (app.clone(), ids.clone());
         let server = HttpServer::new(move || {
             Actix::new()

@@ -7,6 +7,7 @@ use domain::kernel::{
     page::{Direction, Key, Page, PageRequest},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use output::Output;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -106,7 +107,7 @@ impl<'a> Cursors<'a> {
 }
 
 /// Where a page stands in its list.
-#[derive(SimpleObject, Clone, Debug)]
+#[derive(SimpleObject, Output, Clone, Debug)]
 pub struct PageInfo {
     /// Whether there is more behind, reading forward.
     has_next_page: bool,
@@ -146,11 +147,12 @@ pub(super) fn paged<T, N>(
     (rows, info)
 }
 
-/// Defines a connection and its edge for a node type.
+/// Defines a connection and its edge for a node type. Its other fields are added by `connection_fields!`, or beside
+/// `nodes` where a list has more.
 macro_rules! connection {
     ($connection:ident, $edge:ident, $node:ident, $of:literal) => {
         #[doc = concat!("A row of a list of ", $of, ".")]
-        #[derive(async_graphql::SimpleObject)]
+        #[derive(async_graphql::SimpleObject, output::Output)]
         pub struct $edge {
             /// The row's place in the list.
             cursor: String,
@@ -158,9 +160,14 @@ macro_rules! connection {
             node: $node,
         }
 
-        #[doc = concat!("A part of a list of ", $of, ".")]
+        /// A part of a list, and where it stands.
+        #[derive(async_graphql::SimpleObject, output::Output)]
+        #[graphql(complex)]
+        #[output(fields)]
         pub struct $connection {
+            /// The rows with their cursors.
             edges: Vec<$edge>,
+            /// Where this part stands in the list.
             page_info: $crate::graphql::connection::PageInfo,
         }
 
@@ -176,25 +183,14 @@ macro_rules! connection {
 }
 pub(super) use connection;
 
-/// Defines the fields of a connection without a count.
+/// Defines the computed fields of a connection without a count.
 macro_rules! connection_fields {
-    ($connection:ident, $edge:ident, $node:ident) => {
-        /// A part of a list, and where it stands.
-        #[async_graphql::Object]
+    ($connection:ident, $node:ident) => {
+        #[output::fields]
         impl $connection {
-            /// The rows with their cursors.
-            async fn edges(&self) -> &[$edge] {
-                &self.edges
-            }
-
             /// The rows.
-            async fn nodes(&self) -> Vec<&$node> {
+            fn nodes(&self) -> Vec<&$node> {
                 self.edges.iter().map(|edge| &edge.node).collect()
-            }
-
-            /// Where this part stands in the list.
-            async fn page_info(&self) -> &$crate::graphql::connection::PageInfo {
-                &self.page_info
             }
         }
     };

@@ -12,6 +12,7 @@ mod scalars;
 use std::sync::Arc;
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
+use transport::Executors;
 
 use crate::app::App;
 
@@ -34,12 +35,12 @@ pub struct Subscription(identity::IdentitySubscription);
 pub type ProductSchema = Schema<Query, Mutation, Subscription>;
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
-    transport::attach(Schema::build(Query::default(), Mutation::default(), Subscription::default()))
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
 }
 
-/// The schema over `app`.
-pub fn schema(app: Arc<App>) -> ProductSchema {
-    builder().data(app).finish()
+/// The schema over `app`, as the transport runs it.
+pub fn executors(app: &Arc<App>) -> Executors<ProductSchema> {
+    transport::executors(|| builder().data(Arc::clone(app)))
 }
 
 /// The text of `schema.graphql`, sorted so that a difference is a change.
@@ -50,7 +51,7 @@ pub fn sdl() -> String {
         .sorted_enum_items()
         .include_specified_by()
         .prefer_single_line_descriptions();
-    let mut text = builder().finish().sdl_with_options(options);
+    let mut text = transport::attach(builder()).finish().sdl_with_options(options);
     if !text.ends_with('\n') {
         text.push('\n');
     }

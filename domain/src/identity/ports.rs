@@ -2,7 +2,7 @@
 //! ([`IdentityTx`]): a use case that is given one can change only that tenant, and nothing it does is seen
 //! until the door that opened the transaction commits.
 
-use std::{net::IpAddr, pin::Pin};
+use std::{collections::HashMap, net::IpAddr, pin::Pin};
 
 use async_trait::async_trait;
 use futures_core::Stream;
@@ -116,13 +116,14 @@ pub trait SessionStore: Send {
     async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool, PortError>;
     /// Ends the session, unless it has been already.
     async fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), PortError>;
-    /// A member's sessions that are not ended, newest last.
-    async fn sessions(
+    /// For each of these members the same part of their sessions that are not over, newest last. Who has none may be
+    /// absent.
+    async fn sessions_of(
         &mut self,
-        member: MemberId,
+        members: &[MemberId],
         now: Timestamp,
         page: PageRequest,
-    ) -> Result<Page<Session>, PortError>;
+    ) -> Result<HashMap<MemberId, Page<Session>>, PortError>;
     /// Ends all live sessions of a member but `keep`, and names them.
     async fn end_sessions(
         &mut self,

@@ -11,6 +11,7 @@ use domain::{
         page::{Key, PageRequest},
     },
 };
+use output::Written;
 use uuid::Uuid;
 
 use super::types::{
@@ -39,8 +40,8 @@ impl ComplianceQuery {
         &self,
         ctx: &Context<'_>,
         compliance_id: ID,
-    ) -> Option<Result<AuditTrail, ApiError>> {
-        Some(trail(ctx, compliance_id).await)
+    ) -> Option<Result<Written<AuditTrail>, ApiError>> {
+        Some(trail(ctx, compliance_id).await.map(Written))
     }
 
     /// Events of the audit log by time, oldest first.
@@ -52,9 +53,9 @@ impl ComplianceQuery {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<Result<AuditEventConnection, ApiError>> {
+    ) -> Option<Result<Written<AuditEventConnection>, ApiError>> {
         let args = PageArgs { first, after, last, before };
-        Some(events(ctx, filter.unwrap_or_default(), args).await)
+        Some(events(ctx, filter.unwrap_or_default(), args).await.map(Written))
     }
 
     /// The newest signed head of a log, or that of exactly `size` leaves.

@@ -10,6 +10,7 @@ use domain::{
     },
     kernel::outbox::{self},
 };
+use output::Output;
 
 use crate::graphql::{
     connection::{connection, connection_fields},
@@ -17,7 +18,7 @@ use crate::graphql::{
 };
 
 /// The audit logs of a tenant.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "outbox::Stream")]
 pub enum AuditStream {
     /// Sign-in, reset, second factor, roles, sessions.
@@ -31,7 +32,7 @@ pub enum AuditStream {
 }
 
 /// How an attempt ended.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "outbox::Outcome")]
 pub enum AuditOutcome {
     /// Done.
@@ -43,7 +44,7 @@ pub enum AuditOutcome {
 }
 
 /// Something an event is about or done by.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 pub struct AuditParty {
     /// `member`, `session`, `api_key`, `system`, `anonymous` and so on.
     kind: String,
@@ -58,7 +59,7 @@ impl From<EventParty> for AuditParty {
 }
 
 /// One event of the audit log.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 #[graphql(name = "AuditEvent")]
 pub struct AuditEventNode {
     /// Opaque.
@@ -113,10 +114,10 @@ impl From<LoggedEvent> for AuditEventNode {
 }
 
 connection!(AuditEventConnection, AuditEventEdge, AuditEventNode, "audit events");
-connection_fields!(AuditEventConnection, AuditEventEdge, AuditEventNode);
+connection_fields!(AuditEventConnection, AuditEventNode);
 
 /// Everything one answer left in the log.
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Output)]
 pub struct AuditTrail {
     /// The answer's identifier.
     pub(super) compliance_id: ID,
@@ -125,7 +126,7 @@ pub struct AuditTrail {
 }
 
 /// A signed head of a log.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 pub struct AuditCheckpoint {
     /// How many leaves it covers. A decimal number.
     size: String,
@@ -153,7 +154,7 @@ impl AuditCheckpoint {
 }
 
 /// Proves that an event is in its log (RFC 6962 section 2.1.1).
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Output)]
 pub struct AuditInclusionProof {
     /// The event's place. A decimal number.
     index: String,
@@ -178,7 +179,7 @@ impl AuditInclusionProof {
 }
 
 /// Proves that an older log is the beginning of a newer one (RFC 6962 section 2.1.2).
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Output)]
 pub struct AuditConsistencyProof {
     /// How many leaves the older one has. A decimal number.
     old_size: String,

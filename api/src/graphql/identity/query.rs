@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, Object};
 use domain::kernel::{ids::MemberId, page::Key};
+use output::Written;
 
 use super::types::{ApiKeyConnection, InvitationConnection, Member, MemberConnection, Tenant, Viewer};
 use super::{ApiKey, Invitation};
@@ -28,8 +29,8 @@ impl IdentityQuery {
     }
 
     /// A member of this tenant.
-    async fn member(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Member, ApiError>> {
-        member(ctx, &id).await.transpose()
+    async fn member(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Written<Member>, ApiError>> {
+        member(ctx, &id).await.map(|member| member.map(Written)).transpose()
     }
 
     /// The members of this tenant, oldest first.
@@ -40,8 +41,8 @@ impl IdentityQuery {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<Result<MemberConnection, ApiError>> {
-        Some(members(ctx, PageArgs { first, after, last, before }).await)
+    ) -> Option<Result<Written<MemberConnection>, ApiError>> {
+        Some(members(ctx, PageArgs { first, after, last, before }).await.map(Written))
     }
 
     /// Invitations to this tenant, oldest first.
@@ -52,8 +53,8 @@ impl IdentityQuery {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<Result<InvitationConnection, ApiError>> {
-        Some(invitations(ctx, PageArgs { first, after, last, before }).await)
+    ) -> Option<Result<Written<InvitationConnection>, ApiError>> {
+        Some(invitations(ctx, PageArgs { first, after, last, before }).await.map(Written))
     }
 
     /// API keys of this tenant, oldest first.
@@ -64,8 +65,8 @@ impl IdentityQuery {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<Result<ApiKeyConnection, ApiError>> {
-        Some(api_keys(ctx, PageArgs { first, after, last, before }).await)
+    ) -> Option<Result<Written<ApiKeyConnection>, ApiError>> {
+        Some(api_keys(ctx, PageArgs { first, after, last, before }).await.map(Written))
     }
 }
 

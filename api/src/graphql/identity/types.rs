@@ -1,6 +1,6 @@
 //! Types of identity, converted by hand: the schema is a promise of its own.
 
-use async_graphql::{ComplexObject, Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{
     identity::model,
@@ -12,6 +12,7 @@ use domain::{
         page::Key,
     },
 };
+use output::{Output, Written};
 
 use crate::graphql::{
     command::{app, reading},
@@ -21,7 +22,7 @@ use crate::graphql::{
 };
 
 /// A named set of permissions.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "actor::Role")]
 pub enum Role {
     /// Everything, including who else is owner.
@@ -37,7 +38,7 @@ pub enum Role {
 }
 
 /// One thing a role or an API key may allow.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "actor::Permission")]
 pub enum Permission {
     /// See who is in the tenant: members, roles, invitations.
@@ -53,7 +54,7 @@ pub enum Permission {
 }
 
 /// Whether something is in use.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "model::MemberStatus")]
 pub enum MemberStatus {
     /// May sign in.
@@ -63,7 +64,7 @@ pub enum MemberStatus {
 }
 
 /// Whether a tenant may work.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "model::TenantStatus")]
 pub enum TenantStatus {
     /// It may.
@@ -73,7 +74,7 @@ pub enum TenantStatus {
 }
 
 /// What became of an invitation.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "model::InvitationState")]
 pub enum InvitationState {
     /// It can be accepted.
@@ -87,7 +88,7 @@ pub enum InvitationState {
 }
 
 /// A customer of this installation.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 pub struct Tenant {
     /// Opaque.
     pub(in crate::graphql) id: ID,
@@ -117,8 +118,9 @@ impl From<model::Tenant> for Tenant {
 }
 
 /// A person's place in this tenant.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 #[graphql(complex)]
+#[output(fields)]
 pub struct Member {
     #[graphql(skip)]
     key: MemberId,
@@ -153,39 +155,60 @@ impl From<model::Member> for Member {
     }
 }
 
-#[ComplexObject]
+#[output::fields]
 impl Member {
     /// Their sessions that are not over, oldest first: their own to see, and to who manages members.
     async fn sessions(
-        &self,
+        members: &[&Self],
         ctx: &Context<'_>,
         first: Option<i32>,
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Option<Result<SessionConnection, ApiError>> {
-        Some(sessions_of(ctx, self.key, PageArgs { first, after, last, before }).await)
+    ) -> Result<Vec<Option<Result<SessionConnection, ApiError>>>, ApiError> {
+        let keys: Vec<_> = members.iter().map(|member| member.key).collect();
+        let connections = sessions_of(ctx, &keys, &PageArgs { first, after, last, before }).await?;
+        Ok(connections.into_iter().map(Some).collect())
     }
 }
 
+/// For each member, in order. A cursor is of one member's list: with one, the other members are refused each by
+/// themselves, and without, all are asked for the same part.
 async fn sessions_of(
     ctx: &Context<'_>,
-    member: MemberId,
-    args: PageArgs,
-) -> Result<SessionConnection, ApiError> {
+    members: &[MemberId],
+    args: &PageArgs,
+) -> Result<Vec<Result<SessionConnection, ApiError>>, ApiError> {
     let (actor, mut work) = reading(ctx, "sessions").await?;
     let app = app(ctx);
-    let filter = member.uuid().to_string();
-    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "sessions", &filter);
-    let request = cursors.request(&args)?;
-    let page = app.identity.sessions(&mut *work, &actor, member, request).await?;
-    Ok(SessionConnection::new(paged(
-        page,
-        &request,
-        &cursors,
-        |session| Key { at: session.created_at, id: session.id.uuid() },
-        |session| Session::new(session, &actor),
-    )))
+    let asked: Vec<_> = members
+        .iter()
+        .map(|member| {
+            let filter = member.uuid().to_string();
+            let cursors = Cursors::new(&app.cursor_key, actor.tenant, "sessions", &filter);
+            let request = cursors.request(args);
+            request.map(|request| (*member, cursors, request))
+        })
+        .collect();
+    let accepted: Vec<_> = asked.iter().filter_map(|asked| asked.as_ref().ok()).collect();
+    let keys: Vec<_> = accepted.iter().map(|(member, _, _)| *member).collect();
+    let mut pages = match accepted.first() {
+        None => Vec::new(),
+        Some((_, _, request)) => app.identity.sessions_of(&mut *work, &actor, &keys, *request).await?,
+    }
+    .into_iter();
+    let connection = |asked| {
+        let (_, cursors, request): (_, Cursors<'_>, _) = asked?;
+        let page = pages.next().ok_or_else(ApiError::internal)??;
+        Ok(SessionConnection::new(paged(
+            page,
+            &request,
+            &cursors,
+            |session| Key { at: session.created_at, id: session.id.uuid() },
+            |session| Session::new(session, &actor),
+        )))
+    };
+    Ok(asked.into_iter().map(connection).collect())
 }
 
 connection!(MemberConnection, MemberEdge, Member, "members");
@@ -193,37 +216,27 @@ connection!(MemberConnection, MemberEdge, Member, "members");
 /// Most members that are counted; one more stands for "more".
 const COUNT_MAX: u32 = 10_001;
 
-/// A part of a list, and where it stands.
-#[Object]
+#[output::fields]
 impl MemberConnection {
-    /// The rows with their cursors.
-    async fn edges(&self) -> &[MemberEdge] {
-        &self.edges
-    }
-
     /// The rows.
-    async fn nodes(&self) -> Vec<&Member> {
+    fn nodes(&self) -> Vec<&Member> {
         self.edges.iter().map(|edge| &edge.node).collect()
-    }
-
-    /// Where this part stands in the list.
-    async fn page_info(&self) -> &crate::graphql::connection::PageInfo {
-        &self.page_info
     }
 
     /// How many there are in all; 10,001 means more.
     #[graphql(directive = transport::cost::apply(10))]
-    async fn total_count(&self, ctx: &Context<'_>) -> Option<Result<u32, ApiError>> {
-        async fn count(ctx: &Context<'_>) -> Result<u32, ApiError> {
-            let (actor, mut work) = reading(ctx, "members").await?;
-            Ok(app(ctx).identity.count_members(&mut *work, &actor, COUNT_MAX).await?)
-        }
-        Some(count(ctx).await)
+    async fn total_count(
+        connections: &[&Self],
+        ctx: &Context<'_>,
+    ) -> Result<Vec<Option<Result<u32, ApiError>>>, ApiError> {
+        let (actor, mut work) = reading(ctx, "members").await?;
+        let count = app(ctx).identity.count_members(&mut *work, &actor, COUNT_MAX).await?;
+        Ok(connections.iter().map(|_| Some(Ok(count))).collect())
     }
 }
 
 /// An offer to join this tenant with a role.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 pub struct Invitation {
     /// Opaque.
     pub(in crate::graphql) id: ID,
@@ -253,10 +266,10 @@ impl Invitation {
 }
 
 connection!(InvitationConnection, InvitationEdge, Invitation, "invitations");
-connection_fields!(InvitationConnection, InvitationEdge, Invitation);
+connection_fields!(InvitationConnection, Invitation);
 
 /// One sign-in of a member.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 pub struct Session {
     /// Opaque.
     pub(in crate::graphql) id: ID,
@@ -292,10 +305,10 @@ impl Session {
 }
 
 connection!(SessionConnection, SessionEdge, Session, "sessions");
-connection_fields!(SessionConnection, SessionEdge, Session);
+connection_fields!(SessionConnection, Session);
 
 /// A machine's key to this tenant.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 pub struct ApiKey {
     /// Opaque.
     pub(in crate::graphql) id: ID,
@@ -328,7 +341,7 @@ impl From<model::ApiKey> for ApiKey {
 }
 
 connection!(ApiKeyConnection, ApiKeyEdge, ApiKey, "API keys");
-connection_fields!(ApiKeyConnection, ApiKeyEdge, ApiKey);
+connection_fields!(ApiKeyConnection, ApiKey);
 
 /// Who is asking, and what they may do.
 #[derive(SimpleObject)]
@@ -368,12 +381,12 @@ impl Viewer {
     }
 
     /// The member asking; null for an API key.
-    async fn member(&self, ctx: &Context<'_>) -> Option<Result<Member, ApiError>> {
+    async fn member(&self, ctx: &Context<'_>) -> Option<Result<Written<Member>, ApiError>> {
         async fn member(ctx: &Context<'_>, id: MemberId) -> Result<Option<Member>, ApiError> {
             let (actor, mut work) = reading(ctx, "member").await?;
             Ok(app(ctx).identity.member(&mut *work, &actor, id).await?.map(Into::into))
         }
-        member(ctx, self.member_key?).await.transpose()
+        member(ctx, self.member_key?).await.map(|member| member.map(Written)).transpose()
     }
 
     /// The session asked in; null for an API key.

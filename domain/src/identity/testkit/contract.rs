@@ -20,6 +20,7 @@ use crate::{
             TenantId,
         },
         outbox::{Mfa, Origin, Party, Record},
+        page::{Direction, PageRequest},
         scope::TenantScope,
     },
 };
@@ -133,6 +134,24 @@ impl Trial<'_> {
             unit.add_session(session).await?;
         }
         assert!(unit.knows_device(member, "device").await?);
+        let stranger = MemberId::new(self.ids);
+        let mut all = [first.id, second.id, kept.id];
+        // Made at one instant, they are listed by their ids.
+        all.sort_unstable_by_key(|id| id.uuid());
+        for (limit, direction, wanted) in [
+            (9, Direction::Forward, &all[..]),
+            (2, Direction::Forward, &all[..2]),
+            (2, Direction::Backward, &all[1..]),
+        ] {
+            let page = PageRequest { limit, from: None, direction };
+            let pages = unit.sessions_of(&[stranger, member, member], now, page).await?;
+            let ids = |member| -> Vec<SessionId> {
+                let page = pages.get(&member).into_iter();
+                page.flat_map(|page| page.items.iter().map(|session| session.id)).collect()
+            };
+            assert_eq!((&*ids(member), ids(stranger)), (wanted, Vec::new()), "{limit} {direction:?}");
+            assert_eq!(pages[&member].more, limit == 2);
+        }
         assert!(unit.touch_session(first.id, later).await?);
         unit.end_session(first.id, now).await?;
         unit.end_session(first.id, later).await?;

@@ -1,5 +1,7 @@
 //! Identity's stores on the rows of one transaction.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 
 use super::unit::MemoryUnit;
@@ -189,14 +191,17 @@ impl SessionStore for MemoryUnit {
         Ok(())
     }
 
-    async fn sessions(
+    async fn sessions_of(
         &mut self,
-        member: MemberId,
+        members: &[MemberId],
         now: Timestamp,
         page: PageRequest,
-    ) -> Result<Page<Session>, PortError> {
-        let live = self.rows.sessions.values().filter(|s| s.member == member && s.is_live(now));
-        Ok(page_of(live, page, |s| Key { at: s.created_at, id: s.id.uuid() }))
+    ) -> Result<HashMap<MemberId, Page<Session>>, PortError> {
+        let of = |member: &MemberId| {
+            let live = self.rows.sessions.values().filter(|s| s.member == *member && s.is_live(now));
+            (*member, page_of(live, page, |s| Key { at: s.created_at, id: s.id.uuid() }))
+        };
+        Ok(members.iter().map(of).collect())
     }
 
     async fn end_sessions(

@@ -1,5 +1,7 @@
 //! What can be read of tenants, members, invitations, sessions and keys.
 
+use std::collections::HashMap;
+
 use super::{
     super::{
         model::{ApiKey, Invitation, Member, Session, Tenant},
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     identity::IdentityError,
     kernel::{
-        actor::{Actor, Permission},
+        actor::{Actor, Denied, Permission},
         ids::{ApiKeyId, InvitationId, MemberId, SessionId},
         page::{Page, PageRequest},
     },
@@ -116,21 +118,30 @@ impl Identity {
         Ok(session)
     }
 
-    /// A member's sessions that are not over: one's own, or anybody's when managing members.
+    /// For each of these members, in order, the same part of their sessions that are not over: one's own, or anybody's
+    /// when managing members.
     ///
     /// # Errors
-    /// `Denied`, `Port`.
-    pub async fn sessions(
+    /// `Port`; and for a member whose sessions are not the actor's to see, `Denied`.
+    pub async fn sessions_of(
         &self,
         tx: &mut dyn IdentityTx,
         actor: &Actor,
-        member: MemberId,
+        members: &[MemberId],
         page: PageRequest,
-    ) -> Result<Page<Session>, IdentityError> {
-        if actor.member() != Some(member) {
-            actor.require(Permission::ManageMembers)?;
-        }
-        Ok(tx.sessions(member, self.0.clock.now(), page).await?)
+    ) -> Result<Vec<Result<Page<Session>, Denied>>, IdentityError> {
+        let may = |member: &MemberId| match actor.member() {
+            Some(own) if own == *member => Ok(()),
+            Some(_) | None => actor.require(Permission::ManageMembers),
+        };
+        let allowed: Vec<_> = members.iter().copied().filter(|member| may(member).is_ok()).collect();
+        let pages = match allowed.as_slice() {
+            [] => HashMap::new(),
+            allowed => tx.sessions_of(allowed, self.0.clock.now(), page).await?,
+        };
+        let none = || Page { items: Vec::new(), more: false };
+        let of = |member: &MemberId| may(member).map(|()| pages.get(member).cloned().unwrap_or_else(none));
+        Ok(members.iter().map(of).collect())
     }
 
     /// One API key.

@@ -1,5 +1,7 @@
 //! `identity.sessions` and `identity.refresh_tokens`.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::{
@@ -12,12 +14,13 @@ use domain::{
         fault::PortError,
         ids::{MemberId, RefreshTokenId, SessionId},
         outbox::{Geo, Mfa},
-        page::{Page, PageRequest},
+        page::{Direction, Page, PageRequest},
     },
 };
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QuerySelect as _, sea_query::Expr,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _, Value,
+    sea_query::{ArrayType, Expr},
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,11 +31,38 @@ use crate::postgres::{
         session::{Column, Entity, Model},
     },
     error::orm_error,
-    scope::{TenantTx, keyset},
+    scope::TenantTx,
     work::PgWork,
 };
 
 const PORT: &str = "postgres.sessions";
+
+/// Live sessions of many members, a page of each by the index on member, instant and id. $1 tenant, $2 members, $3 now,
+/// $4 the instant before which a session was idle too long, $5 and $6 the place to read from, $7 rows a member.
+const LIVE_FORWARD: &str = "
+    SELECT s.*
+    FROM (SELECT DISTINCT unnest($2::uuid[]) AS id) AS m
+    CROSS JOIN LATERAL (
+        SELECT * FROM identity.sessions
+        WHERE tenant_id = $1 AND member_id = m.id
+          AND revoked_at IS NULL AND expires_at > $3 AND last_seen_at > $4
+          AND (created_at, id) > (COALESCE($5::timestamptz, '-infinity'), COALESCE($6::uuid, '00000000-0000-0000-0000-000000000000'))
+        ORDER BY created_at, id
+        LIMIT $7
+    ) AS s";
+
+/// The same from the end.
+const LIVE_BACKWARD: &str = "
+    SELECT s.*
+    FROM (SELECT DISTINCT unnest($2::uuid[]) AS id) AS m
+    CROSS JOIN LATERAL (
+        SELECT * FROM identity.sessions
+        WHERE tenant_id = $1 AND member_id = m.id
+          AND revoked_at IS NULL AND expires_at > $3 AND last_seen_at > $4
+          AND (created_at, id) < (COALESCE($5::timestamptz, 'infinity'), COALESCE($6::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        ORDER BY created_at DESC, id DESC
+        LIMIT $7
+    ) AS s";
 
 /// How `geo` is kept.
 #[derive(Serialize, Deserialize)]
@@ -120,25 +150,44 @@ impl SessionStore for PgWork {
             .map_err(|e| orm_error(PORT, e))
     }
 
-    async fn sessions(
+    async fn sessions_of(
         &mut self,
-        member: MemberId,
+        members: &[MemberId],
         now: Timestamp,
         page: PageRequest,
-    ) -> Result<Page<Session>, PortError> {
-        let live = self
-            .tx
-            .scoped::<Entity>()
-            .filter(Column::MemberId.eq(member.uuid()))
-            .filter(Column::RevokedAt.is_null())
-            .filter(Column::ExpiresAt.gt(now))
-            .filter(Column::LastSeenAt.gt(now - TimeDelta::days(SESSION_IDLE_DAYS)));
-        let rows = keyset(live, Column::CreatedAt, Column::Id, page)
-            .all(&self.tx)
-            .await
-            .map_err(|e| orm_error(PORT, e))?;
-        let sessions = rows.into_iter().map(session_of).collect::<Result<_, _>>()?;
-        Ok(Page::of_read(sessions, &page))
+    ) -> Result<HashMap<MemberId, Page<Session>>, PortError> {
+        let ids = members.iter().map(|member| Value::from(member.uuid())).collect();
+        let statement = TenantTx::statement(
+            match page.direction {
+                Direction::Forward => LIVE_FORWARD,
+                Direction::Backward => LIVE_BACKWARD,
+            },
+            [
+                self.tx.scope().tenant().uuid().into(),
+                Value::Array(ArrayType::Uuid, Some(Box::new(ids))),
+                now.into(),
+                (now - TimeDelta::days(SESSION_IDLE_DAYS)).into(),
+                page.from.map(|key| key.at).into(),
+                page.from.map(|key| key.id).into(),
+                (i64::from(page.limit) + 1).into(),
+            ],
+        );
+        let rows = self.tx.query_all_raw(statement).await.map_err(|e| orm_error(PORT, e))?;
+        let mut read: HashMap<MemberId, Vec<Session>> = HashMap::with_capacity(members.len());
+        for row in rows {
+            let row = Model::from_query_result(&row, "").map_err(|e| orm_error(PORT, e))?;
+            let session = session_of(row)?;
+            read.entry(session.member).or_default().push(session);
+        }
+        let page_of = |(member, mut sessions): (MemberId, Vec<Session>)| {
+            // The order of a lateral join's rows is nobody's promise.
+            sessions.sort_unstable_by_key(|session| (session.created_at, session.id.uuid()));
+            if page.direction == Direction::Backward {
+                sessions.reverse();
+            }
+            (member, Page::of_read(sessions, &page))
+        };
+        Ok(read.into_iter().map(page_of).collect())
     }
 
     async fn end_sessions(
