@@ -11,6 +11,7 @@ mod faults;
 mod identity;
 mod isolation;
 mod keys;
+mod lists;
 mod members;
 mod schema;
 mod sequencing;

@@ -40,7 +40,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Values written out.
+    /// Values written out, for this request or before.
     pub fn written(&self) -> u32 {
         self.written.load(Ordering::Relaxed)
     }
@@ -53,6 +53,11 @@ impl Ledger {
     /// How often each place was written, from the root of the answer.
     pub fn count(&self) -> Count {
         self.count.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A text that was written for another reader.
+    pub(crate) fn reuse(&self) {
+        self.written.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn leave(&self) {

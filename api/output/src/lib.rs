@@ -19,6 +19,7 @@
 //! | `object`, `batch` | objects, and their fields a level at a time |
 //! | `writer` | the text so far, and where in the answer it stands |
 //! | `written` | the way in from async-graphql, and back to it |
+//! | `recent` | values sent to many readers, written once for each selection |
 //! | `ledger` | leave to write, and how often each place was written |
 //! | `json` | the text of a whole answer |
 //!
@@ -29,7 +30,8 @@
 //!   field, a field the derive was not told of, the same key twice outside written objects.
 //! - A batched field is resolved before anything is written, so its errors are known at their place: a failed outcome
 //!   nulls the nearest nullable value around it and is reported with its whole path.
-//! - Nothing outlives a request.
+//! - Nothing outlives a request but the texts of a shared value, which live as long as that value and hold nothing of
+//!   any request.
 //!
 //! # Absent on purpose
 //! A cache of plans: planning costs a few microseconds and depends on variables. Interfaces and unions: their concrete
@@ -42,6 +44,7 @@ mod leaf;
 mod ledger;
 mod object;
 mod plan;
+mod recent;
 mod value;
 mod writer;
 mod written;
@@ -53,6 +56,7 @@ pub use ledger::{Count, Ledger};
 pub use object::{Call, Fields, Handle, Object, level_object, no_call, nothing, plan_object, write_object};
 pub use output_derive::{Output, fields};
 pub use plan::{AstField, Plan, Planned, Planner, Unplannable};
+pub use recent::{Recent, Shared};
 pub use value::{Level, Output, SelectionContext};
 pub use writer::{Failed, Writer, Wrote};
 pub use written::{Single, Written};

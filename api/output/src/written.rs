@@ -10,6 +10,7 @@ use async_graphql::{ContextSelectionSet, Error, OutputType, PathSegment, ServerR
 use crate::batch::Found;
 use crate::ledger::Ledger;
 use crate::plan::{AstField, Planner};
+use crate::recent::{Texts, fingerprint};
 use crate::value::Output;
 use crate::writer::{Writer, keys, segments};
 
@@ -35,7 +36,7 @@ impl<T: Output + OutputType> OutputType for Written<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &AstField) -> ServerResult<Value> {
-        resolve(&self.0, ctx, field).await
+        resolve(&self.0, ctx, field, &Way::Anew).await
     }
 }
 
@@ -68,7 +69,7 @@ impl<X: Output + OutputType> OutputType for Single<X> {
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &AstField) -> ServerResult<Value> {
         match &self.0 {
-            Ok(outcome) => resolve(outcome, ctx, field).await,
+            Ok(outcome) => resolve(outcome, ctx, field, &Way::Anew).await,
             Err(error) => {
                 let error = ctx.set_error_path(error.clone().into_server_error(field.pos));
                 if !X::NULLABLE {
@@ -81,17 +82,26 @@ impl<X: Output + OutputType> OutputType for Single<X> {
     }
 }
 
-async fn resolve<T: Output + OutputType>(
+/// Where a text may come from.
+pub(crate) enum Way<'t> {
+    /// It is written.
+    Anew,
+    /// It may have been written before.
+    Kept(&'t dyn Texts),
+}
+
+pub(crate) async fn resolve<T: Output + OutputType>(
     value: &T,
     ctx: &ContextSelectionSet<'_>,
     field: &AstField,
+    way: &Way<'_>,
 ) -> ServerResult<Value> {
     // A leaf is as good a value as it would be a text.
     let is_leaf = field.node.selection_set.node.items.is_empty();
     let Some(ledger) = ctx.data_opt::<Arc<Ledger>>().filter(|_| !is_leaf) else {
         return value.resolve(ctx, field).await;
     };
-    if let Some(written) = write(value, ctx, field, ledger).await {
+    if let Some(written) = write(value, ctx, field, ledger, way).await {
         return written;
     }
     ledger.leave();
@@ -104,6 +114,7 @@ async fn write<T: Output + OutputType>(
     ctx: &ContextSelectionSet<'_>,
     field: &AstField,
     ledger: &Ledger,
+    way: &Way<'_>,
 ) -> Option<ServerResult<Value>> {
     let path = segments(ctx.path_node);
     if is_repeated(ctx, &path) {
@@ -111,19 +122,37 @@ async fn write<T: Output + OutputType>(
     }
     let mut planner = Planner::new(&ctx.query_env.fragments, &ctx.schema_env.registry);
     let plan = T::plan(&mut planner, &[field]).ok()?;
+    let kept = match (way, &plan) {
+        (Way::Kept(texts), Some(plan)) if !plan.is_deep => {
+            let mut key = Vec::with_capacity(128);
+            fingerprint(plan, &mut key);
+            if let Some(text) = texts.get(&key) {
+                ledger.reuse();
+                return Some(Ok(text));
+            }
+            Some((texts, key))
+        }
+        (Way::Anew | Way::Kept(_), _) => None,
+    };
     let mut found = match &plan {
         Some(plan) if plan.is_deep => T::level(vec![value], plan, ctx).await,
         Some(_) | None => Found::default(),
     };
     let mut out = Writer::new(path, field.pos);
     let wrote = value.write(plan.as_ref(), &mut found, &mut out);
-    for error in std::mem::take(&mut out.errors) {
+    let errors = std::mem::take(&mut out.errors);
+    let is_whole = errors.is_empty();
+    for error in errors {
         ctx.add_error(error);
     }
     Some(match (wrote, out.pending.take()) {
         (Ok(()), _) => {
             ledger.add(out.outside_keys(), &planner.places, &out.journal);
-            Ok(Value::Binary(out.text.into()))
+            let text = Value::Binary(out.text.into());
+            if let Some((texts, key)) = kept.filter(|_| is_whole) {
+                texts.put(key, &text);
+            }
+            Ok(text)
         }
         (Err(_), Some(error)) => Err(error),
         (Err(_), None) => Err(ctx.set_error_path(Error::new("internal error").into_server_error(field.pos))),

@@ -40,7 +40,8 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 
 /// The schema over `app`, as the transport runs it.
 pub fn executors(app: &Arc<App>) -> Executors<ProductSchema> {
-    transport::executors(|| builder().data(Arc::clone(app)))
+    let recent = identity::recent_events();
+    transport::executors(|| builder().data(Arc::clone(app)).data(Arc::clone(&recent)))
 }
 
 /// The text of `schema.graphql`, sorted so that a difference is a change.

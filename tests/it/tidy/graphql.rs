@@ -22,7 +22,7 @@ const ROOTS: Rule = Rule {
 };
 
 /// Attributes whose impl blocks are resolvers.
-const RESOLVERS: [&str; 3] = ["#[Object", "#[ComplexObject", "#[Subscription"];
+const RESOLVERS: [&str; 4] = ["#[Object", "#[ComplexObject", "#[Subscription", "#[output::fields"];
 
 fn fallible(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -33,7 +33,9 @@ fn fallible(tree: &Tree) -> Vec<Finding> {
             for (at, _) in code.match_indices(attribute) {
                 let Some((open, body)) = block(&code, at, b'{', b'}') else { continue };
                 for (method, signature) in methods(body) {
-                    if squeezed(signature).contains("->Result<Option<") {
+                    // A batched field has one outcome a parent.
+                    let signature = squeezed(signature).replace("->Result<Vec<", "->");
+                    if signature.contains("->Result<Option<") {
                         told(open + method, "a resolver that returns `Result<Option<`");
                     }
                 }
@@ -153,6 +155,9 @@ fn a_resolver_that_nulls_its_parent_is_seen() {
     assert!(check(good).is_empty());
     let bad = "#[Object(name = \"x\")]\nimpl X {\n /// -> Result<Option<\n fn a(&self) -> T { b }\n async fn c(\n  &self,\n ) -> Result<\n  Option<T>, E> { d }\n}";
     assert_eq!(check(bad), ["api/src/graphql/x.rs:5"]);
+    let batched = "#[output::fields]\nimpl X {\n async fn a(b: &[&Self]) -> Result<Vec<Option<Result<T, E>>>, E> { c }\n}";
+    assert!(check(batched).is_empty());
+    assert_eq!(check(&batched.replace("Option<Result<T, E>>", "Result<Option<T>, E>")).len(), 1);
     assert_eq!(check("payload!(X, Y, \"z\" {\n a: Result<Option<T>, E> = |b| c;\n});").len(), 1);
     assert!(check("payload!(X, Y, \"z\" {\n a: Option<Result<T, E>> = |b| c;\n});").is_empty());
 }

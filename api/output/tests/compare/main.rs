@@ -12,4 +12,5 @@ mod batches;
 mod differences;
 mod documents;
 mod generated;
+mod recent;
 mod schema;

@@ -1,12 +1,15 @@
 //! What can be followed of identity.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, ID, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::{
     identity::events::{IdentityEvent, IdentityFact},
-    kernel::actor::Permission,
+    kernel::{actor::Permission, scope::TenantScope},
 };
 use futures_util::{Stream, StreamExt as _};
+use output::{Output, Recent, Shared};
 
 use crate::graphql::{
     command::{app, caller},
@@ -15,7 +18,7 @@ use crate::graphql::{
 };
 
 /// What happened to a member, an invitation or a session.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberEventKind {
     /// Somebody was invited.
     MemberInvited,
@@ -36,7 +39,7 @@ pub enum MemberEventKind {
 }
 
 /// One thing that happened. It names; what is named is read by `node`, under the reader's own permissions.
-#[derive(SimpleObject, Clone)]
+#[derive(SimpleObject, Output, Clone)]
 pub struct MemberEvent {
     /// Rises from event to event of a tenant; two events at once may share one.
     seq: String,
@@ -66,6 +69,16 @@ impl From<IdentityEvent> for MemberEvent {
     }
 }
 
+/// Events of the last moments, so that each selection of one is written once for all who listen.
+pub(in crate::graphql) type RecentEvents = Recent<(TenantScope, IdentityEvent), MemberEvent>;
+
+/// Events of all tenants together that are kept. Listeners are told within milliseconds of one another.
+const RECENT_MAX: usize = 64;
+
+pub(in crate::graphql) fn recent_events() -> Arc<RecentEvents> {
+    Arc::new(Recent::new(RECENT_MAX))
+}
+
 #[derive(Default)]
 pub struct IdentitySubscription;
 
@@ -75,10 +88,12 @@ impl IdentitySubscription {
     async fn member_events(
         &self,
         ctx: &Context<'_>,
-    ) -> Result<impl Stream<Item = MemberEvent> + use<>, ApiError> {
+    ) -> Result<impl Stream<Item = Shared<MemberEvent>> + use<>, ApiError> {
         let actor = &caller(ctx)?.signed_in().actor;
         actor.require(Permission::ReadMembers)?;
-        let events = app(ctx).feed.subscribe(&actor.scope()).await?;
-        Ok(events.map(MemberEvent::from))
+        let scope = actor.scope();
+        let events = app(ctx).feed.subscribe(&scope).await?;
+        let recent = Arc::clone(ctx.data_unchecked::<Arc<RecentEvents>>());
+        Ok(events.map(move |event| recent.share((scope, event), || event.into())))
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Ready {
     pub(crate) document: DocumentUse,
     /// What to keep once the document has passed strict validation.
     pub(crate) to_keep: Option<(Arc<str>, Arc<Document>)>,
-    /// What was written out; empty for all but queries.
+    /// What was written out; nothing of a mutation.
     pub(crate) ledger: Arc<Ledger>,
 }
 
@@ -126,7 +126,8 @@ impl<E: Executor, H: Host> Engine<E, H> {
         let info = Arc::new(info);
         let ledger = Arc::new(Ledger::default());
         let mut request = Request::new(source.as_ref()).variables(params.variables).data(facts);
-        if info.kind == OperationKind::Query {
+        // A mutation's answer may be kept and given again, as values.
+        if info.kind != OperationKind::Mutation {
             request = request.data(Arc::clone(&ledger));
         }
         if let Some(name) = params.operation_name {
