@@ -1,0 +1,15 @@
+//! The sandbox from outside: real HTTP on a port of its own, a table of cases for each part of the contract.
+
+mod comments;
+mod envelopes;
+mod faults;
+mod oauth;
+mod page;
+mod posts;
+mod receiver;
+mod restart;
+mod share;
+mod stage;
+mod statistics;
+mod uploads;
+mod webhooks;
