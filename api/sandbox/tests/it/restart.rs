@@ -1,1 +1,174 @@
-//! Soon.
+//! What a directory keeps, what a seed decides.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use sandbox::{Options, Sandbox};
+use serde_json::{Value, json};
+
+use crate::stage::{Grant, SCOPES, Stage, client};
+
+/// A directory of the test's own; gone with it.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("sandbox-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        Self(dir)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Plays the same story; everything the sandbox knows afterwards, without the wall's time.
+async fn story(stage: &Stage) -> (Value, Grant) {
+    let (app, lin, fan) = (stage.app().await, stage.user("Lin").await, stage.user("Fan").await);
+    let grant = stage.grant(&app, &lin, SCOPES).await;
+    stage.switch(json!({ "review_pass_permille": 500 })).await;
+    stage.set("faults", json!({ "path": "/item/*", "harm": "busy", "permille": 500 })).await;
+    for number in 0..6 {
+        let item_id = stage.publish(&grant, &format!("post {number}")).await;
+        stage.set("comments", json!({ "user": fan, "item_id": item_id, "content": "hm" })).await;
+        stage.post("/item/comment/reply/", &grant, json!({ "item_id": item_id, "content": "yes" })).await;
+        stage.advance(7_777).await;
+    }
+    (known(stage).await, grant)
+}
+
+async fn known(stage: &Stage) -> Value {
+    let mut all = Value::Null;
+    for path in ["state", "switches", "apps", "users", "posts", "faults", "calls", "webhooks", "ledger"] {
+        all[path] = stage.see(path).await;
+    }
+    without_wall(&mut all);
+    all
+}
+
+fn without_wall(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_wall),
+        Value::Object(fields) => {
+            fields.retain(|name, _| !name.starts_with("wall"));
+            fields.values_mut().for_each(without_wall);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[tokio::test]
+async fn the_same_calls_get_the_same_answers_by_the_seed() {
+    let mut stories = Vec::new();
+    for seed in [7, 7, 8] {
+        let stage = Stage::seeded(seed, None).await;
+        stories.push(story(&stage).await.0);
+        stage.stop().await;
+    }
+    assert_eq!(stories[0], stories[1]);
+    assert_ne!(stories[0]["posts"], stories[2]["posts"]);
+    assert_ne!(stories[0]["users"], stories[2]["users"]);
+    let stages: Vec<_> =
+        stories[0]["posts"]["posts"].as_array().expect("a list").iter().map(|p| &p["stage"]).collect();
+    assert!(stages.contains(&&json!("public")) && stages.contains(&&json!("refused")), "{stages:?}");
+}
+
+#[tokio::test]
+async fn a_directory_keeps_everything_and_is_used_by_one_at_a_time() {
+    let dir = Dir::new("kept");
+    let stage = Stage::seeded(7, Some(&dir.0)).await;
+    let (before, grant) = story(&stage).await;
+    let options = |seed| Options { listen: ([127, 0, 0, 1], 0).into(), dir: Some(dir.0.clone()), seed };
+    assert!(Sandbox::start(&options(None)).is_err(), "in use");
+    stage.stop().await;
+    assert!(started(&options(Some(8))).await.is_err(), "another seed");
+    let sandbox = started(&options(None)).await.expect("started");
+    let url = format!("http://{}", sandbox.address);
+    let mut after = Value::Null;
+    for path in before.as_object().expect("an object").keys() {
+        let answer = client().get(format!("{url}/_sandbox/{path}")).send().await.expect("answered");
+        after[path] = answer.json().await.expect("JSON");
+    }
+    without_wall(&mut after);
+    assert_eq!(after, before);
+    let list =
+        client().get(format!("{url}/api/douyin/v1/video/video_list/")).header("access-token", &grant.access);
+    let list: Value = list
+        .query(&[("open_id", grant.open_id.as_str()), ("count", "20")])
+        .send()
+        .await
+        .expect("answered")
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(list["data"]["list"].as_array().map(Vec::len), Some(6), "tokens work on");
+    sandbox.stop().await;
+}
+
+/// Starts, as soon as the one before has let go of the directory: its connections end a moment after it was stopped.
+async fn started(options: &Options) -> std::io::Result<Sandbox> {
+    loop {
+        match Sandbox::start(options) {
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => tokio::task::yield_now().await,
+            result => return result,
+        }
+    }
+}
+
+/// A sandbox in a process of its own.
+struct Process {
+    child: Child,
+    url: String,
+}
+
+impl Process {
+    fn start(dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_matricula-sandbox"))
+            .args(["--listen", "127.0.0.1:0", "--seed", "3", "--dir"])
+            .arg(dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let url = line.trim().strip_prefix("ready: ").expect("ready").to_owned();
+        Self { child, url }
+    }
+
+    /// SIGKILL: it gets no chance to write anything.
+    fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_nothing_it_answered() {
+    let dir = Dir::new("killed");
+    let (http, mut answered) = (client(), 0);
+    for round in 0..3 {
+        let process = Process::start(&dir.0);
+        let url = format!("{}/_sandbox/users", process.url);
+        let known: Value = http.get(&url).send().await.expect("answered").json().await.expect("JSON");
+        assert_eq!(known["users"].as_array().map(Vec::len), Some(answered), "round {round}");
+        for _ in 0..25 {
+            let answer =
+                http.post(&url).json(&json!({ "nickname": format!("user {answered}") })).send().await;
+            assert_eq!(answer.expect("answered").status(), 201);
+            answered += 1;
+        }
+        process.kill();
+    }
+    let process = Process::start(&dir.0);
+    let url = format!("{}/_sandbox/users", process.url);
+    let known: Value = http.get(&url).send().await.expect("answered").json().await.expect("JSON");
+    let last = known["users"].as_array().expect("a list").iter().any(|user| user["nickname"] == "user 74");
+    assert!(last, "{known}");
+    process.kill();
+}
