@@ -34,11 +34,15 @@ pub(crate) struct Engine {
 struct Kept {
     platform: Platform,
     journal: Option<Journal>,
+    closed: bool,
 }
 
 impl Kept {
     /// Writes the step down, then makes it.
     fn make(&mut self, entry: &Entry) -> Result<Option<Reply>> {
+        if self.closed {
+            return Err(Error::other("the sandbox was stopped"));
+        }
         if let Some(journal) = &mut self.journal {
             journal.append(entry)?;
         }
@@ -72,11 +76,18 @@ impl Engine {
         for entry in &entries {
             replay(&mut platform, entry);
         }
-        Ok(Self { kept: Mutex::new(Kept { platform, journal }), changed: Notify::new() })
+        Ok(Self { kept: Mutex::new(Kept { platform, journal, closed: false }), changed: Notify::new() })
     }
 
     fn kept(&self) -> Result<MutexGuard<'_, Kept>> {
         self.kept.lock().map_err(|_| Error::other("a step failed halfway"))
+    }
+
+    /// Lets go of the directory; no step is made after this.
+    pub(crate) fn close(&self) {
+        if let Ok(mut kept) = self.kept() {
+            (kept.closed, kept.journal) = (true, None);
+        }
     }
 
     /// One call, and its answer.

@@ -18,7 +18,7 @@ use server::{
     dev::{self, DevOptions},
     keys::{self, KeysTask},
     migrate::{Logins, migrate},
-    rehearsal::Sandbox,
+    rehearsal,
     serve::{Duties, asked_to_stop, start},
     wiring::{StartupError, build},
 };
@@ -65,6 +65,12 @@ enum Verb {
         /// Where to answer.
         #[arg(long, default_value = "127.0.0.1:8090")]
         listen: std::net::SocketAddr,
+        /// Where what happens is kept; in memory when left out.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// What all chance is made from: the same calls in the same order get the same answers.
+        #[arg(long)]
+        seed: Option<u64>,
     },
     /// Open tenants.
     Tenant {
@@ -209,9 +215,10 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             log(&load(Need::Nothing)?)?;
             Box::pin(demo::run(&options(dev, file.clone()), exit)).await
         }
-        Verb::Sandbox { listen } => {
+        Verb::Sandbox { listen, dir, seed } => {
             log(&load(Need::Nothing)?)?;
-            let sandbox = Sandbox::start(listen)?;
+            let sandbox = rehearsal::start(listen, dir, seed)?;
+            writeln!(std::io::stdout(), "ready: http://{}/_sandbox/", sandbox.address)?;
             asked_to_stop().await?;
             sandbox.stop().await;
             Ok(())

@@ -1,53 +1,14 @@
-//! `matricula sandbox`: where platforms are rehearsed. It answers what it can rehearse.
+//! `matricula sandbox`: where platforms are rehearsed. The sandbox is a crate of its own (`api/sandbox/`), which knows
+//! nothing of the product; here is only how the product's verbs start it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{net::SocketAddr, path::PathBuf};
 
-use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
-use serde::Serialize;
+pub use sandbox::Sandbox;
 
-/// What the sandbox can rehearse.
-#[derive(Serialize)]
-struct Abilities {
-    service: &'static str,
-    platforms: Vec<&'static str>,
-}
-
-/// A running sandbox.
-pub struct Sandbox {
-    /// Where it answers.
-    pub address: SocketAddr,
-    handle: ServerHandle,
-}
-
-impl Sandbox {
-    /// Starts one.
-    ///
-    /// # Errors
-    /// The address can't be listened on.
-    pub fn start(listen: SocketAddr) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(listen)?;
-        let address = listener.local_addr()?;
-        let server = HttpServer::new(|| {
-            App::new()
-                .service(web::resource("/").route(web::get().to(abilities)))
-                .service(web::resource("/livez").route(web::get().to(|| async { "ok\n" })))
-        })
-        .workers(1)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(listener)?
-        .run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Ok(Self { address, handle })
-    }
-
-    /// Stops it.
-    pub async fn stop(self) {
-        self.handle.stop(false).await;
-    }
-}
-
-async fn abilities() -> HttpResponse {
-    HttpResponse::Ok().json(Abilities { service: "matricula sandbox", platforms: Vec::new() })
+/// Starts one: what happens in it is kept in `dir`, or in memory, and all chance is made from `seed`.
+///
+/// # Errors
+/// The address can't be listened on; the directory can't be used, is in use, has another seed or can't be read.
+pub fn start(listen: SocketAddr, dir: Option<PathBuf>, seed: Option<u64>) -> std::io::Result<Sandbox> {
+    Sandbox::start(&sandbox::Options { listen, dir, seed })
 }

@@ -24,6 +24,13 @@ use crate::{
 /// Where it is.
 pub(crate) const ROOT: &str = "/_sandbox/";
 
+/// The largest number that a rehearsal is told: of seconds it is three centuries, of bytes ten billion. Beyond, sums
+/// would not fit.
+const NUMBER_MAX: i64 = 10_000_000_000;
+
+/// The latest the clock can be set to: the end of the year 9999.
+const CLOCK_MAX_MS: i64 = 253_402_300_799_999;
+
 /// Whether a call is for the control API and changes something.
 pub(crate) fn is_write(call: &Call) -> bool {
     call.path.starts_with(ROOT) && call.method != "GET"
@@ -105,10 +112,36 @@ fn shown(status: u16, value: &impl serde::Serialize) -> Reply {
 fn with<T: DeserializeOwned>(call: &Call, serve: impl FnOnce(T) -> Reply) -> Reply {
     let body = if call.form { typed(&call.body) } else { call.body.clone() };
     let body = if body.is_null() { json!({}) } else { body };
+    if let Some(name) = oversized(&body) {
+        return failed(400, &format!("{name} is out of range"));
+    }
     match serde_json::from_value(body) {
         Ok(draft) => serve(draft),
         Err(error) => failed(400, &error.to_string()),
     }
+}
+
+/// The first field whose number is too large, or too far below nought.
+fn oversized(body: &Value) -> Option<&str> {
+    let fits = |name: &str, number: &serde_json::Number| match number.as_i64() {
+        Some(number) if name == "now_ms" => (0..=CLOCK_MAX_MS).contains(&number),
+        Some(number) if name == "advance_ms" => number.abs() <= CLOCK_MAX_MS,
+        Some(number) if name == "reach" || name == "reach_permille" => (0..=1_000_000).contains(&number),
+        Some(number) => number.abs() <= NUMBER_MAX,
+        None => false,
+    };
+    let is_over = |name: &str, value: &Value| match value {
+        Value::Number(number) => !fits(name, number),
+        Value::Array(items) => {
+            items.iter().any(|item| item.as_number().is_some_and(|number| !fits(name, number)))
+        }
+        Value::Object(fields) => {
+            fields.values().any(|field| field.as_number().is_some_and(|number| !fits(name, number)))
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    };
+    let mut fields = body.as_object().into_iter().flatten().filter(|(name, _)| *name != "content");
+    fields.find(|(name, value)| is_over(name, value)).map(|(name, _)| name.as_str())
 }
 
 /// A form's texts as what they stand for: forms know nothing but text, and send empty fields along.
@@ -155,6 +188,9 @@ pub(crate) fn awaited_delivery(call: &Call, reply: &Reply) -> Option<i64> {
 }
 
 fn change_switches(platform: &mut Platform, call: &Call) -> Reply {
+    if let Some(name) = oversized(&call.body) {
+        return failed(400, &format!("{name} is out of range"));
+    }
     let mut all = serde_json::to_value(&platform.switches).unwrap_or_default();
     for (name, value) in call.body.as_object().into_iter().flatten() {
         all[name.as_str()] = value.clone();

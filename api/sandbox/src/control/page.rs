@@ -35,6 +35,12 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", escape(text))
 }
 
+/// What the control API calls it, for people.
+fn word(value: impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    escape(&value.as_str().unwrap_or_default().replace('_', " "))
+}
+
 fn newest<T>(all: impl DoubleEndedIterator<Item = T>, row: impl Fn(T) -> Vec<String>) -> Vec<Vec<String>> {
     all.rev().take(ROWS_MAX).map(row).collect()
 }
@@ -76,12 +82,7 @@ fn users(platform: &Platform) -> String {
     let row = |user: &crate::platform::cast::User| {
         let granted = platform.grants.all.values().filter(|grant| grant.user == user.id && !grant.revoked);
         let apps: Vec<_> = granted.map(|grant| code(&grant.client_key)).collect();
-        vec![
-            code(&user.id),
-            escape(&user.nickname),
-            escape(&format!("{:?}", user.state).to_lowercase()),
-            apps.join(" "),
-        ]
+        vec![code(&user.id), escape(&user.nickname), word(user.state), apps.join(" ")]
     };
     let form = "<form class=\"line\" method=\"post\" action=\"/_sandbox/users\">\n\
         <label>Nickname <input name=\"nickname\" required></label>\n<button>Add a user</button>\n</form>\n";
@@ -145,13 +146,7 @@ fn faults(platform: &Platform) -> String {
         vec![
             fault.number.to_string(),
             code(&fault.draft.path),
-            escape(
-                &serde_json::to_value(fault.draft.harm)
-                    .unwrap_or_default()
-                    .as_str()
-                    .unwrap_or_default()
-                    .replace('_', " "),
-            ),
+            word(fault.draft.harm),
             fault.draft.count.map_or_else(|| "without end".to_owned(), |count| count.to_string()),
             fault.struck.to_string(),
         ]

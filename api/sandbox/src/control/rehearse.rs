@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{absent, failed, reads};
+use super::{CLOCK_MAX_MS, absent, failed, reads};
 use crate::{
     platform::{
         Platform,
@@ -32,19 +32,20 @@ pub(super) fn set_clock(platform: &mut Platform, draft: &ClockDraft) -> Reply {
     let now_ms = match (draft.now_ms, &draft.now) {
         (Some(now_ms), _) => Some(now_ms),
         (None, Some(text)) => match parse_instant(text) {
-            Some(now_ms) => Some(now_ms),
-            None => return failed(400, "now is not RFC 3339"),
+            Some(now_ms) if (0..=CLOCK_MAX_MS).contains(&now_ms) => Some(now_ms),
+            Some(_) | None => return failed(400, "now is not RFC 3339, or before 1970"),
         },
         (None, None) => None,
     };
+    let advance_ms = draft.advance_ms.unwrap_or(0) + draft.advance_s.unwrap_or(0) * SECOND_MS;
+    let meant_ms = now_ms.unwrap_or_else(|| platform.clock.at(wall_ms)) + advance_ms;
+    if !(0..=CLOCK_MAX_MS).contains(&meant_ms) {
+        return failed(400, "the clock does not go that far");
+    }
     if let Some(frozen) = draft.frozen {
         platform.clock.freeze(frozen, wall_ms);
     }
-    if let Some(now_ms) = now_ms {
-        platform.clock.set(now_ms, wall_ms);
-    }
-    let advance_ms = draft.advance_ms.unwrap_or(0) + draft.advance_s.unwrap_or(0) * SECOND_MS;
-    platform.clock.set(platform.clock.at(wall_ms) + advance_ms, wall_ms);
+    platform.clock.set(meant_ms, wall_ms);
     platform.step.now_ms = platform.clock.at(wall_ms);
     Reply::json(200, reads::clock(platform))
 }

@@ -43,6 +43,7 @@ pub struct Options {
 pub struct Sandbox {
     /// Where it answers.
     pub address: SocketAddr,
+    engine: Arc<Engine>,
     handle: ServerHandle,
     deliveries: JoinHandle<()>,
 }
@@ -71,14 +72,15 @@ impl Sandbox {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
-        let deliveries = tokio::spawn(delivering::run(engine));
-        Ok(Self { address, handle, deliveries })
+        let deliveries = tokio::spawn(delivering::run(Arc::clone(&engine)));
+        Ok(Self { address, engine, handle, deliveries })
     }
 
-    /// Stops it. Webhooks on their way are tried again when it is started on the same directory.
+    /// Stops it and lets go of its directory. Webhooks on their way are tried again when it is started there once more.
     pub async fn stop(self) {
         self.deliveries.abort();
         self.handle.stop(false).await;
+        self.engine.close();
     }
 }
 

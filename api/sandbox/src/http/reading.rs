@@ -17,6 +17,9 @@ use crate::{
 /// What a body that is no upload may have.
 const BODY_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 
+/// How deep a body may be nested: less than a parser takes, for the journal nests it deeper still.
+const DEPTH_MAX: usize = 64;
+
 /// Why there is no call.
 #[derive(Debug)]
 pub(super) enum Unread {
@@ -57,11 +60,19 @@ pub(super) async fn read(
         call.body = fields(pairs(&body));
     } else if !body.is_empty() {
         match serde_json::from_slice::<Value>(&body) {
-            Ok(value @ Value::Object(_)) => call.body = value,
+            Ok(value @ Value::Object(_)) if depth(&value) <= DEPTH_MAX => call.body = value,
             Ok(_) | Err(_) => call.unreadable = true,
         }
     }
     Ok(call)
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 /// Names and values; of those that are repeated, all values with commas between.

@@ -1,5 +1,7 @@
 //! The sandbox from outside: real HTTP on a port of its own, a table of cases for each part of the contract.
 
+#![expect(clippy::panic, reason = "test code fails by panicking")]
+
 mod comments;
 mod envelopes;
 mod faults;

@@ -124,12 +124,12 @@ async fn rates_of_passing_and_late_takedowns_are_knobs() {
         .switch(json!({ "review_pass_permille": 1_000, "late_takedown_permille": 1_000,
                          "late_takedown_after_s": 600 }))
         .await;
-    let falls = stage.publish(&grant, "falls").await;
+    let sinks = stage.publish(&grant, "sinks").await;
     stage.advance(599).await;
     assert_eq!(shown(&stage, &grant, &fails).await.1, 2);
-    assert_eq!(shown(&stage, &grant, &falls).await.1, 5);
+    assert_eq!(shown(&stage, &grant, &sinks).await.1, 5);
     stage.advance(1).await;
-    assert_eq!(shown(&stage, &grant, &falls).await.1, 2);
+    assert_eq!(shown(&stage, &grant, &sinks).await.1, 2);
     stage.stop().await;
 }
 

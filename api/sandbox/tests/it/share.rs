@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::{
     receiver::Receiver,
-    stage::{SCOPES, Stage, code},
+    stage::{SCOPES, Stage, code, hex},
 };
 
 fn md5(text: &str) -> String {
-    Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Md5::digest(text))
 }
 
 #[tokio::test]

@@ -199,3 +199,12 @@ pub(crate) fn code(answer: &Value) -> i64 {
     }
     code.unwrap_or_else(|| panic!("no code: {answer}"))
 }
+
+/// Lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("room");
+        text
+    })
+}

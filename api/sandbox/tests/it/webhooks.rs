@@ -6,13 +6,12 @@ use sha1::{Digest as _, Sha1};
 
 use crate::{
     receiver::Receiver,
-    stage::{App, SCOPES, Stage, code, json_of},
+    stage::{App, SCOPES, Stage, code, hex, json_of},
 };
 
 /// The contract's rule, written out once more: hex of SHA-1 over secret and body.
 fn signed(secret: &str, body: &str) -> String {
-    let digest = Sha1::digest([secret.as_bytes(), body.as_bytes()].concat());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha1::digest([secret.as_bytes(), body.as_bytes()].concat()))
 }
 
 async fn save(stage: &Stage, app: &App, url: &str) -> (u16, Value) {
@@ -26,7 +25,7 @@ async fn subscribe(stage: &Stage, app: &App, event: &str, status: i64) -> i64 {
     code(&json_of(request.json(&json!({ "list": [{ "event": event, "status": status }] }))).await)
 }
 
-/// A sandbox whose app has a saved address; one challenge has been received.
+/// A sandbox whose app has a saved address; one challenge has been came.
 async fn begun() -> (Stage, App, Receiver) {
     let (stage, receiver) = (Stage::new().await, Receiver::start());
     let app = stage.app().await;
@@ -73,8 +72,8 @@ async fn an_address_is_saved_when_it_sends_the_challenge_back() {
     assert_eq!(save(&stage, &app, "nonsense").await.0, 400);
     assert_eq!(save(&stage, &app, &receiver.url).await.0, 200);
     assert_eq!(saved().await, receiver.url.as_str());
-    let received = receiver.received(6).await;
-    let trial = received.last().expect("received");
+    let came = receiver.received(6).await;
+    let trial = came.last().expect("came");
     let body = trial.json();
     assert_eq!((&body["event"], &body["client_key"]), (&json!("verify_webhook"), &json!(app.key)));
     assert!(body["content"]["challenge"].is_i64(), "{body}");
@@ -93,21 +92,21 @@ async fn events_come_when_they_are_switched_on_and_signed_over_their_bytes() {
     assert_eq!(subscribe(&stage, &app, "nonsense", 1).await, 2_100_005);
     assert_eq!(subscribe(&stage, &app, "authorize", 2).await, 2_100_005);
     let grant = stage.grant(&app, &user, "user_info,item.comment").await;
-    let received = receiver.received(2).await;
-    assert_eq!(received.len(), 2, "none before it was switched on");
-    let body = received[1].json();
+    let came = receiver.received(2).await;
+    assert_eq!(came.len(), 2, "none before it was switched on");
+    let body = came[1].json();
     assert_eq!(
         body,
         json!({ "event": "authorize", "client_key": app.key, "from_user_id": grant.open_id,
                 "content": { "scopes": ["item.comment", "user_info"] } })
     );
     stage.set("revoke", json!({ "client_key": app.key, "user": user })).await;
-    let received = receiver.received(3).await;
-    assert_eq!(received[2].json()["event"], "unauthorize");
-    for one in &received {
+    let came = receiver.received(3).await;
+    assert_eq!(came[2].json()["event"], "unauthorize");
+    for one in &came {
         assert_eq!(one.signature, signed(&app.secret, &one.body), "{}", one.body);
     }
-    let ids: std::collections::HashSet<_> = received.iter().map(|one| &one.msg_id).collect();
+    let ids: std::collections::HashSet<_> = came.iter().map(|one| &one.msg_id).collect();
     assert_eq!(ids.len(), 3, "each has a Msg-Id of its own");
     assert_eq!(subscribe(&stage, &app, "authorize", 0).await, 0);
     let listed = stage.as_app("/event/status/list/", &stage.client_token(&app).await, &[]).await;
@@ -147,13 +146,11 @@ async fn a_fans_comment_is_told_to_the_author_who_granted_it() {
     let told = say(&fan, "nice").await;
     say(&lin, "thanks").await;
     say(&fan, "really").await;
-    let received = receiver.received(3).await;
-    let contents: Vec<_> = received[1..].iter().map(|one| one.json()["content"]["content"].clone()).collect();
+    let came = receiver.received(3).await;
+    let contents: Vec<_> = came[1..].iter().map(|one| one.json()["content"]["content"].clone()).collect();
     assert!(contents.contains(&json!("nice")) && contents.contains(&json!("really")), "{contents:?}");
-    let nice = received
-        .iter()
-        .map(crate::receiver::Received::json)
-        .find(|body| body["content"]["content"] == "nice");
+    let nice =
+        came.iter().map(crate::receiver::Received::json).find(|body| body["content"]["content"] == "nice");
     let nice = nice.expect("it came");
     assert_eq!(nice["to_user_id"], grant.open_id.as_str());
     assert_eq!(nice["content"]["comment_id"], told["comment_id"]);
@@ -184,8 +181,8 @@ async fn a_failed_delivery_is_tried_three_times_more_with_the_same_id() {
             "not before it is due"
         );
         stage.advance(1).await;
-        let received = receiver.received(1 + made).await;
-        assert_eq!(received[made], received[1], "byte for byte, Msg-Id and all");
+        let came = receiver.received(1 + made).await;
+        assert_eq!(came[made], came[1], "byte for byte, Msg-Id and all");
         sent = match made {
             2 => delivery(&stage, 2, |sent| attempts(sent) == 2).await,
             3 => delivery(&stage, 2, |sent| attempts(sent) == 3).await,
@@ -208,8 +205,8 @@ async fn duplicates_come_with_the_same_id_and_long_silence_ends_subscriptions() 
     let (stage, app, receiver) = begun().await;
     stage.switch(json!({ "webhook_duplicate_permille": 1_000 })).await;
     stage.set("events", json!({ "client_key": app.key, "event": "authorize" })).await;
-    let received = receiver.received(3).await;
-    assert_eq!(received[1], received[2]);
+    let came = receiver.received(3).await;
+    assert_eq!(came[1], came[2]);
     delivery(&stage, 2, |sent| sent["state"] == "delivered" && attempts(sent) == 2).await;
     stage
         .switch(json!({ "webhook_duplicate_permille": 0, "webhook_tries": 1, "webhook_disable_after": 3 }))
@@ -247,8 +244,8 @@ async fn mock_events_go_to_the_saved_address_whether_wanted_or_not() {
     for (count, event) in ["create_video", "item_comment_reply", "new_follow_action"].into_iter().enumerate()
     {
         assert_eq!(mock(event).await, 0, "{event}");
-        let received = receiver.received(2 + count).await;
-        let body = received[1 + count].json();
+        let came = receiver.received(2 + count).await;
+        let body = came[1 + count].json();
         assert_eq!(body["event"], event);
         assert_eq!(body.get("to_user_id").is_none(), event == "create_video", "{body}");
     }

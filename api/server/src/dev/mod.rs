@@ -6,10 +6,7 @@
 mod members;
 mod report;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use domain::kernel::ids::Entropy as _;
 use infra::{local_keyring::LocalKeyring, system::System};
@@ -19,7 +16,7 @@ use url::Url;
 use crate::{
     config::{self, Config, Need},
     migrate::{Logins, migrate},
-    rehearsal::Sandbox,
+    rehearsal::{self, Sandbox},
     serve::{Duties, Service, start},
     stores::{Given, Stores, StoresOptions},
     wiring::StartupError,
@@ -101,7 +98,7 @@ async fn run_on(
     }
     let config = configuration(options, dir, &keyring, stores, &logins, environment)?;
     let service = start(&config, Duties { serve: true, sequence: true }).await?;
-    let sandbox = Sandbox::start(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let sandbox = rehearsal::start(([127, 0, 0, 1], 0).into(), Some(dir.join("sandbox")), None)?;
     let tenants = members::ensure(&service.parts.app, dir).await?;
     let report = DevReport::new(&service, sandbox.address, stores, &logins, tenants);
     report.write(&dir.join("dev.json"))?;
@@ -138,6 +135,7 @@ fn throw_away(dir: &Path) -> std::io::Result<()> {
     for name in OWN_FILES {
         gone(std::fs::remove_file(dir.join(name)))?;
     }
+    gone(std::fs::remove_dir_all(dir.join("sandbox")))?;
     gone(std::fs::remove_dir_all(dir.join("mail")))
 }
 
