@@ -251,7 +251,50 @@ impl Platform {
 
 #[cfg(test)]
 mod tests {
-    use super::sign;
+    use serde_json::json;
+
+    use super::{Outcome, Platform, sign};
+    use crate::platform::cast::AppDraft;
+
+    /// A platform whose app has an address.
+    fn platform() -> (Platform, String) {
+        let mut platform = Platform::new(7);
+        platform.begin(1_000, String::new());
+        let app = platform.add_app(AppDraft::default()).expect("a new app").client_key;
+        platform.apps.get_mut(&app).expect("there").webhook_url = Some("http://x.invalid/".to_owned());
+        (platform, app)
+    }
+
+    #[test]
+    fn events_are_sent_in_order_or_shuffled_by_the_seed() {
+        let (mut platform, app) = platform();
+        for _ in 0..8 {
+            platform.emit_always(&app, "authorize", "", None, json!({}));
+        }
+        let numbers = |platform: &Platform| {
+            platform.parcels_due(1_000).iter().map(|parcel| parcel.number).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&platform), [1, 2, 3, 4, 5, 6, 7, 8]);
+        platform.switches.webhook_shuffle = true;
+        let mut shuffled = numbers(&platform);
+        assert_eq!(shuffled, numbers(&platform));
+        assert_ne!(shuffled, [1, 2, 3, 4, 5, 6, 7, 8]);
+        shuffled.sort_unstable();
+        assert_eq!(shuffled, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(platform.parcels_due(999).is_empty(), "not before they are due");
+    }
+
+    #[test]
+    fn success_is_200_alone_and_what_is_delivered_is_not_due() {
+        for (status, due) in [(200, false), (201, true), (204, true), (302, true), (500, true)] {
+            let (mut platform, app) = platform();
+            platform.emit_always(&app, "authorize", "", None, json!({}));
+            platform.delivered(1, Outcome { status: Some(status), error: None, challenge: None });
+            assert_eq!(platform.parcels_due(i64::MAX).len(), usize::from(due), "{status}");
+        }
+        let (mut platform, _) = platform();
+        platform.delivered(99, Outcome { status: Some(200), error: None, challenge: None });
+    }
 
     #[test]
     fn signatures_are_those_of_the_documents() {

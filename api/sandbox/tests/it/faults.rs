@@ -157,3 +157,16 @@ async fn token_endpoints_fail_in_their_own_envelope() {
     assert_eq!((&answer["data"]["error_code"], &answer["message"]), (&json!(2_100_004), &json!("error")));
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn of_calls_at_the_same_time_for_one_video_one_posts() {
+    let (stage, grant) = begun().await;
+    let body = video(&stage, &grant).await;
+    let calls = (0..16).map(|_| stage.post(CREATE, &grant, body.clone()));
+    let answers = futures_util::future::join_all(calls).await;
+    let codes: Vec<_> = answers.iter().map(code).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == 2_190_007).count(), 15, "{codes:?}");
+    assert_eq!(stage.effects("post").await.len(), 1);
+    stage.stop().await;
+}

@@ -5,6 +5,7 @@
 mod comments;
 mod envelopes;
 mod faults;
+mod legacy;
 mod oauth;
 mod page;
 mod posts;

@@ -9,7 +9,10 @@ use std::{
 use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
-use crate::stage::{Grant, SCOPES, Stage, client};
+use crate::{
+    receiver::Receiver,
+    stage::{Grant, SCOPES, Stage, client},
+};
 
 /// A directory of the test's own; gone with it.
 struct Dir(PathBuf);
@@ -171,4 +174,35 @@ async fn a_killed_process_loses_nothing_it_answered() {
     let last = known["users"].as_array().expect("a list").iter().any(|user| user["nickname"] == "user 74");
     assert!(last, "{known}");
     process.kill();
+}
+
+#[tokio::test]
+async fn a_webhook_on_its_way_comes_after_the_restart_with_the_same_id() {
+    let dir = Dir::new("webhook");
+    let (http, receiver) = (client(), Receiver::start());
+    let process = Process::start(&dir.0);
+    let send = async |process: &Process, method: reqwest::Method, path: &str, body: Value| {
+        let request = http.request(method, format!("{}/_sandbox/{path}", process.url)).json(&body);
+        let answer = request.send().await.expect("answered");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json::<Value>().await.expect("JSON")
+    };
+    let (post, put) = (reqwest::Method::POST, reqwest::Method::PUT);
+    send(&process, post.clone(), "clock", json!({ "frozen": true })).await;
+    let app = send(&process, post.clone(), "apps", json!({})).await;
+    let key = app["client_key"].as_str().expect("a key");
+    send(&process, put, &format!("apps/{key}/webhook"), json!({ "url": receiver.url })).await;
+    receiver.answer_with(&[500]);
+    send(&process, post.clone(), "events", json!({ "client_key": key, "event": "authorize" })).await;
+    let came = receiver.received(2).await;
+    // The failure has to be told before the process is killed, or the event would be due at once.
+    while send(&process, reqwest::Method::GET, "webhooks?since=1", json!(null)).await["webhooks"][0]["attempts"]
+        == json!([])
+    {}
+    process.kill();
+    let process = Process::start(&dir.0);
+    send(&process, post, "clock", json!({ "advance_s": 10 })).await;
+    assert_eq!(receiver.received(3).await[2], came[1]);
+    process.kill();
+    receiver.stop().await;
 }

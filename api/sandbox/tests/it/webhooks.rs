@@ -267,3 +267,19 @@ async fn a_silent_receiver_is_given_up_on() {
     receiver.stop().await;
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn on_a_running_clock_retries_come_by_themselves() {
+    let (stage, app, receiver) = begun().await;
+    stage.switch(json!({ "webhook_backoff_s": [1] })).await;
+    stage.set("clock", json!({ "frozen": false })).await;
+    receiver.answer_with(&[500]);
+    stage.set("events", json!({ "client_key": app.key, "event": "authorize" })).await;
+    let came = receiver.received(3).await;
+    assert_eq!(came[1], came[2]);
+    let sent = delivery(&stage, 2, |sent| sent["state"] == "delivered").await;
+    let at = |index: usize| sent["attempts"][index]["at_ms"].as_i64().expect("an instant");
+    assert!(at(1) - at(0) >= 1_000, "not before it was due: {sent}");
+    receiver.stop().await;
+    stage.stop().await;
+}
