@@ -4,6 +4,8 @@ pub(crate) const SECOND_MS: i64 = 1_000;
 pub(crate) const MINUTE_MS: i64 = 60 * SECOND_MS;
 pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+/// The last second of the year 9999.
+pub(crate) const LAST_S: i64 = 253_402_300_799;
 const BEIJING_MS: i64 = 8 * HOUR_MS;
 
 /// The Beijing day of an instant, counted from 1970-01-01.

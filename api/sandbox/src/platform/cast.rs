@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Platform;
 
 /// Every scope the sandbox knows; an app owns all of them unless it says which.
-pub(crate) const SCOPES: [&str; 25] = [
+pub(crate) const SCOPES: [&str; 27] = [
     "user_info",
     "login_id",
     "renew_refresh_token",
@@ -28,6 +28,8 @@ pub(crate) const SCOPES: [&str; 25] = [
     "fans.data.bind",
     "fans.data",
     "posting.behavior",
+    "task.posting.create",
+    "task.posting.user_verification",
     "jump.basic",
     "aweme.webhook",
     "video.delete",

@@ -23,6 +23,7 @@ pub(crate) mod quotas;
 pub(crate) mod refusal;
 pub(crate) mod share;
 pub(crate) mod switches;
+pub(crate) mod tasks;
 pub(crate) mod traffic;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -92,6 +93,7 @@ pub(crate) struct Platform {
     pub(crate) hooks: hooks::Hooks,
     pub(crate) quotas: quotas::Quotas,
     pub(crate) share: share::Shares,
+    pub(crate) tasks: tasks::Tasks,
     pub(crate) faults: faults::Faults,
     pub(crate) ledger: Vec<Effect>,
     pub(crate) calls: VecDeque<CallRecord>,
@@ -118,6 +120,7 @@ impl Platform {
             hooks: hooks::Hooks::default(),
             quotas: quotas::Quotas::default(),
             share: share::Shares::default(),
+            tasks: tasks::Tasks::default(),
             faults: faults::Faults::default(),
             ledger: Vec::new(),
             calls: VecDeque::new(),

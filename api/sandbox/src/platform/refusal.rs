@@ -41,6 +41,10 @@ pub(crate) enum Refusal {
     TextInvalid,
     PostingBanned,
     PublishLimit,
+    // Of posting tasks.
+    VideoNotPublic,
+    VideoNotBound,
+    TaskChecksTooOften,
     // Of comments.
     CommentSensitive,
     CommentUnknown,

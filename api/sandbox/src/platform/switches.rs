@@ -74,6 +74,7 @@ pub(crate) struct Switches {
     /// Calls a second of one app; 0 has no end.
     pub(crate) calls_per_s: i64,
     pub(crate) client_tokens_per_5_min: i64,
+    pub(crate) task_checks_per_s: i64,
     pub(crate) webhook_tries: usize,
     pub(crate) webhook_backoff_s: Vec<i64>,
     pub(crate) webhook_timeout_ms: u64,
@@ -122,6 +123,7 @@ impl Default for Switches {
                 .into(),
             calls_per_s: 0,
             client_tokens_per_5_min: 500,
+            task_checks_per_s: 100,
             webhook_tries: 4,
             webhook_backoff_s: vec![10, 60, 300],
             webhook_timeout_ms: 5_000,

@@ -4,7 +4,7 @@
 //! did is in the ledger whatever fault struck its answer; nothing here does I/O.
 //!
 //! Absent on purpose: endpoints that have no part in linking, posting, reading and answering (jump links, mini-app links,
-//! posting tasks, places, search); they answer 28001017. Star map, task box and showcase are refused in `restricted`.
+//! places); they answer 28001017. Star map, task box, showcase and search are refused in `restricted`.
 
 mod access;
 pub(crate) mod authorize;
@@ -16,6 +16,7 @@ mod oauth;
 mod restricted;
 mod share;
 mod statistics;
+mod tasks;
 mod upload;
 mod videos;
 mod webhooks;
@@ -47,7 +48,7 @@ const fn route(method: &'static str, path: &'static str, envelope: Envelope, ser
     Route { method, path, envelope, serve }
 }
 
-const FAMILIES: [&[Route]; 7] = [
+const FAMILIES: [&[Route]; 8] = [
     oauth::ROUTES,
     upload::ROUTES,
     videos::ROUTES,
@@ -55,6 +56,7 @@ const FAMILIES: [&[Route]; 7] = [
     comments::ROUTES,
     webhooks::ROUTES,
     share::ROUTES,
+    tasks::ROUTES,
 ];
 
 /// One call to the platform, with whatever fault is armed for it.

@@ -1,4 +1,4 @@
-//! Families that few apps are let into: star map, task box, showcase. They are refused unless a switch opens them, and
+//! Families that few apps are let into: star map, task box, showcase, search. They are refused unless a switch opens them, and
 //! then answer with nothing in them.
 
 use serde_json::json;
@@ -9,11 +9,10 @@ use super::{
 };
 use crate::platform::{Platform, refusal::Refusal};
 
-const FAMILIES: [(&str, Envelope); 7] = [
+const FAMILIES: [(&str, Envelope); 6] = [
     ("/star/", Envelope::A),
     ("/open_api/2/star/", Envelope::A),
     ("/api/match/", Envelope::B),
-    ("/task/posting/", Envelope::A),
     ("/buyin/", Envelope::A),
     ("/alliance/", Envelope::A),
     ("/video/search/", Envelope::A),

@@ -14,5 +14,6 @@ mod restart;
 mod share;
 mod stage;
 mod statistics;
+mod tasks;
 mod uploads;
 mod webhooks;
