@@ -4,11 +4,15 @@ use std::{
     collections::VecDeque,
     net::TcpListener,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+
+/// How long a test that fails takes to say so.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
@@ -73,7 +77,8 @@ impl Receiver {
             if received.len() >= count {
                 return received;
             }
-            came.await;
+            // Only where a test would fail is anything waited for that does not come.
+            tokio::time::timeout(PATIENCE, came).await.expect("a webhook");
         }
     }
 

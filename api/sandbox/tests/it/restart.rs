@@ -10,7 +10,7 @@ use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
 use crate::{
-    receiver::Receiver,
+    receiver::{PATIENCE, Receiver},
     stage::{Grant, SCOPES, Stage, client},
 };
 
@@ -145,9 +145,15 @@ impl Process {
     }
 
     /// SIGKILL: it gets no chance to write anything.
-    fn kill(mut self) {
-        self.child.kill().expect("killed");
-        self.child.wait().expect("gone");
+    fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        assert!(killed.is_ok() || std::thread::panicking(), "{killed:?}");
     }
 }
 
@@ -196,9 +202,12 @@ async fn a_webhook_on_its_way_comes_after_the_restart_with_the_same_id() {
     send(&process, post.clone(), "events", json!({ "client_key": key, "event": "authorize" })).await;
     let came = receiver.received(2).await;
     // The failure has to be told before the process is killed, or the event would be due at once.
-    while send(&process, reqwest::Method::GET, "webhooks?since=1", json!(null)).await["webhooks"][0]["attempts"]
-        == json!([])
-    {}
+    let told = async {
+        let none = json!([]);
+        let look = || send(&process, reqwest::Method::GET, "webhooks?since=1", json!(null));
+        while look().await["webhooks"][0]["attempts"] == none {}
+    };
+    tokio::time::timeout(PATIENCE, told).await.expect("told");
     process.kill();
     let process = Process::start(&dir.0);
     send(&process, post, "clock", json!({ "advance_s": 10 })).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
 use crate::{
-    receiver::Receiver,
+    receiver::{PATIENCE, Receiver},
     stage::{App, SCOPES, Stage, code, hex, json_of},
 };
 
@@ -36,6 +36,10 @@ async fn begun() -> (Stage, App, Receiver) {
 
 /// The delivery, once `met` says it is as wanted.
 async fn delivery(stage: &Stage, number: i64, met: fn(&Value) -> bool) -> Value {
+    tokio::time::timeout(PATIENCE, look_for(stage, number, met)).await.expect("the delivery gets that far")
+}
+
+async fn look_for(stage: &Stage, number: i64, met: fn(&Value) -> bool) -> Value {
     loop {
         let sent = stage.see("webhooks").await;
         let found = sent["webhooks"]
@@ -218,14 +222,7 @@ async fn duplicates_come_with_the_same_id_and_long_silence_ends_subscriptions() 
         assert_eq!(on, true, "before failure {number}");
         stage.set("events", json!({ "client_key": app.key, "event": "authorize" })).await;
         receiver.received(usize::try_from(number).expect("small") + 1).await;
-        loop {
-            let sent = stage.see("webhooks").await;
-            let last = sent["webhooks"].as_array().expect("a list").last().cloned().expect("there");
-            if last["state"] == "given_up" {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        delivery(&stage, number, |sent| sent["state"] == "given_up").await;
     }
     assert_eq!(stage.see("apps").await["apps"][0]["subscriptions"]["authorize"], false);
     receiver.stop().await;
