@@ -16,8 +16,7 @@ const RULE: Rule = Rule {
 
 /// The folders whose code the rule is about. Which package may use which crate at all is said by its Cargo.toml and
 /// deny.toml.
-const PRODUCT: [&str; 5] =
-    ["domain/src/", "infra/src/", "api/src/", "api/sandbox/src/", "api/server/src/"];
+const PRODUCT: [&str; 5] = ["domain/src/", "infra/src/", "api/src/", "api/sandbox/src/", "api/server/src/"];
 
 /// Each crate and where it may be named.
 const HOMES: &[(&str, &[&str])] = &[
