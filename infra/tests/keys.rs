@@ -178,3 +178,22 @@ async fn a_wrap_is_good_whole_and_in_its_context_only() {
     assert!(LocalKeyring::ephemeral(&System).unwrap(&context(), &wrapped).await.is_err(), "another keyring");
     assert_eq!(format!("{keyring:?}"), "LocalKeyring(..)");
 }
+
+#[tokio::test]
+async fn a_key_that_was_added_is_found_without_a_restart() {
+    let scratch = Scratch::new();
+    write(&scratch.file(), &line(1, 1), 0o600);
+    let running = LocalKeyring::open(&scratch.file()).unwrap();
+    write(&scratch.file(), &(line(1, 1) + &line(2, 2)), 0o600);
+    let newer = LocalKeyring::open(&scratch.file()).unwrap();
+    let wrapped = newer.wrap(&context(), &[7; 32]).await.unwrap();
+    assert_eq!((running.newest_version(), newer.newest_version()), (1, 2));
+    assert_eq!(*running.unwrap(&context(), &wrapped).await.unwrap(), [7; 32]);
+    assert_eq!(running.newest_version(), 2);
+
+    fs::remove_file(scratch.file()).unwrap();
+    let mut unknown = wrapped.clone();
+    unknown[4] = 9;
+    assert!(running.unwrap(&context(), &unknown).await.is_err());
+    assert!(running.unwrap(&context(), &wrapped).await.is_ok(), "what is held is not given up");
+}

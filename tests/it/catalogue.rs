@@ -70,7 +70,7 @@ UNION ALL SELECT o.name || ': ' || g.grantee || ' may ' || g.privilege_type || '
       AND g.privilege_type IN ('UPDATE', 'DELETE')
 UNION ALL SELECT o.name || ': matricula_recorder may read ' || g.column_name
     FROM ours AS o JOIN information_schema.column_privileges AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
-    WHERE g.grantee = 'matricula_recorder' AND g.privilege_type = 'SELECT' AND g.column_name NOT IN ('tenant_id', 'event_id')
+    WHERE g.grantee = 'matricula_recorder' AND g.privilege_type = 'SELECT' AND g.column_name NOT IN ('tenant_id', 'event_id', 'stream')
 UNION ALL SELECT r.rolname || ': could step around row-level security' FROM pg_roles AS r
     WHERE r.rolname LIKE 'matricula%' AND r.rolname <> 'matricula' AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole)
 ORDER BY 1";

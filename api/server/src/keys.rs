@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use domain::{
-    compliance::KeyKeeping,
+    compliance::{KeyKeeping, actions},
     kernel::{
         ids::{ComplianceId, PLATFORM},
         outbox::Origin,
@@ -60,27 +60,35 @@ async fn all(parts: &Parts, task: &KeysTask, scopes: &[(&str, TenantScope)]) -> 
     let keeping = KeyKeeping::new(parts.envelope.clone());
     let mut out = std::io::stdout();
     for (slug, scope) in scopes {
-        let begin = |operation| {
-            let origin = Origin::system(ComplianceId::new(&System), operation);
-            async move { parts.app.units.begin(*scope, &origin).await }
-        };
-        match task {
-            KeysTask::Status => {}
+        let done = match task {
+            KeysTask::Status => None,
             KeysTask::Rotate(to) => {
-                let mut work = begin("rotate_keys").await?;
-                let done = keeping.rotate(&mut *work, *scope, to.as_deref()).await;
-                work.commit().await?;
-                done?;
+                Some((actions::ROTATE_KEYS, keeping.rotate(*scope, to.as_deref()).await.map(|()| None)))
             }
-            KeysTask::Rewrap => {
-                let mut work = begin("rewrap_keys").await?;
-                let done = keeping.rewrap(&mut *work, *scope).await;
-                work.commit().await?;
-                writeln!(out, "{slug}: {} data keys wrapped anew", done?)?;
+            KeysTask::Rewrap => Some((actions::REWRAP_KEYS, keeping.rewrap(*scope).await.map(Some))),
+        };
+        if let Some((action, done)) = done {
+            let origin = Origin::system(ComplianceId::new(&System), action.name);
+            let told = async {
+                let mut work = parts.app.units.begin(*scope, &origin).await?;
+                keeping.tell(&mut *work, *scope, action, done.is_ok()).await?;
+                work.commit().await
+            };
+            let told = told.await;
+            // What went wrong with the keys is the thing to hear of first.
+            if let Some(count) = done? {
+                writeln!(out, "{slug}: {count} data keys wrapped anew")?;
             }
+            told?;
         }
-        for key in keeping.status(*scope).await? {
-            let needed = if key.data_keys == 0 { ", not needed any more" } else { "" };
+        let versions = keeping.status(*scope).await?;
+        let newest = versions.last().map_or(0, |key| key.version);
+        for key in versions {
+            let needed = if key.data_keys == 0 && key.version != newest {
+                ", not needed any more but for backups"
+            } else {
+                ""
+            };
             writeln!(
                 out,
                 "{slug}: tenant key {} of {}, {} data keys under it{needed}",

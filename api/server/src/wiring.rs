@@ -1,6 +1,6 @@
 //! The composition root: from a configuration to an [`App`] and what runs beside it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use api::{
     access_log::AccessLog,
@@ -167,7 +167,9 @@ pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupErro
 /// All key providers that are set up; the one for new tenants first.
 async fn key_providers(keys: &Keys) -> Result<Providers, StartupError> {
     let mut providers: Vec<Arc<dyn KeyProvider>> = Vec::new();
-    if let Some(path) = &keys.keyring {
+    // The file is there by default, and may be of no use where another provider is the one.
+    let is_local = |path: &&PathBuf| keys.provider == "local-keyring" || path.exists();
+    if let Some(path) = keys.keyring.as_ref().filter(is_local) {
         providers.push(Arc::new(LocalKeyring::open(path)?));
     }
     if let Some(key) = &keys.aws_kms_key {

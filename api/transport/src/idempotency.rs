@@ -3,10 +3,12 @@
 //! Absent on purpose: storing keys and answers. That has to happen in the transaction of the effect, so it is the
 //! product's.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::{Context, Error, ErrorExtensions};
+use async_graphql_parser::types::{ExecutableDocument, Selection, SelectionSet};
 use async_graphql_value::{ConstValue, Name};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -44,6 +46,33 @@ mod directive {
         drop(key);
         NoEffect
     }
+}
+
+/// Whether `set` or a fragment it spreads holds the directive. Outside mutations it has no effect but to keep fields from
+/// being asked for together.
+pub(crate) fn is_used(document: &ExecutableDocument, set: &SelectionSet) -> bool {
+    fn search<'a>(
+        document: &'a ExecutableDocument,
+        set: &'a SelectionSet,
+        seen: &mut HashSet<&'a str>,
+    ) -> bool {
+        set.items.iter().any(|selection| {
+            let mut directives = selection.node.directives().iter();
+            if directives.any(|directive| directive.node.name.node == "idempotent") {
+                return true;
+            }
+            match &selection.node {
+                Selection::Field(field) => search(document, &field.node.selection_set.node, seen),
+                Selection::InlineFragment(inline) => search(document, &inline.node.selection_set.node, seen),
+                Selection::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name.node;
+                    let fragment = document.fragments.get(name).filter(|_| seen.insert(name.as_str()));
+                    fragment.is_some_and(|fragment| search(document, &fragment.node.selection_set.node, seen))
+                }
+            }
+        })
+    }
+    search(document, set, &mut HashSet::new())
 }
 
 /// What the transport attaches to every request, for the functions of this module.

@@ -111,7 +111,7 @@ pub struct Unsequenced {
 pub struct Taken {
     /// The events, by log and then by id.
     pub events: Vec<Unsequenced>,
-    /// Whether a tenant had its whole share taken, and so may have more.
+    /// Whether more may be waiting.
     pub more: bool,
 }
 
@@ -151,9 +151,9 @@ pub trait SequencerStore: Send + Sync {
 /// One sequencing transaction. While it is open nobody else sequences.
 #[async_trait]
 pub trait SequencingTx: Send {
-    /// Takes up to `most` events that are visible and unsequenced, whenever they were written: of each tenant that
-    /// has any an equal share, so that one tenant's flood delays no other, and none of the tenants `resting`. An event
-    /// that is in its log already is taken away and not given: it was written twice.
+    /// Takes up to `most` events that are visible and unsequenced, whenever they were written: tenants have their turns
+    /// event by event, so that one tenant's flood delays no other, and none of the tenants `resting` is among them. An
+    /// event that is in its log already is taken away and not given: it was written twice.
     async fn take(&mut self, most: u32, resting: &[TenantId]) -> Result<Taken, PortError>;
     /// Where those logs stand; a log never seen has size 0.
     async fn edges(&mut self, logs: &[LogId]) -> Result<Vec<LogEdge>, PortError>;

@@ -43,7 +43,7 @@ const PASSING: [&str; 8] = [
 /// Where the key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsKmsSettings {
-    /// The key's ARN, id or alias. An ARN also tells keys of other accounts.
+    /// The key's ARN. Not an alias: what it names may change, and what was wrapped before would not open any more.
     pub key: String,
     /// The region; where it is left out, the SDK's own chain says.
     pub region: Option<String>,
@@ -110,7 +110,7 @@ where
     if let Some(code) = service.and_then(|meta| meta.code()) {
         let message = service.and_then(|meta| meta.message()).unwrap_or("no reason given");
         let fault = AwsKmsFault::Service(format!("{status} {code}: {message}"));
-        return if PASSING.contains(&code) {
+        return if status >= 500 || status == 429 || PASSING.contains(&code) {
             PortError::passing(PORT, fault)
         } else {
             PortError::lasting(PORT, fault)

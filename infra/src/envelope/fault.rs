@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     ProviderFailedRecently,
     #[error("the vault is closed")]
     Closed,
+    #[error("somebody else rotated the keys at the same time, to another provider; see which, and try again")]
+    RotatedElsewhere,
     #[error("there is no version left to rotate to")]
     OutOfVersions,
     #[error("the cryptographic library refused")]

@@ -107,9 +107,19 @@ impl Core {
         let newest = newest.map_or(0, |row| row.version);
         let next = newest.checked_add(1).ok_or_else(|| Fault::OutOfVersions.lasting())?;
         let tenant_key = loading.make_tenant_key(next, &*provider).await?;
-        let newest = self.store.newest_data_key(scope, Purpose::Fields).await?.map_or(0, |row| row.version);
-        let next = newest.checked_add(1).ok_or_else(|| Fault::OutOfVersions.lasting())?;
-        loading.make_data_key(Purpose::Fields, next, &tenant_key).await?;
+        let made = self.store.tenant_key(scope, next).await?;
+        if made.is_none_or(|row| row.provider != provider.describe()) {
+            return Err(Fault::RotatedElsewhere.passing());
+        }
+        for purpose in [Purpose::Fields, Purpose::Platform] {
+            let newest = self.store.newest_data_key(scope, purpose).await?.map_or(0, |row| row.version);
+            // The platform's purpose is nobody else's.
+            if newest == 0 && purpose == Purpose::Platform {
+                continue;
+            }
+            let next = newest.checked_add(1).ok_or_else(|| Fault::OutOfVersions.lasting())?;
+            loading.make_data_key(purpose, next, &tenant_key).await?;
+        }
         loading.rewrap_all().await?;
         drop(flight);
         self.cache.evict(scope.tenant());

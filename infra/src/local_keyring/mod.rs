@@ -22,7 +22,11 @@
 mod fault;
 mod file;
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use async_trait::async_trait;
 use domain::kernel::{fault::PortError, ids::Entropy};
@@ -39,7 +43,10 @@ const WRAP_FORMAT: u8 = 1;
 /// A [`KeyProvider`] over versioned 256-bit root keys.
 pub struct LocalKeyring {
     /// Oldest first, never empty.
-    keys: Vec<RootKey>,
+    keys: RwLock<Arc<Vec<RootKey>>>,
+    /// Where they are from; read again when a key is asked for that is not among them: another process may wrap with one
+    /// that was added since.
+    path: Option<PathBuf>,
 }
 
 impl fmt::Debug for LocalKeyring {
@@ -73,7 +80,8 @@ impl LocalKeyring {
     /// # Errors
     /// [`KeyringError`] when there is no such file, others can read it, or it is not a keyring.
     pub fn open(path: &Path) -> Result<Self, KeyringError> {
-        file::read(path).map(|keys| Self { keys }).map_err(|fault| KeyringError::new(path, fault))
+        let keys = file::read(path).map_err(|fault| KeyringError::new(path, fault))?;
+        Ok(Self { keys: RwLock::new(Arc::new(keys)), path: Some(path.to_owned()) })
     }
 
     /// Makes a keyring of one new key in a new file at `path`, which only this user can read.
@@ -88,16 +96,35 @@ impl LocalKeyring {
 
     /// A keyring of one new key that is nowhere but in memory: for tests and the sandbox.
     pub fn ephemeral(entropy: &dyn Entropy) -> Self {
-        Self { keys: vec![RootKey { version: 1, key: Zeroizing::new(entropy.bytes32()) }] }
+        let key = RootKey { version: 1, key: Zeroizing::new(entropy.bytes32()) };
+        Self { keys: RwLock::new(Arc::new(vec![key])), path: None }
     }
 
     /// The version that wraps now.
     pub fn newest_version(&self) -> u32 {
-        self.keys.last().map_or(0, |key| key.version)
+        self.held().last().map_or(0, |key| key.version)
     }
 
-    fn root(&self, version: u32) -> Result<&RootKey, WrapFault> {
-        self.keys.iter().find(|key| key.version == version).ok_or(WrapFault::UnknownRoot { version })
+    fn held(&self) -> Arc<Vec<RootKey>> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The keys, with that version among them.
+    fn with(&self, version: u32) -> Result<Arc<Vec<RootKey>>, WrapFault> {
+        let has = |keys: &[RootKey]| keys.iter().any(|key| key.version == version);
+        let held = self.held();
+        if has(&held) {
+            return Ok(held);
+        }
+        let path = self.path.as_ref().ok_or(WrapFault::UnknownRoot { version })?;
+        match file::read(path) {
+            Ok(keys) if has(&keys) => {
+                let keys = Arc::new(keys);
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+                Ok(keys)
+            }
+            Ok(_) | Err(_) => Err(WrapFault::UnknownRoot { version }),
+        }
     }
 }
 
@@ -118,7 +145,8 @@ impl KeyProvider for LocalKeyring {
     }
 
     async fn wrap(&self, context: &KeyContext, key: &[u8; 32]) -> Result<Vec<u8>, PortError> {
-        let root = self.keys.last().ok_or(WrapFault::Empty)?;
+        let keys = self.held();
+        let root = keys.last().ok_or(WrapFault::Empty)?;
         let wrapped =
             keywrap::wrap(&root.key, &place(context, root.version), key).map_err(|_| WrapFault::Refused)?;
         Ok([[WRAP_FORMAT].as_slice(), &root.version.to_be_bytes(), &wrapped].concat())
@@ -130,7 +158,10 @@ impl KeyProvider for LocalKeyring {
         if format != WRAP_FORMAT {
             return Err(WrapFault::Malformed.into());
         }
-        let root = self.root(u32::from_be_bytes(*version))?;
+        let version = u32::from_be_bytes(*version);
+        let keys = self.with(version)?;
+        let unknown = || WrapFault::UnknownRoot { version };
+        let root = keys.iter().find(|key| key.version == version).ok_or_else(unknown)?;
         Ok(keywrap::unwrap(&root.key, &place(context, root.version), rest).map_err(|_| WrapFault::Refused)?)
     }
 }

@@ -21,6 +21,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use domain::kernel::fault::PortError;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use self::session::{Connection, ModuleFault};
@@ -61,6 +62,8 @@ impl fmt::Debug for Pkcs11Settings {
 #[derive(Clone, Debug)]
 pub struct Pkcs11Token {
     connection: Arc<Connection>,
+    /// One call at a time, so that a module that hangs holds one thread up and no more.
+    turn: Arc<Semaphore>,
 }
 
 impl Pkcs11Token {
@@ -70,10 +73,27 @@ impl Pkcs11Token {
     /// The module does not load, there is no such token, the PIN is wrong, there is no key of that label, or one could
     /// be taken out.
     pub async fn open(settings: Pkcs11Settings) -> Result<Self, PortError> {
-        let connection = Arc::new(Connection::new(settings));
-        let opening = Arc::clone(&connection);
-        blocking(move || opening.with(|_| Ok(()))).await?;
-        Ok(Self { connection })
+        let token =
+            Self { connection: Arc::new(Connection::new(settings)), turn: Arc::new(Semaphore::new(1)) };
+        token.call(|connection| connection.with(|_| Ok(()))).await?;
+        Ok(token)
+    }
+
+    /// Modules block: over a network, for as long as it takes.
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Connection) -> Result<T, ModuleFault> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|e| PortError::passing(PORT, e))?;
+        let connection = Arc::clone(&self.connection);
+        let done = tokio::task::spawn_blocking(move || {
+            let done = call(&connection);
+            drop(turn);
+            done
+        });
+        done.await.map_err(|e| PortError::passing(PORT, e))?.map_err(|fault| {
+            if fault.is_passing() { PortError::passing(PORT, fault) } else { PortError::lasting(PORT, fault) }
+        })
     }
 }
 
@@ -87,16 +107,6 @@ fn place(context: &KeyContext, root_version: u32) -> Vec<u8> {
     ])
 }
 
-/// Modules block: over a network, for as long as it takes.
-async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T, ModuleFault> + Send + 'static,
-) -> Result<T, PortError> {
-    let done = tokio::task::spawn_blocking(call).await.map_err(|e| PortError::passing(PORT, e))?;
-    done.map_err(|fault| {
-        if fault.is_passing() { PortError::passing(PORT, fault) } else { PortError::lasting(PORT, fault) }
-    })
-}
-
 #[async_trait]
 impl KeyProvider for Pkcs11Token {
     fn describe(&self) -> &'static str {
@@ -104,8 +114,8 @@ impl KeyProvider for Pkcs11Token {
     }
 
     async fn wrap(&self, context: &KeyContext, key: &[u8; 32]) -> Result<Vec<u8>, PortError> {
-        let (connection, context, key) = (Arc::clone(&self.connection), *context, Zeroizing::new(*key));
-        blocking(move || {
+        let (context, key) = (*context, Zeroizing::new(*key));
+        self.call(move |connection| {
             connection.with(|open| {
                 let root = open.newest();
                 let aad = place(&context, root.version);
@@ -117,8 +127,8 @@ impl KeyProvider for Pkcs11Token {
     }
 
     async fn unwrap(&self, context: &KeyContext, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, PortError> {
-        let (connection, context, wrapped) = (Arc::clone(&self.connection), *context, wrapped.to_vec());
-        blocking(move || {
+        let (context, wrapped) = (*context, wrapped.to_vec());
+        self.call(move |connection| {
             let (header, sealed) = wrapped.split_first_chunk::<HEADER_LEN>().ok_or(ModuleFault::Malformed)?;
             let [WRAP_FORMAT, version @ ..] = *header else { return Err(ModuleFault::Malformed) };
             let version = u32::from_be_bytes(version);

@@ -40,11 +40,21 @@ pub(super) enum ModuleFault {
     UnknownRoot(u32),
     #[error("the wrapped key does not open: it was changed, or belongs elsewhere")]
     Refused,
+    #[error("the module says {0}, which may be of the key or of the module")]
+    Unclear(Error),
+    #[error(
+        "the token refused the PIN; it is not tried again until the service is started anew, or the token would lock"
+    )]
+    PinRefused,
 }
 
 impl ModuleFault {
-    /// Whether the session is gone, and another may do.
+    /// Whether another session may do, or find more keys.
     fn is_of_session(&self) -> bool {
+        matches!(self, Self::UnknownRoot(_) | Self::Unclear(_)) || self.is_of_lost_session()
+    }
+
+    fn is_of_lost_session(&self) -> bool {
         matches!(
             self,
             Self::Module(Error::Pkcs11(
@@ -52,6 +62,8 @@ impl ModuleFault {
                     | RvError::SessionHandleInvalid
                     | RvError::DeviceError
                     | RvError::DeviceRemoved
+                    | RvError::KeyHandleInvalid
+                    | RvError::ObjectHandleInvalid
                     | RvError::TokenNotPresent
                     | RvError::UserNotLoggedIn
                     | RvError::CryptokiNotInitialized,
@@ -61,18 +73,20 @@ impl ModuleFault {
     }
 
     pub(super) fn is_passing(&self) -> bool {
-        self.is_of_session()
+        self.is_of_lost_session()
             || matches!(
                 self,
-                Self::Module(Error::Pkcs11(
-                    RvError::DeviceMemory
-                        | RvError::FunctionFailed
-                        | RvError::FunctionCanceled
-                        | RvError::GeneralError
-                        | RvError::HostMemory
-                        | RvError::SessionCount,
-                    _
-                ))
+                // A token may be on its way back.
+                Self::NoToken(_)
+                    | Self::Module(Error::Pkcs11(
+                        RvError::DeviceMemory
+                            | RvError::FunctionFailed
+                            | RvError::FunctionCanceled
+                            | RvError::GeneralError
+                            | RvError::HostMemory
+                            | RvError::SessionCount,
+                        _
+                    ))
             )
     }
 }
@@ -103,6 +117,7 @@ struct State {
     /// Loaded and initialised once in a process: the module keeps its state by process.
     module: Option<Pkcs11>,
     open: Option<Open>,
+    is_pin_refused: bool,
 }
 
 impl std::fmt::Debug for Connection {
@@ -122,12 +137,17 @@ impl Connection {
         let was_open = state.open.is_some();
         let done = call(state.opened(&self.settings)?);
         match done {
-            Err(fault) if fault.is_of_session() => {
+            Err(fault) if fault.is_of_session() && was_open => {
                 state.open = None;
-                if was_open { call(state.opened(&self.settings)?) } else { Err(fault) }
+                if matches!(&fault, ModuleFault::Module(Error::Pkcs11(RvError::CryptokiNotInitialized, _))) {
+                    state.module = None;
+                }
+                call(state.opened(&self.settings)?)
             }
             other => other,
         }
+        // Said twice, by two sessions: it is of the key.
+        .map_err(|fault| if matches!(fault, ModuleFault::Unclear(_)) { ModuleFault::Refused } else { fault })
     }
 }
 
@@ -137,9 +157,16 @@ impl State {
             Some(module) => module,
             None => self.module.insert(load(settings)?),
         };
+        if self.is_pin_refused {
+            return Err(ModuleFault::PinRefused);
+        }
         match &mut self.open {
             Some(open) => Ok(open),
-            none => Ok(none.insert(Open::start(module, settings)?)),
+            none => {
+                let started = Open::start(module, settings);
+                self.is_pin_refused = matches!(started, Err(ModuleFault::PinRefused));
+                Ok(none.insert(started?))
+            }
         }
     }
 }
@@ -167,6 +194,10 @@ impl Open {
         match session.login(UserType::User, Some(&pin)) {
             // Logins are of the process, not of the session.
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
+            Err(Error::Pkcs11(
+                RvError::PinIncorrect | RvError::PinLocked | RvError::PinExpired | RvError::PinInvalid,
+                _,
+            )) => return Err(ModuleFault::PinRefused),
             Err(error) => return Err(error.into()),
         }
         let roots = roots(&session, &settings.key)?;
@@ -215,11 +246,12 @@ impl Open {
                 RvError::EncryptedDataInvalid
                 | RvError::EncryptedDataLenRange
                 | RvError::DataInvalid
-                | RvError::DataLenRange
-                | RvError::FunctionFailed
-                | RvError::GeneralError,
+                | RvError::DataLenRange,
                 _,
             )) => Err(ModuleFault::Refused),
+            Err(error @ Error::Pkcs11(RvError::FunctionFailed | RvError::GeneralError, _)) => {
+                Err(ModuleFault::Unclear(error))
+            }
             Err(error) => Err(error.into()),
         }
     }

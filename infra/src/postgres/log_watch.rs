@@ -1,8 +1,9 @@
 //! Watches how the audit logs keep up, for all tenants at once: who waits for an index is told when it is there,
 //! and a tenant whose log is far behind takes no more changes until it has caught up.
 //!
-//! One reader for each process, under the role `matricula_recorder`, which sees of events their names and no more.
-//! While the database is away nobody is told anything and nobody is refused here: the change itself would fail.
+//! One reader for each process, under the role `matricula_recorder`, which sees of events their names and streams and no
+//! more. Access events do not count: reading a lot, or knocking at the door, must not keep a tenant from its work. While
+//! the database is away nobody is told anything and nobody is refused here: the change itself would fail.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +15,10 @@ use domain::kernel::{
     fault::PortError,
     ids::{EventId, TenantId},
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{error::port_error, pool::Db};
@@ -26,6 +30,13 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// How often the logs are measured, and the pause after the database did not answer.
 const MEASURE: Duration = Duration::from_secs(1);
+
+/// How long a measurement counts.
+const MEASURED_FOR: Duration = Duration::from_secs(5);
+
+/// How long nobody waits after somebody waited in vain: a log that is late is late for all of one request's changes, and
+/// for all requests.
+const LATE_FOR: Duration = Duration::from_secs(5);
 
 /// How patient the watch is.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +63,10 @@ pub struct LogWatch {
 
 #[derive(Debug, Default)]
 struct Shared {
-    behind: RwLock<HashSet<Uuid>>,
+    /// The tenants behind, and when that was measured.
+    behind: RwLock<(HashSet<Uuid>, Option<Instant>)>,
+    /// When somebody last waited in vain.
+    late: RwLock<Option<Instant>>,
     waiting: Mutex<HashMap<Uuid, (Uuid, oneshot::Sender<()>)>>,
     called: Notify,
 }
@@ -74,7 +88,8 @@ impl LogWatch {
     /// They do; it passes.
     pub fn admit(&self, tenant: TenantId) -> Result<(), PortError> {
         let behind = self.shared.behind.read().unwrap_or_else(PoisonError::into_inner);
-        if behind.contains(&tenant.uuid()) {
+        let is_recent = behind.1.is_some_and(|at| at.elapsed() < MEASURED_FOR);
+        if is_recent && behind.0.contains(&tenant.uuid()) {
             return Err(PortError::passing(PORT, "too many audit events of the tenant have no index yet"));
         }
         Ok(())
@@ -83,7 +98,8 @@ impl LogWatch {
     /// Waits until the event has its index, no longer than the patience. The event is durable either way: a log
     /// that is late is said in the process's own log, not to the caller.
     pub async fn indexed(&self, tenant: TenantId, event: EventId) {
-        if self.settings.patience.is_zero() {
+        let late = *self.shared.late.read().unwrap_or_else(PoisonError::into_inner);
+        if self.settings.patience.is_zero() || late.is_some_and(|at| at.elapsed() < LATE_FOR) {
             return;
         }
         let (tell, told) = oneshot::channel();
@@ -91,6 +107,7 @@ impl LogWatch {
         self.shared.called.notify_one();
         if tokio::time::timeout(self.settings.patience, told).await.is_err() {
             self.waiting().remove(&event.uuid());
+            *self.shared.late.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             tracing::warn!(tenant = %tenant.uuid(), event = %event.uuid(), "an audit event has no index yet");
         }
     }
@@ -114,10 +131,10 @@ async fn measure(db: Db, shared: Arc<Shared>, waiting_max: u32) {
         match tenants_behind(&db, waiting_max).await {
             Ok(behind) => {
                 let mut known = shared.behind.write().unwrap_or_else(PoisonError::into_inner);
-                for tenant in behind.difference(&known) {
+                for tenant in behind.difference(&known.0) {
                     tracing::warn!(%tenant, waiting_max, "an audit log is behind: the tenant's changes are refused");
                 }
-                *known = behind;
+                *known = (behind, Some(Instant::now()));
             }
             Err(fault) => {
                 tracing::debug!(port = fault.port, error = %fault.source, "the logs were not measured");
@@ -140,7 +157,8 @@ async fn tenants_behind(db: &Db, most: u32) -> Result<HashSet<Uuid>, PortError> 
          SELECT id FROM tenant
          WHERE id IS NOT NULL AND $1 <= (
              SELECT count(*) FROM (
-                 SELECT FROM compliance.audit_outbox AS o WHERE o.tenant_id = tenant.id LIMIT $1
+                 SELECT FROM compliance.audit_outbox AS o
+                 WHERE o.tenant_id = tenant.id AND o.stream <> 'access' LIMIT $1
              ) AS waiting)",
     )
     .bind(i64::from(most))

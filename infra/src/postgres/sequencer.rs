@@ -31,9 +31,9 @@ const LOCK: i64 = 0x6d61_7472_6973_6571;
 /// Takes events: any visible row, never "behind the last one seen", since rows become visible in the order of
 /// commits, and that is not the order of any of their columns. Nobody else deletes: there is nothing to lock.
 ///
-/// The tenants that have any are found by skipping from one to the next on the primary key; each gives an equal share,
-/// the oldest of it first. An event under an id that is in the log with another leaf is somebody's forgery: it stays
-/// here, and shows as lag.
+/// The tenants that have any are found by skipping from one to the next on the primary key. They have their turns row by
+/// row, the oldest of each first, until the batch is full; how far each is read for that is bounded. An event under an id
+/// that is in the log with another leaf is somebody's forgery: it stays here, and shows as lag.
 const TAKE: &str = "
 WITH RECURSIVE tenant (id) AS (
     (SELECT tenant_id FROM compliance.audit_outbox WHERE tenant_id <> ALL ($2) ORDER BY tenant_id LIMIT 1)
@@ -41,10 +41,10 @@ WITH RECURSIVE tenant (id) AS (
     SELECT (SELECT o.tenant_id FROM compliance.audit_outbox AS o
             WHERE o.tenant_id > t.id AND o.tenant_id <> ALL ($2) ORDER BY o.tenant_id LIMIT 1)
     FROM tenant AS t WHERE t.id IS NOT NULL
-), share (most) AS (
-    SELECT greatest(1, $1 / greatest(1, count(id))) FROM tenant
+), reach (most) AS (
+    SELECT least($1, 4 * $1 / greatest(1, count(id)) + 64) FROM tenant
 ), picked AS (
-    SELECT t.id AS tenant_id, w.event_id, w.place = (SELECT most FROM share) AS is_last_of_share
+    SELECT t.id AS tenant_id, w.event_id, w.place = (SELECT most FROM reach) AS is_last
     FROM tenant AS t
     CROSS JOIN LATERAL (
         SELECT o.event_id, row_number() OVER (ORDER BY o.event_id) AS place
@@ -52,14 +52,14 @@ WITH RECURSIVE tenant (id) AS (
         WHERE o.tenant_id = t.id
           AND NOT EXISTS (SELECT FROM compliance.audit_leaves AS l
                           WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id AND l.leaf <> o.leaf)
-        ORDER BY o.event_id LIMIT (SELECT most FROM share)
+        ORDER BY o.event_id LIMIT (SELECT most FROM reach)
     ) AS w
-    ORDER BY w.event_id LIMIT $1
+    ORDER BY w.place, w.event_id LIMIT $1
 )
 DELETE FROM compliance.audit_outbox AS o
 USING picked AS p
 WHERE o.tenant_id = p.tenant_id AND o.event_id = p.event_id
-RETURNING o.*, p.is_last_of_share,
+RETURNING o.*, p.is_last,
     EXISTS (SELECT FROM compliance.audit_leaves AS l
             WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id) AS known";
 
@@ -125,9 +125,10 @@ impl SequencingTx for PgSequencing {
             .fetch_all(&mut *self.tx)
             .await
             .map_err(fault)?;
-        let mut taken = Taken::default();
+        let is_full = u32::try_from(rows.len()).is_ok_and(|count| count >= most);
+        let mut taken = Taken { events: Vec::with_capacity(rows.len()), more: is_full };
         for row in rows {
-            taken.more |= row.get::<bool, _>("is_last_of_share");
+            taken.more |= row.get::<bool, _>("is_last");
             if row.get("known") {
                 continue;
             }
@@ -189,8 +190,9 @@ impl SequencingTx for PgSequencing {
         .map_err(fault)?;
         for row in tiles {
             let log = log_of(row.get("tenant_id"), row.get("stream"))?;
-            let tile = tile_of(row.get("level"), row.get("index"), row.get("hashes"))?;
-            if let Some(edge) = edges.get_mut(&log) {
+            // A tile that can't be read is left out: growing that log fails then, and no other.
+            let tile = tile_of(row.get("level"), row.get("index"), row.get("hashes"));
+            if let (Some(edge), Ok(tile)) = (edges.get_mut(&log), tile) {
                 edge.tiles.push(tile);
             }
         }

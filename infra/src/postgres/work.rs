@@ -14,7 +14,7 @@ use domain::{
         clock::Clock,
         fault::PortError,
         ids::{EventId, IdSource, TenantId},
-        outbox::{Origin, Outbox, Record, Stream},
+        outbox::{Origin, Outbox, Outcome, Record, Stream},
         scope::TenantScope,
         secret::Vault,
     },
@@ -95,10 +95,11 @@ pub(super) struct PgWork {
     strict: Option<EventId>,
 }
 
-/// Whether who caused an event of this stream is answered only when it has its index: from then on nobody, with
-/// whatever rights in the database, can take it away unseen.
-const fn is_strict(stream: Stream) -> bool {
-    matches!(stream, Stream::Iam | Stream::Admin)
+/// Whether who caused this event is answered only when it has its index: from then on nobody, with whatever rights in
+/// the database, can take it away unseen. What was refused is not waited for: how long an answer takes must not tell
+/// whether a log was written to, and so whether there is such a tenant.
+fn is_strict(record: &Record) -> bool {
+    record.outcome == Outcome::Success && matches!(record.action.stream, Stream::Iam | Stream::Admin)
 }
 
 impl PgWork {
@@ -145,7 +146,7 @@ impl Outbox for PgWork {
             .await
             .map_err(|e| orm_error(PORT, e))?;
         self.recorded += 1;
-        if is_strict(record.action.stream) {
+        if is_strict(&record) {
             self.strict = Some(event_id);
         }
         Ok(())

@@ -304,6 +304,9 @@ fn keys(r: &mut Reader<'_>) -> Keys {
         pkcs11_key: r.filled("keys.pkcs11_key"),
         cursor_key: cursor_key(r),
     };
+    if keys.aws_kms_key.as_ref().is_some_and(|key| key.contains("alias/")) {
+        r.fault("keys.aws_kms_key", "must be a key's ARN, not an alias: what an alias names may change");
+    }
     if keys.pkcs11_module.is_some() {
         r.filled("keys.pkcs11_token");
         r.filled("keys.pkcs11_pin_file");

@@ -20,7 +20,8 @@ use async_graphql_value::{ConstValue, Value};
 pub struct DocumentLimits {
     /// Most documents.
     pub entries: usize,
-    /// Most bytes of text of all of them together. A parsed document takes some ten times its text.
+    /// Most bytes of text of all of them together. A parsed document takes ten times its text, and one made of the
+    /// shortest fields there are a hundred times.
     pub bytes: usize,
     /// Longest text that is kept, in bytes.
     pub document_bytes: usize,
@@ -28,7 +29,7 @@ pub struct DocumentLimits {
 
 impl Default for DocumentLimits {
     fn default() -> Self {
-        Self { entries: 1_000, bytes: 1024 * 1024, document_bytes: 16 * 1024 }
+        Self { entries: 1_000, bytes: 512 * 1024, document_bytes: 8 * 1024 }
     }
 }
 

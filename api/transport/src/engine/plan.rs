@@ -14,7 +14,7 @@ use crate::engine::documents::{Document, conform};
 use crate::engine::{Arrival, Engine};
 use crate::error::{ErrorCode, Failure, Fault};
 use crate::host::{Admission, Ask, Host};
-use crate::idempotency::RequestFacts;
+use crate::idempotency::{self, RequestFacts};
 use crate::limits::lexer::{self, TextBreach};
 use crate::limits::survey::{self, Breach};
 use crate::limits::{Limits, NESTING_MAX};
@@ -79,6 +79,7 @@ impl<E: Executor, H: Host> Engine<E, H> {
         measure(&document.parsed, &params.variables, limits).map_err(boxed)?;
         let parsed = &document.parsed;
         let operation = choose(parsed, params.operation_name.as_deref()).map_err(boxed)?;
+        let params = Params { variables: with_defaults(operation, params.variables), ..params };
         let roots = root_fields(parsed, &operation.selection_set.node);
         let mut info = OperationInfo {
             answer_id: arrival.answer_id,
@@ -94,7 +95,8 @@ impl<E: Executor, H: Host> Engine<E, H> {
         let refused = |failure: Failure, info: &OperationInfo| {
             Box::new(Refused { failure, info: Some(Arc::new(info.clone())) })
         };
-        self.check_operation(caller, &chosen, &info, arrival).map_err(|failure| refused(failure, &info))?;
+        self.check_operation(caller, parsed, &chosen, &info, arrival)
+            .map_err(|failure| refused(failure, &info))?;
 
         info.requested_cost = price(&self.0.types, parsed, operation, &params.variables);
         if info.requested_cost > limits.cost {
@@ -184,6 +186,7 @@ impl<E: Executor, H: Host> Engine<E, H> {
     fn check_operation(
         &self,
         caller: Option<&H::Caller>,
+        document: &ExecutableDocument,
         chosen: &Chosen<'_>,
         info: &OperationInfo,
         arrival: &Arrival,
@@ -212,6 +215,12 @@ impl<E: Executor, H: Host> Engine<E, H> {
         {
             let message = "`Idempotency-Key` needs exactly one mutation field; use `@idempotent` on each";
             return Err(Failure::new(ErrorCode::BadUserInput, message));
+        }
+        if info.kind != OperationKind::Mutation
+            && idempotency::is_used(document, &chosen.operation.selection_set.node)
+        {
+            let message = "`@idempotent` belongs on a mutation's field";
+            return Err(Failure::new(ErrorCode::GraphqlValidationFailed, message));
         }
         check_required(chosen.operation, chosen.variables)
     }
@@ -319,6 +328,17 @@ fn collect(
             }
         }
     }
+}
+
+/// The variables sent and, for those that were not, their defaults: the library leaves them out where it decides on
+/// `@skip` and `@include`, and what is priced has to be what is run.
+fn with_defaults(operation: &OperationDefinition, mut variables: Variables) -> Variables {
+    for Positioned { node: definition, .. } in &operation.variable_definitions {
+        if let Some(default) = &definition.default_value {
+            variables.entry(definition.name.node.clone()).or_insert_with(|| default.node.clone());
+        }
+    }
+    variables
 }
 
 /// The library lets a missing non-null variable through when nothing uses it.

@@ -253,6 +253,32 @@ async fn cost_is_charged_refunded_and_told() {
     assert_eq!(throttled.header("ratelimit"), Some("\"points\";r=3;t=3"));
 }
 
+/// The library leaves defaults out where it decides on `@skip` and `@include`.
+#[actix_web::test]
+async fn a_default_means_the_same_to_price_and_executor() {
+    let toy = Toy::start();
+    let query = |default: bool, directive: &str| {
+        format!(
+            "query($s: Boolean = {default}) {{ hello posts(first: 50) @{directive}(if: $s) {{ nodes {{ id }} }} }}"
+        )
+    };
+    for (default, directive, is_there) in
+        [(true, "skip", false), (false, "skip", true), (true, "include", true), (false, "include", false)]
+    {
+        for variables in [json!({}), json!({ "s": default })] {
+            let answer = toy.run_with(&query(default, directive), variables).await;
+            assert_eq!(answer.body["data"].get("posts").is_some(), is_there, "{default} {directive}");
+            let price = if is_there { 52 } else { 0 };
+            assert_eq!(
+                answer.body["extensions"]["cost"]["requestedQueryCost"], price,
+                "{default} {directive}"
+            );
+        }
+    }
+    let sent = toy.run_with(&query(true, "skip"), json!({ "s": false })).await;
+    assert!(sent.body["data"].get("posts").is_some(), "what is sent goes before the default");
+}
+
 #[actix_web::test]
 async fn a_document_that_fails_validation_costs_one_point() {
     let toy = Toy::start();

@@ -96,3 +96,15 @@ fn the_schema_file_shows_directives_and_weights() {
         assert!(sdl.contains(line), "{line}: {sdl}");
     }
 }
+
+#[actix_web::test]
+async fn queries_have_no_use_for_the_directive() {
+    let toy = Toy::start();
+    for query in [
+        "{ hello @idempotent(key: \"k\") }",
+        "{ posts { nodes { id @idempotent(key: \"k\") } } }",
+        "{ posts { ...F } } fragment F on PostConnection { ... @idempotent(key: \"k\") { totalCount } }",
+    ] {
+        toy.run(query).await.assert_refused(400, "GRAPHQL_VALIDATION_FAILED");
+    }
+}

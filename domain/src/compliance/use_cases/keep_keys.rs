@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{
-    actions,
-    ports::{KeyCustody, KeyVersion},
-};
+use super::super::ports::{KeyCustody, KeyVersion};
 use crate::kernel::{
     action::Action,
     fault::PortError,
@@ -32,45 +29,42 @@ impl KeyKeeping {
         self.custody.versions(&scope).await
     }
 
-    /// Gives the tenant a newer key, wrapped by the provider named `to` or by the one it has. Commit `outbox` whatever
-    /// comes of it: keys are not of its transaction, and what failed is told too.
+    /// Gives the tenant a newer key, wrapped by the provider named `to` or by the one it has. [`Self::tell`] of it
+    /// whatever comes of it.
     ///
     /// # Errors
     /// The store or a provider did not answer.
-    pub async fn rotate(
+    pub async fn rotate(&self, scope: TenantScope, to: Option<&str>) -> Result<(), PortError> {
+        self.custody.rotate(&scope, to).await
+    }
+
+    /// Wraps older data keys under the tenant's newest key, and says how many those were. [`Self::tell`] of it.
+    ///
+    /// # Errors
+    /// The store or a provider did not answer.
+    pub async fn rewrap(&self, scope: TenantScope) -> Result<u32, PortError> {
+        self.custody.rewrap(&scope).await
+    }
+
+    /// Records what was done to the tenant's keys. Afterwards, and not in a transaction that waits for a key provider:
+    /// keys are of no transaction.
+    ///
+    /// # Errors
+    /// The outbox did not answer.
+    pub async fn tell(
         &self,
         outbox: &mut dyn Outbox,
         scope: TenantScope,
-        to: Option<&str>,
+        action: Action,
+        is_done: bool,
     ) -> Result<(), PortError> {
-        let done = self.custody.rotate(&scope, to).await;
-        told(outbox, scope, actions::ROTATE_KEYS, done).await
+        let target = Party::new("tenant", scope.tenant().uuid());
+        let record = if is_done {
+            Record::success(action, target)
+        } else {
+            let refused = Record::refused(action, Some(target), "key_provider_failed");
+            Record { outcome: Outcome::Failure, ..refused }
+        };
+        outbox.record(record).await
     }
-
-    /// Wraps older data keys under the tenant's newest key, and says how many those were. Otherwise as
-    /// [`Self::rotate`].
-    ///
-    /// # Errors
-    /// The store or a provider did not answer.
-    pub async fn rewrap(&self, outbox: &mut dyn Outbox, scope: TenantScope) -> Result<u32, PortError> {
-        let done = self.custody.rewrap(&scope).await;
-        told(outbox, scope, actions::REWRAP_KEYS, done).await
-    }
-}
-
-async fn told<T: Send>(
-    outbox: &mut dyn Outbox,
-    scope: TenantScope,
-    action: Action,
-    done: Result<T, PortError>,
-) -> Result<T, PortError> {
-    let target = Party::new("tenant", scope.tenant().uuid());
-    let record = if done.is_ok() {
-        Record::success(action, target)
-    } else {
-        let refused = Record::refused(action, Some(target), "key_provider_failed");
-        Record { outcome: Outcome::Failure, ..refused }
-    };
-    outbox.record(record).await?;
-    done
 }

@@ -29,8 +29,14 @@ use crate::kernel::{
 /// How long a signing seed is kept in memory, in seconds: what holds for every plaintext key.
 const SEED_TTL_S: i64 = 900;
 
-/// How long a tenant whose log could not grow is left alone, in seconds.
+/// How long a tenant whose log could not grow is left alone at first, in seconds; twice as long each time after that.
 const REST_S: i64 = 10;
+
+/// The longest a tenant is left alone, in seconds.
+const REST_MAX_S: i64 = 300;
+
+/// Most tenants found unfit in one turn before it is given up.
+const UNFIT_MAX: usize = 64;
 
 /// What a sequencer is built from.
 pub struct SequencerPorts {
@@ -53,12 +59,26 @@ pub struct Sequenced {
     pub more: bool,
 }
 
+/// How a turn ended.
+enum Turn {
+    Done(Sequenced),
+    /// This tenant's log can't grow.
+    Unfit(TenantId, PortError),
+}
+
+/// A tenant that is left alone.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Timestamp,
+    seconds: i64,
+}
+
 /// Gives events their indexes.
 pub struct Sequencer {
     ports: SequencerPorts,
     seeds: HashMap<TenantId, (Timestamp, Zeroizing<[u8; 32]>)>,
-    /// Tenants whose logs could not grow, and until when they are left alone.
-    resting: HashMap<TenantId, Timestamp>,
+    /// Tenants whose logs could not grow.
+    resting: HashMap<TenantId, Rest>,
 }
 
 /// The name of a log: what its checkpoints begin with.
@@ -80,21 +100,45 @@ impl Sequencer {
     /// Sequences up to `most` waiting events, and says how many; 0 also while another sequencer is at it. All of it is
     /// one transaction: it happens wholly or not at all.
     ///
-    /// A tenant whose log can't grow (its keys are away, what is kept does not fit together) fails the batch once and
-    /// then rests, so that the others go on. Its events wait.
+    /// A tenant whose log can't grow (its keys are away, what is kept does not fit together) is left out, and left alone
+    /// for a while that gets longer each time, so that the others go on in the same turn. Its events wait.
     ///
     /// # Errors
-    /// A port did not answer, or a log kept does not fit together.
+    /// A port did not answer, or a log kept does not fit together and there was nothing else to do.
     pub async fn sequence(&mut self, most: u32) -> Result<Sequenced, PortError> {
-        let Some(mut tx) = self.ports.store.begin().await? else { return Ok(Sequenced::default()) };
+        let mut unfit = None;
+        for _ in 0..UNFIT_MAX {
+            match self.turn(most).await? {
+                Turn::Done(Sequenced { count: 0, more: false }) => break,
+                Turn::Done(done) => return Ok(done),
+                Turn::Unfit(tenant, fault) => {
+                    self.rest(tenant);
+                    unfit = Some(fault);
+                }
+            }
+        }
+        unfit.map_or(Ok(Sequenced::default()), Err)
+    }
+
+    fn rest(&mut self, tenant: TenantId) {
+        let known = self.resting.get(&tenant).map_or(0, |rest| rest.seconds);
+        let seconds = (known * 2).clamp(REST_S, REST_MAX_S);
+        let until = self.ports.clock.now() + TimeDelta::seconds(seconds);
+        self.resting.insert(tenant, Rest { until, seconds });
+    }
+
+    async fn turn(&mut self, most: u32) -> Result<Turn, PortError> {
+        let Some(mut tx) = self.ports.store.begin().await? else {
+            return Ok(Turn::Done(Sequenced::default()));
+        };
         let now = self.ports.clock.now();
-        self.resting.retain(|_, until| *until > now);
-        let resting: Vec<_> = self.resting.keys().copied().collect();
+        let resting: Vec<_> =
+            self.resting.iter().filter(|(_, rest)| rest.until > now).map(|(tenant, _)| *tenant).collect();
         let Taken { events, more } = tx.take(most, &resting).await?;
         if events.is_empty() {
             // What was written twice is gone for good.
             tx.commit().await?;
-            return Ok(Sequenced { count: 0, more });
+            return Ok(Turn::Done(Sequenced { count: 0, more }));
         }
         let count = events.len();
         let mut by_log: BTreeMap<LogId, Vec<Unsequenced>> = BTreeMap::new();
@@ -105,13 +149,11 @@ impl Sequencer {
         let mut growth = Vec::with_capacity(logs.len());
         for edge in tx.edges(&logs).await? {
             let Some(events) = by_log.remove(&edge.log) else { continue };
-            let log = edge.log;
+            let tenant = edge.log.tenant;
             match self.grow(edge, &events).await {
                 Ok(grown) => growth.push(grown),
-                Err(fault) => {
-                    self.resting.insert(log.tenant, now + TimeDelta::seconds(REST_S));
-                    return Err(fault);
-                }
+                // Nothing of the turn is kept; the next is without this tenant.
+                Err(fault) => return Ok(Turn::Unfit(tenant, fault)),
             }
         }
         if !by_log.is_empty() {
@@ -119,7 +161,10 @@ impl Sequencer {
         }
         tx.grow(&growth).await?;
         tx.commit().await?;
-        Ok(Sequenced { count, more })
+        for log in logs {
+            self.resting.remove(&log.tenant);
+        }
+        Ok(Turn::Done(Sequenced { count, more }))
     }
 
     async fn grow(&mut self, edge: LogEdge, events: &[Unsequenced]) -> Result<LogGrowth, PortError> {

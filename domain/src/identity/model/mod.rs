@@ -9,7 +9,9 @@ mod tenant;
 pub use credentials::{API_KEY_MAX_DAYS, ApiKey, PasswordReset, RECOVERY_CODES, RecoveryCode, Totp};
 pub use email::{EmailAddress, EmailFault};
 pub use member::{Invitation, InvitationState, Member, MemberStatus};
-pub use session::{ACCESS_TOKEN_TTL_S, RefreshToken, SESSION_IDLE_DAYS, Session, session_access_ttl};
+pub use session::{
+    ACCESS_TOKEN_TTL_S, RefreshToken, SESSION_IDLE_DAYS, SESSION_MAX_DAYS, Session, session_access_ttl,
+};
 pub use tenant::{Slug, SlugFault, Tenant, TenantStatus};
 
 /// Longest display name of a tenant, member or key, in characters.

@@ -15,7 +15,7 @@ pub const ACCESS_TOKEN_TTL_S: i64 = 15 * 60;
 pub const SESSION_IDLE_DAYS: i64 = 14;
 
 /// How long a session lasts at most, in days.
-pub(super) const SESSION_MAX_DAYS: i64 = 90;
+pub const SESSION_MAX_DAYS: i64 = 90;
 
 /// How long an access token is good for.
 pub const fn session_access_ttl() -> TimeDelta {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::{
     identity::{
-        model::{RefreshToken, SESSION_IDLE_DAYS, Session},
+        model::{RefreshToken, SESSION_IDLE_DAYS, SESSION_MAX_DAYS, Session},
         ports::SessionStore,
     },
     kernel::{
@@ -38,14 +38,15 @@ use crate::postgres::{
 const PORT: &str = "postgres.sessions";
 
 /// Live sessions of many members, a page of each by the index on member, instant and id. $1 tenant, $2 members, $3 now,
-/// $4 the instant before which a session was idle too long, $5 and $6 the place to read from, $7 rows a member.
+/// $4 the instant before which a session was idle too long, $5 and $6 the place to read from, $7 rows a member, $8 the
+/// instant before which none was begun that is not over: the index is read from there.
 const LIVE_FORWARD: &str = "
     SELECT s.*
     FROM (SELECT DISTINCT unnest($2::uuid[]) AS id) AS m
     CROSS JOIN LATERAL (
         SELECT * FROM identity.sessions
         WHERE tenant_id = $1 AND member_id = m.id
-          AND revoked_at IS NULL AND expires_at > $3 AND last_seen_at > $4
+          AND revoked_at IS NULL AND expires_at > $3 AND last_seen_at > $4 AND created_at > $8
           AND (created_at, id) > (COALESCE($5::timestamptz, '-infinity'), COALESCE($6::uuid, '00000000-0000-0000-0000-000000000000'))
         ORDER BY created_at, id
         LIMIT $7
@@ -58,7 +59,7 @@ const LIVE_BACKWARD: &str = "
     CROSS JOIN LATERAL (
         SELECT * FROM identity.sessions
         WHERE tenant_id = $1 AND member_id = m.id
-          AND revoked_at IS NULL AND expires_at > $3 AND last_seen_at > $4
+          AND revoked_at IS NULL AND expires_at > $3 AND last_seen_at > $4 AND created_at > $8
           AND (created_at, id) < (COALESCE($5::timestamptz, 'infinity'), COALESCE($6::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
         ORDER BY created_at DESC, id DESC
         LIMIT $7
@@ -170,6 +171,7 @@ impl SessionStore for PgWork {
                 page.from.map(|key| key.at).into(),
                 page.from.map(|key| key.id).into(),
                 (i64::from(page.limit) + 1).into(),
+                (now - TimeDelta::days(SESSION_MAX_DAYS)).into(),
             ],
         );
         let rows = self.tx.query_all_raw(statement).await.map_err(|e| orm_error(PORT, e))?;
