@@ -152,8 +152,10 @@ async fn the_newest_key_wraps_and_all_unwrap() {
     let second = both.wrap(&context(), &[8; 32]).await.unwrap();
     assert_eq!(*both.unwrap(&context(), &first).await.unwrap(), [7; 32]);
     assert_eq!(*both.unwrap(&context(), &second).await.unwrap(), [8; 32]);
-    let refused = old.unwrap(&context(), &second).await.unwrap_err();
-    assert!(refused.source.to_string().contains("v2"), "{}", refused.source);
+    let mut unknown = second.clone();
+    unknown[4] = 3;
+    let refused = old.unwrap(&context(), &unknown).await.unwrap_err();
+    assert!(refused.source.to_string().contains("v3"), "{}", refused.source);
 }
 
 #[tokio::test]

@@ -19,7 +19,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Sequences until `stop` turns true. What waits then is sequenced by whoever runs next.
 pub async fn sequence(mut sequencer: Sequencer, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        let pause = match sequencer.sequence(BATCH).await {
+        let turn = sequencer.sequence(BATCH).await;
+        for (tenant, fault) in sequencer.unfit() {
+            tracing::warn!(tenant = %tenant.uuid(), port = fault.port, error = %fault.source, "an audit log can't grow");
+        }
+        let pause = match turn {
             Ok(done) => {
                 metrics.audit_sequenced.inc_by(u64::try_from(done.count).unwrap_or(u64::MAX));
                 if done.more { Duration::ZERO } else { IDLE }

@@ -79,6 +79,7 @@ pub struct Sequencer {
     seeds: HashMap<TenantId, (Timestamp, Zeroizing<[u8; 32]>)>,
     /// Tenants whose logs could not grow.
     resting: HashMap<TenantId, Rest>,
+    unfit: Vec<(TenantId, PortError)>,
 }
 
 /// The name of a log: what its checkpoints begin with.
@@ -94,7 +95,7 @@ pub(super) fn verifier_key(origin: &str, public_key: &[u8; 32]) -> Result<String
 impl Sequencer {
     /// Takes its ports.
     pub fn new(ports: SequencerPorts) -> Self {
-        Self { ports, seeds: HashMap::new(), resting: HashMap::new() }
+        Self { ports, seeds: HashMap::new(), resting: HashMap::new(), unfit: Vec::new() }
     }
 
     /// Sequences up to `most` waiting events, and says how many; 0 also while another sequencer is at it. All of it is
@@ -110,14 +111,22 @@ impl Sequencer {
         for _ in 0..UNFIT_MAX {
             match self.turn(most).await? {
                 Turn::Done(Sequenced { count: 0, more: false }) => break,
-                Turn::Done(done) => return Ok(done),
+                Turn::Done(done) => {
+                    self.unfit.extend(unfit);
+                    return Ok(done);
+                }
                 Turn::Unfit(tenant, fault) => {
                     self.rest(tenant);
-                    unfit = Some(fault);
+                    self.unfit.extend(unfit.replace((tenant, fault)));
                 }
             }
         }
-        unfit.map_or(Ok(Sequenced::default()), Err)
+        unfit.map_or(Ok(Sequenced::default()), |(_, fault)| Err(fault))
+    }
+
+    /// The tenants left out since this was last asked, and why.
+    pub fn unfit(&mut self) -> Vec<(TenantId, PortError)> {
+        std::mem::take(&mut self.unfit)
     }
 
     fn rest(&mut self, tenant: TenantId) {
