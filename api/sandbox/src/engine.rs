@@ -90,6 +90,11 @@ impl Engine {
         }
     }
 
+    /// Whether no step is made any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.kept().map_or(true, |kept| kept.closed)
+    }
+
     /// One call, and its answer.
     pub(crate) fn call(&self, call: Call) -> Result<Reply> {
         let reads = call.path.starts_with(control::ROOT) && !control::is_write(&call);

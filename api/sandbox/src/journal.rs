@@ -3,6 +3,9 @@
 //! A step that was answered is in the file, so a killed process loses none; replaying the lines leads to the same state,
 //! because steps are told all they depend on. What is not survived is a machine that loses what it had not yet put on
 //! its disk.
+//!
+//! A line that could be written in part alone is cut off again; where even that fails nothing more is written, and no
+//! step is made any more.
 
 use std::{
     fs::{File, OpenOptions},
@@ -44,6 +47,10 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
+    /// The length of the lines that are whole.
+    good_bytes: u64,
+    /// What follows them is not known.
+    spoilt: bool,
 }
 
 impl Journal {
@@ -56,20 +63,20 @@ impl Journal {
         file.try_lock()
             .map_err(|_| Error::new(ErrorKind::ResourceBusy, format!("{} is in use", path.display())))?;
         let mut reader = BufReader::new(&file);
-        let (mut line, mut good, mut head, mut entries) = (String::new(), 0_u64, None::<Head>, Vec::new());
+        let (mut line, mut good, mut head, mut entries) = (Vec::new(), 0_u64, None::<Head>, Vec::new());
         loop {
             line.clear();
-            let length = reader.read_line(&mut line)?;
-            if !line.ends_with('\n') {
+            let length = reader.read_until(b'\n', &mut line)?;
+            if !line.ends_with(b"\n") {
                 break;
             }
             let broken = |error| {
                 Error::new(ErrorKind::InvalidData, format!("{}, byte {good}: {error}", path.display()))
             };
             if head.is_none() {
-                head = Some(serde_json::from_str(&line).map_err(broken)?);
+                head = Some(serde_json::from_slice(&line).map_err(broken)?);
             } else {
-                entries.push(serde_json::from_str(&line).map_err(broken)?);
+                entries.push(serde_json::from_slice(&line).map_err(broken)?);
             }
             good += u64::try_from(length).map_err(Error::other)?;
         }
@@ -89,14 +96,14 @@ impl Journal {
         };
         file.set_len(good)?;
         file.seek(SeekFrom::End(0))?;
-        let mut journal = Self { file };
+        let mut journal = Self { file, good_bytes: good, spoilt: false };
         if good == 0 {
             journal.write(&Head { format: FORMAT, seed: found })?;
         }
         Ok((journal, found, entries))
     }
 
-    /// Adds a step.
+    /// Adds a step, whole or not at all.
     pub(crate) fn append(&mut self, entry: &Entry) -> Result<()> {
         self.write(entry)
     }
@@ -104,7 +111,15 @@ impl Journal {
     fn write(&mut self, value: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
-        self.file.write_all(&line)
+        if self.spoilt {
+            return Err(Error::other("the journal ends in half a line"));
+        }
+        if let Err(error) = self.file.write_all(&line) {
+            self.spoilt = self.file.set_len(self.good_bytes).is_err();
+            return Err(error);
+        }
+        self.good_bytes += u64::try_from(line.len()).map_err(Error::other)?;
+        Ok(())
     }
 }
 
@@ -130,6 +145,41 @@ mod tests {
             matches!(entries.as_slice(), [Entry { wall_ms: 5, step: Step::Call(read) }] if **read == call)
         );
         assert!(Journal::open(&dir, Some(8)).is_err(), "another seed");
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+
+    #[test]
+    fn a_line_torn_in_the_middle_of_a_character_is_dropped_like_any_other() {
+        let dir = std::env::temp_dir().join(format!("sandbox-journal-torn-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let call = Call { path: "/林".to_owned(), ..Call::default() };
+        let entry = Entry { wall_ms: 5, step: Step::Call(Box::new(call)) };
+        {
+            let (mut journal, ..) = Journal::open(&dir, Some(9)).expect("a journal");
+            journal.append(&entry).expect("written");
+            journal.append(&entry).expect("written");
+        }
+        let path = dir.join("journal.jsonl");
+        let bytes = std::fs::read(&path).expect("read");
+        let cut = bytes.windows(3).rposition(|bytes| bytes == "林".as_bytes()).expect("there") + 1;
+        std::fs::write(&path, &bytes[..cut]).expect("written");
+        let (_, _, entries) = Journal::open(&dir, None).expect("a journal");
+        assert_eq!(entries.len(), 1);
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+
+    #[test]
+    fn a_journal_that_can_not_be_mended_takes_nothing_more() {
+        let dir = std::env::temp_dir().join(format!("sandbox-journal-spoilt-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let entry = Entry { wall_ms: 5, step: Step::Call(Box::default()) };
+        let (mut journal, ..) = Journal::open(&dir, Some(9)).expect("a journal");
+        // It can neither be written to nor be cut.
+        let whole =
+            std::mem::replace(&mut journal.file, File::open(dir.join("journal.jsonl")).expect("there"));
+        assert!(journal.append(&entry).is_err());
+        journal.file = whole;
+        assert!(journal.append(&entry).is_err(), "what is in it is not known");
         let _ = std::fs::remove_dir_all(&dir);
     }
 }

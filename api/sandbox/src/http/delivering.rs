@@ -17,6 +17,10 @@ use crate::{
 /// The most that is read of a receiver's answer.
 const ANSWER_BYTES_MAX: usize = 64 * 1_024;
 
+/// How long it is before what could not be written down is told again, at first and at most.
+const TELLING_WAIT_MIN: Duration = Duration::from_millis(250);
+const TELLING_WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// Sends for as long as it is let.
 pub(super) async fn run(engine: Arc<Engine>) {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
@@ -39,9 +43,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
                     (Arc::clone(&engine), client.clone(), Arc::clone(&on_their_way));
                 tokio::spawn(async move {
                     let outcome = send(&client, &parcel).await;
-                    if let Err(error) = engine.delivered(number, outcome) {
-                        tracing::error!(%error, "a delivery was not written down");
-                    }
+                    tell(&engine, number, &outcome).await;
                     // Off the list only when told, or it would be found due once more; and who looked meanwhile looks
                     // again, for it may be due a second time.
                     if let Ok(mut numbers) = on_their_way.lock() {
@@ -56,6 +58,19 @@ pub(super) async fn run(engine: Arc<Engine>) {
             Some(wait) => drop(tokio::time::timeout(wait, changed).await),
             None => changed.await,
         }
+    }
+}
+
+/// Tells the model, and where it can't be written down tries again, each time later. The parcel is not sent meanwhile.
+async fn tell(engine: &Engine, number: i64, outcome: &Outcome) {
+    let mut wait = TELLING_WAIT_MIN;
+    while let Err(error) = engine.delivered(number, outcome.clone()) {
+        if engine.is_closed() {
+            return;
+        }
+        tracing::error!(%error, "a delivery was not written down");
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(TELLING_WAIT_MAX);
     }
 }
 

@@ -5,10 +5,12 @@
 mod comments;
 mod envelopes;
 mod faults;
+mod full;
 mod legacy;
 mod oauth;
 mod page;
 mod posts;
+mod process;
 mod receiver;
 mod restart;
 mod share;

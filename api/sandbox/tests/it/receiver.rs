@@ -9,7 +9,7 @@ use std::{
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// How long a test that fails takes to say so.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,6 +35,8 @@ struct Shared {
     /// What is sent back instead of the challenge.
     challenge: Mutex<Option<Value>>,
     came: Notify,
+    /// Whether answers wait.
+    held: watch::Sender<bool>,
 }
 
 pub(crate) struct Receiver {
@@ -69,6 +71,11 @@ impl Receiver {
         *self.shared.challenge.lock().expect("sound") = challenge;
     }
 
+    /// Keeps back all answers, or lets them go.
+    pub(crate) fn hold(&self, held: bool) {
+        self.shared.held.send_replace(held);
+    }
+
     /// What came, once it is `count` or more.
     pub(crate) async fn received(&self, count: usize) -> Vec<Received> {
         loop {
@@ -96,6 +103,7 @@ async fn receive(shared: web::Data<Shared>, request: HttpRequest, body: String) 
     let received = Received { signature: header("x-douyin-signature"), msg_id: header("msg-id"), body };
     shared.received.lock().expect("sound").push(received);
     shared.came.notify_waiters();
+    shared.held.subscribe().wait_for(|held| !held).await.expect("the sender is shared");
     if let Some(status) = shared.statuses.lock().expect("sound").pop_front() {
         let status = actix_web::http::StatusCode::from_u16(status).expect("a status");
         return HttpResponse::build(status).finish();

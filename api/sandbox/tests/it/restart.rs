@@ -1,35 +1,13 @@
 //! What a directory keeps, what a seed decides.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
-
 use sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
 use crate::{
+    process::{Dir, Process},
     receiver::{PATIENCE, Receiver},
     stage::{Grant, SCOPES, Stage, client},
 };
-
-/// A directory of the test's own; gone with it.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("sandbox-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        Self(dir)
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Plays the same story; everything the sandbox knows afterwards, without the wall's time.
 async fn story(stage: &Stage) -> (Value, Grant) {
@@ -122,39 +100,6 @@ async fn a_directory_keeps_everything_and_is_used_by_one_at_a_time() {
         .expect("JSON");
     assert_eq!(list["data"]["list"].as_array().map(Vec::len), Some(6), "tokens work on");
     sandbox.stop().await;
-}
-
-/// A sandbox in a process of its own.
-struct Process {
-    child: Child,
-    url: String,
-}
-
-impl Process {
-    fn start(dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_matricula-sandbox"))
-            .args(["--listen", "127.0.0.1:0", "--seed", "3", "--dir"])
-            .arg(dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("started");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let url = line.trim().strip_prefix("ready: ").expect("ready").to_owned();
-        Self { child, url }
-    }
-
-    /// SIGKILL: it gets no chance to write anything.
-    fn kill(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let killed = self.child.kill().and_then(|()| self.child.wait());
-        assert!(killed.is_ok() || std::thread::panicking(), "{killed:?}");
-    }
 }
 
 #[tokio::test]
