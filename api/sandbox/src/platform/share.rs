@@ -13,10 +13,17 @@ pub(crate) const TICKET_LIFE_S: i64 = 7_200;
 /// All share_ids and tickets.
 #[derive(Debug, Default)]
 pub(crate) struct Shares {
-    /// share_id to the app it was issued to.
-    ids: HashMap<String, String>,
+    ids: HashMap<String, ShareId>,
     /// (client_key, kind) to tickets and their ends.
     tickets: BTreeMap<(String, &'static str), Vec<(String, i64)>>,
+}
+
+/// What a share_id was issued for.
+#[derive(Debug)]
+struct ShareId {
+    client_key: String,
+    /// Whether the app wants to be told what came of it.
+    need_callback: bool,
 }
 
 /// A link `snssdk1128://openplatform/share?...`, taken apart.
@@ -43,10 +50,11 @@ pub(crate) fn page_signature(ticket: &str, nonce_str: &str, timestamp: &str, url
 }
 
 impl Platform {
-    pub(crate) fn new_share_id(&mut self, client_key: &str) -> String {
+    pub(crate) fn new_share_id(&mut self, client_key: &str, need_callback: bool) -> String {
         let number = self.next("share");
         let share_id = (1_700_000_000_000_000_000 + number * 7_919).to_string();
-        self.share.ids.insert(share_id.clone(), client_key.to_owned());
+        let issued = ShareId { client_key: client_key.to_owned(), need_callback };
+        self.share.ids.insert(share_id.clone(), issued);
         share_id
     }
 
@@ -66,7 +74,7 @@ impl Platform {
         tickets.filter(move |(_, ends_ms)| now_ms < *ends_ms).map(|(ticket, _)| ticket.as_str())
     }
 
-    /// The user opens a share link and posts. The app is told which post came of its share_id.
+    /// The user opens a share link and posts. The app is told which post came of its share_id, when it asked for that.
     ///
     /// # Errors
     /// What the phone would complain of.
@@ -82,15 +90,24 @@ impl Platform {
             return Err("the signature fits no ticket that is alive");
         }
         drop(tickets);
-        let share_id = Some(link.state).filter(|state| !state.is_empty());
-        if share_id.is_some_and(|id| self.share.ids.get(id).is_none_or(|app| app != link.client_key)) {
+        let issued = self.share.ids.get(link.state).filter(|issued| issued.client_key == link.client_key);
+        if issued.is_none() && !link.state.is_empty() {
             return Err("state is no share_id of this app");
         }
+        let need_callback = issued.is_some_and(|issued| issued.need_callback);
         let post = self.post_in_app(user, link.title, Some((link.client_key, link.state)));
-        let item_id = self.item_id(link.client_key, post.number);
-        let content = json!({ "item_id": item_id, "share_id": link.state });
-        self.emit(link.client_key, "create_video", user, None, content);
+        if need_callback {
+            self.tell_of_post((link.client_key, user), &post, link.state);
+        }
         Ok(post)
+    }
+
+    /// `create_video`, when the user granted the app its scope.
+    pub(crate) fn tell_of_post(&mut self, by: (&str, &str), post: &Post, share_id: &str) {
+        if !self.switches.create_video_needs_forward || self.has_granted(by.0, by.1, "aweme.forward") {
+            let content = json!({ "item_id": self.item_id(by.0, post.number), "share_id": share_id });
+            self.emit(by.0, "create_video", by.1, None, content);
+        }
     }
 }
 

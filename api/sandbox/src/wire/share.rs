@@ -13,10 +13,12 @@ pub(super) const ROUTES: &[Route] = &[
 
 fn share_id(platform: &mut Platform, call: &Call) -> Result<Value, Refusal> {
     let client_key = access::app(platform, call, Some("aweme.share"))?;
-    if !["", "true", "false"].contains(&call.asked("need_callback")) {
-        return Err(Refusal::BadParameter("need_callback"));
-    }
-    Ok(json!({ "share_id": platform.new_share_id(&client_key) }))
+    let need_callback = match call.asked("need_callback") {
+        "true" => true,
+        "false" | "" => false,
+        _ => return Err(Refusal::BadParameter("need_callback")),
+    };
+    Ok(json!({ "share_id": platform.new_share_id(&client_key, need_callback) }))
 }
 
 fn ticket(platform: &mut Platform, call: &Call, kind: &'static str) -> Result<Value, Refusal> {

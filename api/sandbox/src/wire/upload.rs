@@ -152,8 +152,7 @@ fn check_types(call: &Call) -> Result<(), Refusal> {
 fn created(platform: &mut Platform, caller: &Caller, post: &Post) -> Value {
     let item_id = platform.item_id(&caller.client_key, post.number);
     if platform.switches.create_video_event {
-        let content = json!({ "item_id": item_id, "share_id": "" });
-        platform.emit(&caller.client_key, "create_video", &caller.user, None, content);
+        platform.tell_of_post(caller.by(), post, "");
     }
     json!({ "item_id": item_id, "video_id": post.video_number() })
 }
