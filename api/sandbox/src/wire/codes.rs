@@ -1,9 +1,13 @@
 //! The number of each refusal, in the old series and the new.
 
+use super::envelope::Envelope;
 use crate::platform::refusal::Refusal;
 
 /// Old code, new code, description.
-pub(crate) fn codes(refusal: Refusal) -> (i64, i64, String) {
+pub(crate) fn codes(envelope: Envelope, refusal: Refusal) -> (i64, i64, String) {
+    if let Some((code, text)) = oauth_code(refusal).filter(|_| envelope == Envelope::C) {
+        return (code, code, text.to_owned());
+    }
     let (old, new, text) = match refusal {
         Refusal::OauthBadParameter => (10_002, 10_002, "parameter error"),
         Refusal::UnknownClient => (10_003, 10_003, "bad client_key"),
@@ -54,4 +58,14 @@ pub(crate) fn codes(refusal: Refusal) -> (i64, i64, String) {
         Refusal::Code(code) => (code, code, "refused"),
     };
     (old, new, text.to_owned())
+}
+
+/// The token endpoints have one series of their own, also for what every API may answer.
+const fn oauth_code(refusal: Refusal) -> Option<(i64, &'static str)> {
+    match refusal {
+        Refusal::Busy | Refusal::NetworkInside => Some((10_001, "system error")),
+        Refusal::BadParameter(_) => Some((10_002, "parameter error")),
+        Refusal::TooFast => Some((10_020, "too many requests")),
+        _ => None,
+    }
 }

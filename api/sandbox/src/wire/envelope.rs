@@ -20,6 +20,28 @@ pub(crate) enum Envelope {
     C,
 }
 
+impl Envelope {
+    /// The shape of a family of paths, for what has no route in it.
+    pub(super) fn of(path: &str) -> Self {
+        const NEW: [&str; 7] = [
+            "/api/douyin/v1/schema/",
+            "/api/douyin/v1/role/",
+            "/role/",
+            "/api/douyin/v1/video/get_iframe_",
+            "/api/apps/",
+            "/api/match/",
+            "/aweme/v1/video/self/",
+        ];
+        if path.starts_with("/oauth/") {
+            Self::C
+        } else if NEW.iter().any(|beginning| path.starts_with(beginning)) {
+            Self::B
+        } else {
+            Self::A
+        }
+    }
+}
+
 /// The answer to a call.
 pub(crate) fn seal(
     platform: &Platform,
@@ -30,7 +52,7 @@ pub(crate) fn seal(
     let (code, text, data) = match result {
         Ok(data) => (0, String::new(), data),
         Err(refusal) => {
-            let (old, new, text) = super::codes::codes(refusal);
+            let (old, new, text) = super::codes::codes(envelope, refusal);
             (if speaks_new(platform, call) { new } else { old }, text, json!({}))
         }
     };

@@ -113,7 +113,7 @@ fn find(call: &Call) -> Option<&'static Route> {
 }
 
 fn refused(platform: &Platform, call: &Call, refusal: Refusal) -> Reply {
-    let envelope = find(call).map_or(Envelope::A, |route| route.envelope);
+    let envelope = find(call).map_or_else(|| Envelope::of(&call.path), |route| route.envelope);
     seal(platform, call, envelope, Err(refusal))
 }
 

@@ -11,8 +11,40 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/sandbox/webhook/event/send/", Envelope::A, mock),
 ];
 
-/// The events the sandbox can send.
-pub(crate) const EVENTS: [&str; 6] =
+/// The events that can be switched on and off.
+const EVENTS: [&str; 28] = [
+    "verify_webhook",
+    "create_video",
+    "authorize",
+    "unauthorize",
+    "contract_authorize",
+    "contract_unauthorize",
+    "item_comment_reply",
+    "new_video_digg",
+    "new_follow_action",
+    "im_receive_msg",
+    "im_send_msg",
+    "im_enter_direct_msg",
+    "im_group_receive_msg",
+    "group_fans_event",
+    "enter_group_audit_change",
+    "im_authorize",
+    "receive_msg",
+    "enter_im",
+    "dial_phone",
+    "website_contact",
+    "personal_tab_contact",
+    "union_auth_info_for_c",
+    "union_auth_info_for_b",
+    "life_trade_order_notify",
+    "life_trade_certificate_notify",
+    "life_product_audit",
+    "life_member_join",
+    "life_member_leave",
+];
+
+/// The events of which there is an example.
+const MOCKED: [&str; 6] =
     ["create_video", "authorize", "unauthorize", "item_comment_reply", "new_video_digg", "new_follow_action"];
 
 fn list(platform: &mut Platform, call: &Call) -> Result<Value, Refusal> {
@@ -43,7 +75,7 @@ fn update(platform: &mut Platform, call: &Call) -> Result<Value, Refusal> {
 fn mock(platform: &mut Platform, call: &Call) -> Result<Value, Refusal> {
     let client_key = access::app(platform, call, Some("aweme.webhook"))?;
     let event = call.text("event_type").to_owned();
-    if !EVENTS.contains(&event.as_str()) {
+    if !MOCKED.contains(&event.as_str()) {
         return Err(Refusal::BadParameter("event_type"));
     }
     let content = example(platform, &event);

@@ -106,6 +106,32 @@ async fn unknown_and_restricted_paths_are_refused_inside_a_200() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_and_what_fails_answers_in_the_shape_of_its_family() {
+    let stage = Stage::new().await;
+    let ask = async |path: &str| json_of(stage.http.post(format!("{}{path}", stage.url)).body("{")).await;
+    for (path, fields) in [
+        ("/api/douyin/v1/schema/get_chat/", ["data", "err_msg", "err_no", "log_id"].as_slice()),
+        ("/api/douyin/v1/role/check/", &["data", "err_msg", "err_no", "log_id"]),
+        ("/role/check/", &["data", "err_msg", "err_no", "log_id"]),
+        ("/api/apps/v1/url_link/generate/", &["data", "err_msg", "err_no", "log_id"]),
+        ("/aweme/v1/video/self/mount/", &["data", "err_msg", "err_no", "log_id"]),
+        ("/api/match/v1/taskbox/save_agent/", &["data", "err_msg", "err_no", "log_id"]),
+        ("/api/douyin/v1/video/get_iframe_by_nonsense/", &["data", "err_msg", "err_no", "log_id"]),
+        ("/oauth/business_token/", &["data", "message"]),
+        ("/poi/search/keyword/", &["data", "extra"]),
+        ("/roleplay/", &["data", "extra"]),
+    ] {
+        let expected = if path.contains("/match/") { 28_001_018 } else { 28_001_017 };
+        let answer = ask(path).await;
+        assert_eq!((names(&answer).as_slice(), code(&answer)), (fields, expected), "{path}: {answer}");
+        stage.set("faults", json!({ "path": path, "harm": "risk", "count": 1 })).await;
+        let struck = ask(path).await;
+        assert_eq!((names(&struck).as_slice(), code(&struck)), (fields, 28_001_052), "{path}: {struck}");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn hostile_bodies_are_refused_and_do_no_harm() {
     let stage = Stage::new().await;
     let (app, user) = (stage.app().await, stage.user("Lin").await);

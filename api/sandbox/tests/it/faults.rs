@@ -152,9 +152,22 @@ async fn faults_are_counted_skipped_likely_and_disarmed() {
 async fn token_endpoints_fail_in_their_own_envelope() {
     let (stage, _) = begun().await;
     let app = stage.app().await;
-    stage.set("faults", json!({ "path": "/oauth/*", "harm": "busy", "count": 1 })).await;
-    let answer = stage.client_token_answer(&app, "client_token").await;
-    assert_eq!((&answer["data"]["error_code"], &answer["message"]), (&json!(2_100_004), &json!("error")));
+    for (harm, expected) in [("busy", 10_001), ("network", 10_001), ("rate", 10_020), ("code", 10_015)] {
+        for path in ["client_token", "nonsense"] {
+            let fault = json!({ "path": "/oauth/*", "harm": harm, "count": 1, "code": 10_015 });
+            stage.set("faults", fault).await;
+            let answer = stage.client_token_answer(&app, path).await;
+            assert_eq!(
+                (&answer["data"]["error_code"], &answer["message"]),
+                (&json!(expected), &json!("error")),
+                "{harm} on {path}: {answer}"
+            );
+            assert!(answer.get("extra").is_none(), "{answer}");
+        }
+    }
+    let broken = stage.http.post(format!("{}/oauth/client_token/", stage.url)).body("{");
+    let answer = crate::stage::json_of(broken).await;
+    assert_eq!((&answer["data"]["error_code"], &answer["message"]), (&json!(10_002), &json!("error")));
     stage.stop().await;
 }
 

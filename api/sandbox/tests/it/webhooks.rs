@@ -136,6 +136,27 @@ async fn events_come_when_they_are_switched_on_and_signed_over_their_bytes() {
 }
 
 #[tokio::test]
+async fn every_event_of_the_documents_can_be_switched_on() {
+    const EVENTS: &str = "verify_webhook create_video authorize unauthorize contract_authorize \
+        contract_unauthorize item_comment_reply new_video_digg new_follow_action im_receive_msg im_send_msg \
+        im_enter_direct_msg im_group_receive_msg group_fans_event enter_group_audit_change im_authorize \
+        receive_msg enter_im dial_phone website_contact personal_tab_contact union_auth_info_for_c \
+        union_auth_info_for_b life_trade_order_notify life_trade_certificate_notify life_product_audit \
+        life_member_join life_member_leave";
+    let stage = Stage::new().await;
+    let app = stage.app().await;
+    for event in EVENTS.split_whitespace() {
+        assert_eq!(subscribe(&stage, &app, event, 1).await, 0, "{event}");
+    }
+    assert_eq!(subscribe(&stage, &app, "commission", 1).await, 2_100_005);
+    let listed = stage.as_app("/event/status/list/", &stage.client_token(&app).await, &[]).await;
+    let listed = listed["data"]["list"].as_array().expect("a list").clone();
+    assert_eq!(listed.len(), EVENTS.split_whitespace().count());
+    assert!(listed.iter().all(|row| row["status"] == 1), "{listed:?}");
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn a_fans_comment_is_told_to_the_author_who_granted_it() {
     let (stage, app, receiver) = begun().await;
     let (lin, fan) = (stage.user("Lin").await, stage.user("Fan").await);
