@@ -19,7 +19,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1_024;
 
 /// How long it is before what could not be written down is told again, at first and at most.
 const TELLING_WAIT_MIN: Duration = Duration::from_millis(250);
-const TELLING_WAIT_MAX: Duration = Duration::from_secs(60);
+const TELLING_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Sends for as long as it is let.
 pub(super) async fn run(engine: Arc<Engine>) {

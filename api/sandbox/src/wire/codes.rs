@@ -62,10 +62,13 @@ pub(crate) fn codes(envelope: Envelope, refusal: Refusal) -> (i64, i64, String) 
 
 /// The token endpoints have one series of their own, also for what every API may answer.
 const fn oauth_code(refusal: Refusal) -> Option<(i64, &'static str)> {
-    match refusal {
-        Refusal::Busy | Refusal::NetworkInside => Some((10_001, "system error")),
-        Refusal::BadParameter(_) => Some((10_002, "parameter error")),
-        Refusal::TooFast => Some((10_020, "too many requests")),
-        _ => None,
+    if matches!(refusal, Refusal::Busy | Refusal::NetworkInside) {
+        Some((10_001, "system error"))
+    } else if matches!(refusal, Refusal::BadParameter(_)) {
+        Some((10_002, "parameter error"))
+    } else if matches!(refusal, Refusal::TooFast) {
+        Some((10_020, "too many requests"))
+    } else {
+        None
     }
 }
