@@ -38,7 +38,7 @@ impl Platform {
         self.comments.all.get(self.comments.ids.get(id)?)
     }
 
-    /// How many comments and replies a post had at an instant.
+    /// How many comments and replies a post had before an instant.
     pub(crate) fn comments_on(&self, post: i64, at_ms: i64) -> i64 {
         let of_post = |comment: &&Comment| comment.post == post && comment.created_ms < at_ms;
         i64::try_from(self.comments.all.values().filter(of_post).count()).unwrap_or(i64::MAX)

@@ -60,6 +60,8 @@ pub(crate) struct Post {
     pub(crate) height: i64,
     pub(crate) duration_ms: i64,
     pub(crate) audience: Audience,
+    /// From when until when it was its author's alone; the last has no end while it is.
+    hidden: Vec<(i64, i64)>,
     /// When the verdict comes; never, when it is held back.
     pub(crate) reviewed_ms: i64,
     pub(crate) passes: bool,
@@ -85,6 +87,25 @@ impl Post {
         } else {
             Stage::Private
         }
+    }
+
+    /// How long of a span it was its author's alone.
+    pub(crate) fn hidden_ms(&self, from_ms: i64, to_ms: i64) -> i64 {
+        let overlap = |(from, to): &(i64, i64)| (*to.min(&to_ms) - *from.max(&from_ms)).max(0);
+        self.hidden.iter().map(overlap).sum()
+    }
+
+    /// Shows it to others than before, from an instant on.
+    fn show_to(&mut self, audience: Audience, at_ms: i64) {
+        if self.audience == Audience::OnlyMe
+            && let Some(last) = self.hidden.last_mut()
+        {
+            last.1 = last.1.min(at_ms);
+        }
+        if audience == Audience::OnlyMe {
+            self.hidden.push((at_ms, i64::MAX));
+        }
+        self.audience = audience;
     }
 
     /// The public number, as a decimal text.
@@ -164,7 +185,8 @@ impl Platform {
         let hashes: Vec<_> = media.iter().map(|medium| medium.sha256.as_str()).collect();
         self.count_post(by.0, by.1);
         let post = self.add_post(Some(by.0), by.1, draft.kind, draft.text, first);
-        let post = Post { sha256: hashes.join(","), audience, ..post };
+        let mut post = Post { sha256: hashes.join(","), ..post };
+        post.show_to(audience, post.created_ms);
         self.posts.all.insert(post.number, post.clone());
         let made = json!({ "item_id": self.item_id(by.0, post.number), "video_id": post.video_number() });
         self.did("post", by, &[&post.sha256, draft.text], made);
@@ -197,6 +219,7 @@ impl Platform {
             height: medium.height,
             duration_ms: medium.duration_ms,
             audience: Audience::Everybody,
+            hidden: Vec::new(),
             reviewed_ms: now_ms + switches.review_delay_s * SECOND_MS,
             passes: clean && self.chance.happens("review", &[&label], switches.review_pass_permille),
             taken_down_ms: late.then(|| now_ms + switches.late_takedown_after_s * SECOND_MS),
@@ -271,18 +294,21 @@ impl Platform {
 
     /// Judges a post, `after_s` from now; `None` when there is none.
     pub(crate) fn judge(&mut self, item_id: &str, verdict: Verdict, after_s: i64) -> Option<Post> {
-        let at_ms = self.now_ms() + after_s * SECOND_MS;
+        let now_ms = self.now_ms();
+        let at_ms = now_ms + after_s * SECOND_MS;
         let number = self.posts.items.get(item_id)?.1;
         let post = self.posts.all.get_mut(&number)?;
         match verdict {
+            // What has passed is not reviewed once more: its figures count from then.
+            Verdict::Pass if post.passes && post.reviewed_ms <= now_ms => {}
             Verdict::Pass | Verdict::Fail => {
                 (post.passes, post.reviewed_ms) = (verdict == Verdict::Pass, at_ms);
             }
             Verdict::Hold => post.reviewed_ms = i64::MAX,
             Verdict::Takedown => post.taken_down_ms = Some(at_ms),
             Verdict::Delete => post.deleted_ms = Some(at_ms),
-            Verdict::Private => post.audience = Audience::OnlyMe,
-            Verdict::Public => post.audience = Audience::Everybody,
+            Verdict::Private => post.show_to(Audience::OnlyMe, now_ms),
+            Verdict::Public => post.show_to(Audience::Everybody, now_ms),
             Verdict::Top => post.is_top = !post.is_top,
         }
         Some(post.clone())

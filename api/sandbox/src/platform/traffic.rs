@@ -1,13 +1,13 @@
 //! How many people watch: a model driven by the seed, whose totals only grow.
 //!
 //! A post's plays are the sum of what each full day since it became public brings, and the share of the running day that
-//! has passed. Likes and the like are fixed shares of plays, rounded down. So every total is a function of time that
+//! has passed; the time during which it was its author's alone is no part of its days. Likes and the like are fixed shares of plays, rounded down. So every total is a function of time that
 //! never falls, and what lies between two instants is the difference of two totals.
 
 use super::{
     Platform,
     calendar::{DAY_MS, day_start_ms, figures_ready_ms},
-    posts::{Audience, Post, Stage},
+    posts::{Post, Stage},
 };
 
 /// What each day since publication brings, in thousandths of a post's reach; later days bring one.
@@ -28,7 +28,7 @@ pub(crate) struct Figures {
 }
 
 impl Platform {
-    /// The figures of a post as they are at an instant.
+    /// The figures of a post up to an instant; what happens at the instant itself comes after it.
     pub(crate) fn figures(&self, post: &Post, at_ms: i64) -> Figures {
         let play = self.plays(post, at_ms);
         let label = post.number.to_string();
@@ -44,9 +44,10 @@ impl Platform {
         }
     }
 
-    /// The figures as the author is shown them now.
+    /// The figures as the author is shown them now, with the comments made this very instant.
     pub(crate) fn shown_figures(&self, post: &Post) -> Figures {
-        let figures = self.figures(post, self.now_ms());
+        let comment = self.comments_on(post.number, self.now_ms() + 1);
+        let figures = Figures { comment, ..self.figures(post, self.now_ms()) };
         match post.stage(self.now_ms()) {
             Stage::Reviewing | Stage::Refused => Figures::default(),
             Stage::Private => Figures { play: 0, ..figures },
@@ -56,10 +57,11 @@ impl Platform {
 
     fn plays(&self, post: &Post, at_ms: i64) -> i64 {
         let ends = [post.taken_down_ms, post.deleted_ms].into_iter().flatten().min().unwrap_or(i64::MAX);
-        let age_ms = at_ms.min(ends).saturating_sub(post.reviewed_ms);
-        if age_ms <= 0 || !post.passes || post.audience == Audience::OnlyMe {
+        let watched_until_ms = at_ms.min(ends);
+        if watched_until_ms <= post.reviewed_ms || !post.passes {
             return 0;
         }
+        let age_ms = watched_until_ms - post.reviewed_ms - post.hidden_ms(post.reviewed_ms, watched_until_ms);
         let label = post.number.to_string();
         let author = self.users.get(&post.user).map_or(1_000, |user| user.reach_permille);
         let base = self.switches.reach * author / 1_000;

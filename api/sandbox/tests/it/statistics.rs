@@ -91,6 +91,93 @@ async fn totals_only_grow_and_the_base_is_the_sum_of_the_days() {
 }
 
 #[tokio::test]
+async fn a_verdict_that_comes_again_changes_no_figure() {
+    let (stage, grant, item_id) = begun().await;
+    stage.set("clock", json!({ "now": "2026-01-04T02:00:00Z" })).await;
+    let seen = async || {
+        let rows = rows(&stage, &grant, "item/play", &item_id, "7").await;
+        (stage.video(&grant, &item_id).await["statistics"].clone(), rows)
+    };
+    let before = seen().await;
+    assert!(before.0["play_count"].as_i64() > Some(0) && sum(&before.1, "play") > 0, "{before:?}");
+    for after_s in [0, 3_600] {
+        stage.set("verdicts", json!({ "item_id": item_id, "verdict": "pass", "after_s": after_s })).await;
+        assert_eq!(seen().await, before, "passed already");
+    }
+    stage.set("verdicts", json!({ "item_id": item_id, "verdict": "takedown" })).await;
+    stage.advance(1).await;
+    let (down, _) = seen().await;
+    stage.set("verdicts", json!({ "item_id": item_id, "verdict": "pass" })).await;
+    assert_eq!(seen().await.0, down, "taken down, and passed already");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_private_post_hides_its_plays_alone_and_goes_on_when_it_is_public() {
+    let (stage, grant, item_id) = begun().await;
+    stage.set("clock", json!({ "now": "2026-01-04T02:00:00Z" })).await;
+    let plays = async || rows(&stage, &grant, "item/play", &item_id, "7").await;
+    let likes = async || rows(&stage, &grant, "item/like", &item_id, "7").await;
+    let shown = async || stage.video(&grant, &item_id).await["statistics"].clone();
+    let judge = async |verdict: &str| {
+        stage.set("verdicts", json!({ "item_id": item_id, "verdict": verdict })).await;
+    };
+    let (before, daily) = (shown().await, (plays().await, likes().await));
+    assert!(before["digg_count"].as_i64() > Some(0), "{before}");
+    judge("private").await;
+    let mut hidden = before.clone();
+    hidden["play_count"] = 0.into();
+    assert_eq!(shown().await, hidden);
+    assert_eq!((plays().await, likes().await), daily, "days that are past");
+    judge("private").await;
+    stage.advance(2 * 86_400).await;
+    assert_eq!(shown().await, hidden, "nobody watches");
+    let later = plays().await;
+    assert_eq!((&later[6]["date"], &later[6]["play"]), (&json!("2026-01-05"), &json!(0)));
+    assert_eq!(later[..5], daily.0[2..]);
+    judge("public").await;
+    assert_eq!(shown().await, before, "it goes on from where it was");
+    stage.advance(86_400).await;
+    assert!(shown().await["play_count"].as_i64() > before["play_count"].as_i64());
+    assert_eq!(plays().await[..6], later[1..]);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_post_that_was_made_private_is_watched_from_when_it_is_public() {
+    let (stage, grant, _) = begun().await;
+    let uploaded = stage.upload(&grant, vec![9; 9]).await;
+    let body = json!({ "video_id": uploaded["data"]["video"]["video_id"], "private_status": 1 });
+    let created = stage.post("/api/douyin/v1/video/create_video/", &grant, body).await;
+    let item_id = created["data"]["item_id"].as_str().expect("an id").to_owned();
+    let shown = async || stage.video(&grant, &item_id).await["statistics"]["play_count"].clone();
+    stage.advance(2 * 86_400).await;
+    assert_eq!(shown().await, 0);
+    stage.set("verdicts", json!({ "item_id": item_id, "verdict": "public" })).await;
+    assert_eq!(shown().await, 0, "nobody has watched");
+    stage.advance(86_400).await;
+    assert!(shown().await.as_i64() > Some(0));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_comment_counts_at_once_and_on_its_own_day() {
+    let (stage, grant, item_id) = begun().await;
+    let fan = stage.user("Fan").await;
+    // Midnight in Beijing: the first instant of the third.
+    stage.set("clock", json!({ "now": "2026-01-02T16:00:00Z" })).await;
+    for said in 1..=2 {
+        stage.set("comments", json!({ "user": fan, "item_id": item_id, "content": "nice" })).await;
+        assert_eq!(stage.video(&grant, &item_id).await["statistics"]["comment_count"], said);
+    }
+    stage.set("clock", json!({ "now": "2026-01-04T02:00:00Z" })).await;
+    let daily = rows(&stage, &grant, "item/comment", &item_id, "7").await;
+    assert_eq!((&daily[6]["date"], &daily[6]["comment"]), (&json!("2026-01-03"), &json!(2)));
+    assert_eq!(sum(&daily, "comment"), 2);
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn posts_older_than_thirty_days_and_other_periods_are_refused() {
     let (stage, grant, item_id) = begun().await;
     let ask = async |path: &str, item_id: &str, days: &str| {
