@@ -55,7 +55,7 @@ fn replay(platform: &mut Platform, entry: &Entry) -> Option<Reply> {
         Step::Call(call) if control::is_write(call) => Some(control::serve(platform, call, entry.wall_ms)),
         Step::Call(call) => Some(wire::serve(platform, call, entry.wall_ms)),
         Step::Delivered { number, outcome } => {
-            platform.begin(entry.wall_ms, String::new());
+            platform.begin_told(entry.wall_ms);
             platform.delivered(*number, outcome.clone());
             None
         }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{platform::hooks::Outcome, wire::call::Call};
 
 /// The shape of the lines, and what steps mean; another one can't be replayed.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The first line.
 #[derive(Serialize, Deserialize)]

@@ -59,7 +59,7 @@ fn state(platform: &Platform) -> Value {
         "seed": platform.chance.seed(), "clock": clock(platform), "apps": platform.apps.len(),
         "users": platform.users.len(), "posts": platform.posts.all.len(),
         "comments": platform.comments.all.len(), "webhooks": platform.hooks.all.len(),
-        "effects": platform.ledger.len(), "faults": platform.faults.armed.len(), "steps": platform.step.call,
+        "effects": platform.ledger.len(), "faults": platform.faults.armed.len(), "calls": platform.step.call,
     })
 }
 

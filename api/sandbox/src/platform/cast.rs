@@ -174,7 +174,11 @@ impl Platform {
         if draft.webhook_secret.is_some() {
             app.webhook_secret = draft.webhook_secret.filter(|secret| !secret.is_empty());
         }
-        app.subscriptions.extend(draft.subscriptions.unwrap_or_default());
+        let subscriptions = draft.subscriptions.unwrap_or_default();
+        if subscriptions.values().any(|on| *on) {
+            app.webhook_failures = 0;
+        }
+        app.subscriptions.extend(subscriptions);
         Some(app.clone())
     }
 

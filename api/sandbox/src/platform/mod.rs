@@ -45,7 +45,7 @@ const CALLS_MAX: usize = 20_000;
 /// The step being made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Step {
-    /// From 1; counts every call.
+    /// From 1; counts every call, and nothing else.
     pub(crate) call: i64,
     /// Virtual time.
     pub(crate) now_ms: i64,
@@ -129,10 +129,18 @@ impl Platform {
         }
     }
 
-    /// Begins a step; everything until the next happens at this time.
+    /// Begins a call; everything until the next happens at this time.
     pub(crate) fn begin(&mut self, wall_ms: i64, fingerprint: String) {
         let call = self.step.call + 1;
         self.step = Step { call, now_ms: self.clock.at(wall_ms), wall_ms, fingerprint };
+        self.caller = <(String, String)>::default();
+    }
+
+    /// Begins a step that is no call, but told from outside. Calls are not counted by it, for it comes when a receiver
+    /// pleases: what is made from their count does not depend on that.
+    pub(crate) fn begin_told(&mut self, wall_ms: i64) {
+        let now_ms = self.clock.at(wall_ms);
+        self.step = Step { call: self.step.call, now_ms, wall_ms, fingerprint: String::new() };
         self.caller = <(String, String)>::default();
     }
 

@@ -61,6 +61,47 @@ async fn the_same_calls_get_the_same_answers_by_the_seed() {
 }
 
 #[tokio::test]
+async fn answers_do_not_depend_on_when_a_receiver_answers() {
+    let (quick, slow) = (Stage::new().await, Stage::new().await);
+    // One for both, for its address is in the calls.
+    let receiver = Receiver::start();
+    let mut grants = Vec::new();
+    for stage in [&quick, &slow] {
+        let (app, user) = (stage.app().await, stage.user("Lin").await);
+        let path = format!("apps/{}/webhook", app.key);
+        assert_eq!(stage.control(reqwest::Method::PUT, &path, json!({ "url": receiver.url })).await.0, 200);
+        stage.switch(json!({ "string_numbers": "sometimes", "webhook_timeout_ms": 60_000 })).await;
+        grants.push(stage.grant(&app, &user, SCOPES).await);
+        receiver.hold(true);
+        stage.set("events", json!({ "client_key": app.key, "event": "authorize" })).await;
+        if grants.len() == 1 {
+            receiver.hold(false);
+            let told =
+                async { while stage.see("webhooks?since=1").await["webhooks"][0]["state"] != "delivered" {} };
+            tokio::time::timeout(PATIENCE, told).await.expect("told");
+        }
+    }
+    for number in 0..16 {
+        let answers = [
+            quick.get("/video/list/", &grants[0], &[("count", "5")]).await,
+            slow.get("/video/list/", &grants[1], &[("count", "5")]).await,
+        ];
+        assert_eq!(answers[0], answers[1], "call {number}");
+    }
+    let calls = async |stage: &Stage| {
+        let mut calls = stage.see("calls").await;
+        without_wall(&mut calls);
+        calls
+    };
+    assert_eq!(calls(&quick).await, calls(&slow).await);
+    assert_eq!(slow.see("webhooks?since=1").await["webhooks"][0]["state"], "waiting");
+    receiver.hold(false);
+    receiver.stop().await;
+    quick.stop().await;
+    slow.stop().await;
+}
+
+#[tokio::test]
 async fn a_directory_keeps_everything_and_is_used_by_one_at_a_time() {
     let dir = Dir::new("kept");
     let stage = Stage::seeded(7, Some(&dir.0)).await;

@@ -251,6 +251,31 @@ async fn duplicates_come_with_the_same_id_and_long_silence_ends_subscriptions() 
 }
 
 #[tokio::test]
+async fn subscribing_anew_forgets_the_failures() {
+    let (stage, app, receiver) = begun().await;
+    stage.switch(json!({ "webhook_tries": 1, "webhook_disable_after": 2 })).await;
+    let change = async |on: bool| {
+        let change = json!({ "subscriptions": { "authorize": on } });
+        assert_eq!(stage.control(Method::PATCH, &format!("apps/{}", app.key), change).await.0, 200);
+        let app = stage.see("apps").await["apps"][0].clone();
+        (app["subscriptions"]["authorize"].clone(), app["webhook_failures"].clone())
+    };
+    let fail = async |number: i64| {
+        receiver.answer_with(&[503]);
+        stage.set("events", json!({ "client_key": app.key, "event": "authorize" })).await;
+        delivery(&stage, number, |sent| sent["state"] == "given_up").await;
+        stage.see("apps").await["apps"][0]["subscriptions"]["authorize"].clone()
+    };
+    assert_eq!(change(true).await, (json!(true), json!(0)));
+    assert_eq!((fail(2).await, fail(3).await), (json!(true), json!(false)));
+    assert_eq!(change(false).await, (json!(false), json!(2)), "nothing is switched on");
+    assert_eq!(change(true).await, (json!(true), json!(0)));
+    assert_eq!((fail(4).await, fail(5).await), (json!(true), json!(false)), "two once more");
+    receiver.stop().await;
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn mock_events_go_to_the_saved_address_whether_wanted_or_not() {
     let (stage, app, receiver) = begun().await;
     let token = stage.client_token(&app).await;
