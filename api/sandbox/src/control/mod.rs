@@ -3,7 +3,7 @@
 //!
 //! Writes are steps like calls are, and are in the journal; reads are not, and change nothing. Errors are HTTP statuses
 //! here, with `{"error": ".."}`. Absent on purpose: authentication. It is for the machine it runs on, and holds nothing
-//! that is anybody's.
+//! that is anybody's; the pages of other hosts that a browser there shows are kept out by the transport.
 
 pub(crate) mod html;
 mod page;

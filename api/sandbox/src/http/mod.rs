@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, http::header, web};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -92,6 +92,9 @@ async fn abilities() -> HttpResponse {
 
 /// Every request but those to `/` and `/livez`.
 async fn answer(engine: web::Data<Engine>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    if request.path().starts_with(control::ROOT) && is_foreign(&request) {
+        return answering::send(Reply::json(403, json!({ "error": "a page of another host asks" }))).await;
+    }
     let limit_bytes = match engine.look(|platform| platform.switches.gateway_limit_bytes) {
         Ok(limit_bytes) => limit_bytes,
         Err(error) => return answering::broken(&error),
@@ -113,6 +116,14 @@ async fn answer(engine: web::Data<Engine>, request: HttpRequest, payload: web::P
         Some(delivery) => answering::send(trial(&engine, delivery).await).await,
         None => answering::send(reply).await,
     }
+}
+
+/// Whether a page of another host asks: browsers send its forms, and say in `Origin` whose they are.
+fn is_foreign(request: &HttpRequest) -> bool {
+    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    let Some(origin) = text(header::ORIGIN) else { return false };
+    let host = text(header::HOST).unwrap_or_default();
+    origin.split_once("://").is_none_or(|(_, from)| !from.eq_ignore_ascii_case(host))
 }
 
 /// How the trial of a webhook's address ended.

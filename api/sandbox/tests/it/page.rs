@@ -78,6 +78,29 @@ async fn forms_of_the_page_work_and_lead_back_to_it() {
 }
 
 #[tokio::test]
+async fn pages_of_other_hosts_can_not_use_the_control_api() {
+    let stage = Stage::new().await;
+    let own = stage.url.clone();
+    let status = async |method: Method, path: &str, origin: &str| {
+        let request = stage.http.request(method, format!("{own}{path}")).header("origin", origin);
+        let answer = request.form(&[("nickname", "Mallory")]).send().await.expect("answered");
+        answer.status().as_u16()
+    };
+    for origin in
+        ["https://app.example", "http://127.0.0.1:1", &format!("{own}.app.example"), "null", "", "127.0.0.1"]
+    {
+        assert_eq!(status(Method::POST, "/_sandbox/users", origin).await, 403, "{origin}");
+        assert_eq!(status(Method::DELETE, "/_sandbox/faults", origin).await, 403, "{origin}");
+        assert_eq!(status(Method::GET, "/_sandbox/apps", origin).await, 403, "{origin}");
+        assert_eq!(status(Method::POST, "/oauth/client_token/", origin).await, 200, "the platform's own");
+    }
+    assert_eq!(stage.see("users").await["users"], json!([]));
+    assert_eq!(status(Method::POST, "/_sandbox/users", &own).await, 303, "the page itself");
+    assert_eq!(stage.see("users").await["users"][0]["nickname"], "Mallory");
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn the_control_api_refuses_what_it_can_not_do() {
     let stage = Stage::new().await;
     let app = stage.app().await;
