@@ -83,7 +83,7 @@ async fn shares_are_told_of_when_that_was_asked_for_and_granted() {
     let ticket = stage.as_app("/open/getticket/", &token, &[]).await["data"]["ticket"].clone();
     let signature = md5(&format!("nonce_str=n1&ticket={}&timestamp=1", ticket.as_str().expect("a ticket")));
     let share = async |need_callback: Option<&str>| {
-        let state = match need_callback {
+        let share_id = match need_callback {
             Some(need_callback) => {
                 let query = [("need_callback", need_callback)];
                 stage.as_app("/share-id/", &token, &query).await["data"]["share_id"].clone()
@@ -91,9 +91,9 @@ async fn shares_are_told_of_when_that_was_asked_for_and_granted() {
             None => json!(""),
         };
         let body = json!({ "user": user, "client_key": app.key, "nonce_str": "n1", "timestamp": "1",
-                           "signature": signature, "state": state });
+                           "signature": signature, "state": share_id });
         stage.set("share", body).await;
-        state
+        share_id
     };
     let told = async || {
         let sent = stage.see("webhooks?event=create_video").await;
@@ -109,7 +109,7 @@ async fn shares_are_told_of_when_that_was_asked_for_and_granted() {
     assert!(told().await.is_empty(), "the user did not grant aweme.forward");
     stage.switch(json!({ "create_video_needs_forward": false })).await;
     let first = share(Some("true")).await;
-    assert_eq!(told().await, [first.clone()], "nobody asks for the grant");
+    assert_eq!(told().await, std::slice::from_ref(&first), "nobody asks for the grant");
     stage.switch(json!({ "create_video_needs_forward": true })).await;
     stage.grant(&app, &user, "user_info,aweme.forward").await;
     for silent in [Some("false"), Some(""), None] {
