@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use url::Url;
 
 use crate::{
-    load::{Target, find_pgbench},
+    load::{Service, Target, find_pgbench},
     machine::Watched,
 };
 
@@ -82,6 +82,11 @@ impl Installation {
         Ok(config::load(None, self.settings.clone(), Need::Working)?)
     }
 
+    /// The application's own login.
+    pub(crate) fn app_url(&self) -> &str {
+        &self.logins.app
+    }
+
     /// The recorder's own login.
     pub(crate) fn recorder_url(&self) -> &str {
         &self.logins.recorder
@@ -102,13 +107,12 @@ impl Installation {
     pub(crate) fn target(&self, running: Option<&Running>) -> Result<Target, HarnessError> {
         let pids: BTreeMap<&str, u32> = self.stores.pids().into_iter().collect();
         Ok(Target {
-            service: format!("http://{}", self.address),
             database: Url::parse(&self.logins.app)?,
             pgbench: find_pgbench()?,
             watched: Watched {
                 postgres: pids.get("postgres").copied(),
                 redis: pids.get("redis").copied(),
-                server: running.and_then(|running| running.server.id()),
+                server: None,
                 worker: running.and_then(|running| running.worker.id()),
             },
         })
@@ -166,6 +170,11 @@ impl Installation {
 }
 
 impl Running {
+    /// What load asks.
+    pub(crate) fn service(&self) -> Service {
+        Service { url: format!("{}/graphql", self.client.base()), pid: self.server.id() }
+    }
+
     /// Ends both processes. What they had not yet written is lost, which is nothing to this installation.
     ///
     /// # Errors

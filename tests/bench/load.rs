@@ -16,12 +16,12 @@ use crate::{
     rounds::Sample,
 };
 
-/// Connections of `wrk`.
-const HTTP_CONNECTIONS: u32 = 32;
+/// Connections of `wrk`, where nothing else is said.
+pub(crate) const CONNECTIONS: u32 = 32;
 /// Connections of `pgbench`: as many as the product's pool has.
 const SQL_CONNECTIONS: u32 = 16;
 /// Seconds a load runs before anything is measured.
-const WARM_UP_S: u32 = 1;
+const WARM_UP_S: u32 = 2;
 /// Seconds that are measured.
 pub(crate) const MEASURED_S: u32 = 4;
 
@@ -29,16 +29,23 @@ pub(crate) const MEASURED_S: u32 = 4;
 #[derive(Clone, Debug)]
 pub(crate) enum Tool {
     /// `wrk` with the requests of a file; answers are `answer_bytes` long, give or take an eighth.
-    Http { requests: PathBuf, answer_bytes: u32 },
+    Http { service: Service, requests: PathBuf, answer_bytes: u32, connections: u32 },
     /// `pgbench` with a script, as the application's role.
     Sql { script: PathBuf },
 }
 
-/// Where it asks.
+/// What answers it.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    /// The endpoint, as `http://127.0.0.1:1/graphql`.
+    pub(crate) url: String,
+    /// Its process; the children of that count too.
+    pub(crate) pid: Option<u32>,
+}
+
+/// What is the same for all tools.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// The service, as `http://127.0.0.1:1`.
-    pub(crate) service: String,
     /// The database, as the application's role.
     pub(crate) database: Url,
     /// `pgbench`.
@@ -62,16 +69,27 @@ impl Tool {
     /// The tool is missing, or something it asked for was refused.
     pub(crate) async fn measure(&self, target: &Target) -> Result<Sample, HarnessError> {
         self.run(target, WARM_UP_S).await?;
-        let before = target.watched.usage()?;
+        let server = if let Self::Http { service, .. } = self { service.pid } else { None };
+        let watched = Watched { server, ..target.watched };
+        let before = watched.usage()?;
         let outcome = self.run(target, MEASURED_S).await?;
-        let spent = target.watched.usage()?.since(&before);
+        let spent = watched.usage()?.since(&before);
         Ok(outcome.sample(&spent))
+    }
+
+    /// The same with another number of connections.
+    pub(crate) fn with_connections(&self, count: u32) -> Self {
+        let mut tool = self.clone();
+        if let Self::Http { connections, .. } = &mut tool {
+            *connections = count;
+        }
+        tool
     }
 
     async fn run(&self, target: &Target, seconds: u32) -> Result<Outcome, HarnessError> {
         match self {
-            Self::Http { requests, answer_bytes } => {
-                let text = wrk(&target.service, requests, seconds).await?;
+            Self::Http { service, requests, answer_bytes, connections } => {
+                let text = wrk(&service.url, requests, *connections, seconds).await?;
                 http_outcome(&text, *answer_bytes)
                     .map_err(|error| format!("{}: {error}:\n{text}", requests.display()).into())
             }
@@ -96,12 +114,12 @@ impl Outcome {
     }
 }
 
-async fn wrk(service: &str, requests: &Path, seconds: u32) -> Result<String, HarnessError> {
+async fn wrk(url: &str, requests: &Path, connections: u32, seconds: u32) -> Result<String, HarnessError> {
     let mut command = Command::new("wrk");
-    command.arg("-t1").arg(format!("-c{HTTP_CONNECTIONS}")).arg(format!("-d{seconds}s"));
+    command.arg("-t1").arg(format!("-c{connections}")).arg(format!("-d{seconds}s"));
     // Its own patience, 2 seconds, is shorter than the product's.
     command.arg("--timeout=20s").arg("-s");
-    command.arg(here().join("load.lua")).arg(service).arg("--").arg(requests);
+    command.arg(here().join("load.lua")).arg(url).arg("--").arg(requests);
     output(command, "wrk").await
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Watched {
     pub(crate) postgres: Option<u32>,
     /// Redis.
     pub(crate) redis: Option<u32>,
-    /// `matricula serve`.
+    /// What answers requests, its children included.
     pub(crate) server: Option<u32>,
     /// `matricula work`.
     pub(crate) worker: Option<u32>,
@@ -52,7 +52,7 @@ impl Watched {
             at: Instant::now(),
             postgres: self.postgres.map_or(Ok(0.0), tree)?,
             redis: alone(self.redis)?,
-            server: alone(self.server)?,
+            server: self.server.map_or(Ok(0.0), tree)?,
             worker: alone(self.worker)?,
             // The load generators: they are waited for before anybody looks again.
             ours: own.own + own.children,

@@ -4,12 +4,18 @@
 //! is read from /proc and told apart by process; what other processes of the machine used meanwhile is told beside it;
 //! requests are the whole product's, through its own door, and a refused or half-failed one ends the run.
 //!
-//! Absent on purpose: absolute goals (they would be about the machine), and figures that are kept when a tool failed.
+//! Absent on purpose: figures that are kept when a tool failed, and a judgement of goals in absolute time by the machine
+//! they were set on.
 
+mod goals;
 mod installation;
 mod load;
 mod machine;
+mod memory;
+mod peers;
 mod product;
+mod programs;
+mod requests;
 mod rounds;
 mod seal;
 mod seed;
@@ -27,7 +33,7 @@ use server::wiring::{Parts, build};
 use crate::{installation::Installation, load::here};
 
 /// Everything that can be measured, in its order.
-const ALL: [&str; 4] = ["read", "write", "sequence", "seal"];
+const ALL: [&str; 6] = ["read", "peers", "memory", "write", "sequence", "seal"];
 
 /// What was asked for.
 struct Wish {
@@ -97,22 +103,29 @@ async fn measure(wish: &Wish, installation: &Installation) -> Result<String, Har
     let owners = Box::pin(seed::fill(&app, &mut superuser)).await?;
     let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut superuser).await?;
     let version = version.split(' ').next().unwrap_or_default().to_owned();
-    let mut tables = Vec::new();
+    let (mut tables, mut goals) = (Vec::new(), Vec::new());
     for name in ALL.into_iter().filter(|name| wish.wants(name)) {
         eprintln!("measuring: {name}");
-        tables.push(match name {
+        let (table, reached) = match name {
             "read" => Box::pin(product::run(installation, &owners)).await?,
+            "peers" => Box::pin(peers::run(installation, &owners)).await?,
+            "memory" => Box::pin(memory::run(installation)).await?,
             "write" => Box::pin(write::run(installation)).await?,
             "sequence" => Box::pin(sequence::run(installation, &mut sequencer)).await?,
             _ => Box::pin(seal::run(&*app.vault)).await?,
-        });
+        };
+        // Whoever looks on does not wait for the last of them.
+        eprintln!("{}", table.markdown());
+        tables.push(table);
+        goals.extend(reached);
     }
     envelope.close();
     let mut text = format!(
-        "{}, {}, PostgreSQL {version}; medians of {} rounds.\n",
+        "{}, {}, PostgreSQL {version}; medians of {} rounds.\n\n{}",
         System.now().date_naive(),
         machine::facts()?,
-        rounds::ROUNDS
+        rounds::ROUNDS,
+        goals::markdown(&goals)
     );
     for table in &tables {
         write!(text, "\n{}", table.markdown())?;

@@ -5,7 +5,10 @@
 
 use harness::stores::HarnessError;
 
-use crate::load::{Target, Tool};
+use crate::{
+    goals::number,
+    load::{Target, Tool},
+};
 
 /// Rounds of each benchmark.
 pub(crate) const ROUNDS: usize = 3;
@@ -53,6 +56,34 @@ impl Series {
     /// The most of the machine that others had in any round, in cores.
     pub(crate) fn foreign_cores(&self) -> f64 {
         self.0.iter().map(|sample| sample.foreign_cores).fold(0.0, f64::max)
+    }
+}
+
+/// One figure of each round.
+#[derive(Clone, Debug)]
+pub(crate) struct Rounds(pub(crate) Vec<f64>);
+
+impl Rounds {
+    /// The middle one.
+    pub(crate) fn middle(&self) -> f64 {
+        median(self.0.clone())
+    }
+
+    /// The least, the middle and the most.
+    pub(crate) fn of_three(&self) -> [f64; 3] {
+        let of = |pick: fn(f64, f64) -> f64| self.0.iter().copied().fold(f64::NAN, pick);
+        [of(f64::min), self.middle(), of(f64::max)]
+    }
+
+    /// Shares as hundredths.
+    pub(crate) fn percent(&self) -> Self {
+        Self(self.0.iter().map(|share| share * 100.0).collect())
+    }
+
+    /// As `5.1 x (4.9 to 5.3)`.
+    pub(crate) fn told(&self, unit: &str) -> String {
+        let [least, middle, most] = self.of_three();
+        format!("{} ({} to {})", number(middle, unit), number(least, ""), number(most, ""))
     }
 }
 
@@ -104,6 +135,13 @@ mod tests {
         assert!(close(median(vec![3.0, 100.0, 1.0]), 3.0));
         assert!(close(median(vec![4.0, 1.0]), 2.5));
         assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn rounds_are_told_with_their_ends() {
+        let rounds = Rounds(vec![5.31, 4.9, 5.1]);
+        assert_eq!(rounds.told("x"), "5.1 x (4.9 to 5.3)");
+        assert!(close(rounds.percent().of_three()[0], 490.0));
     }
 
     #[test]

@@ -1,11 +1,36 @@
 #!/usr/bin/env bash
 # Builds the product and the benchmarks as they are released and runs them, on private stores in a temporary directory.
 #
-#   tests/bench/run.sh                     all of them, the table on standard output
-#   tests/bench/run.sh read write          some of them: read, write, sequence, seal
-#   tests/bench/run.sh --write             also puts the table into tests/bench/RESULTS.md
+#   tests/bench/run.sh                     all of them, the tables on standard output
+#   tests/bench/run.sh read write          some of them: read, peers, memory, write, sequence, seal
+#   tests/bench/run.sh --write             also puts the tables into tests/bench/RESULTS.md
+#
+# The peers come from npm, with a version of Node of their own, and stay in tests/bench/peers/node_modules.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 deploy/setup.sh --bench
+
+# needs_peers PART...: whether any of these parts (all of them, when none is named) is measured beside a peer.
+needs_peers() {
+    local part named=false
+    for part in "$@"; do
+        case $part in
+            peers | memory) return 0 ;;
+            -*) ;;
+            *) named=true ;;
+        esac
+    done
+    ! $named
+}
+
+install_peers() {
+    cmp --silent package-lock.json node_modules/.installed && return
+    echo "installing the peers" >&2
+    npm ci --no-audit --no-fund --loglevel=error >&2
+    cp package-lock.json node_modules/.installed
+}
+
+if needs_peers "$@"; then (cd tests/bench/peers && install_peers); fi
 cargo build --release --locked --package server --package tests --bin matricula --bin matricula-bench
+cargo build --release --locked --package transport --example still
 exec "${CARGO_TARGET_DIR:-target}/release/matricula-bench" "$@"

@@ -1,0 +1,280 @@
+//! Answers from memory, for measuring what an answer costs when nothing is asked of a store: a flat list of a hundred rows
+//! and a page of twenty members with five sessions each.
+//!
+//! `still graphql PORT WORKERS` is the transport over a schema of both. `still rows PORT WORKERS` and `still page PORT
+//! WORKERS` answer anything with the one or the other, serialised by hand-written code of the ordinary kind: what the same
+//! answer costs without GraphQL.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use actix_web::middleware::Condition;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use async_graphql::{
+    Context, EmptyMutation, EmptySubscription, Enum, Error, ID, Object, Schema, SimpleObject,
+};
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use output::{Output, Written};
+use serde::{Serialize, Serializer};
+use transport::{
+    Admission, AnswerIds, AnswerLog, AnswerRecord, Ask, Config, Credentials, DrainHandle, Engine, Host,
+    Limits, OperationInfo, OperationRecord, Refusal, StreamPermit,
+};
+use uuid::Uuid;
+
+/// Longest wait for the answer to one request.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// One of a hundred.
+#[derive(SimpleObject, Output, Serialize)]
+struct Row {
+    id: ID,
+    title: String,
+    views: i32,
+}
+
+#[derive(Enum, Output, Serialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Role {
+    Owner,
+    Operator,
+}
+
+#[derive(SimpleObject, Output, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Session {
+    id: ID,
+    created_at: DateTime<Utc>,
+    last_seen_at: DateTime<Utc>,
+    is_current: bool,
+}
+
+#[derive(SimpleObject, Output, Serialize)]
+struct SessionConnection {
+    nodes: Vec<&'static Session>,
+}
+
+#[derive(Enum, Output, Serialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum MemberStatus {
+    Active,
+}
+
+#[derive(SimpleObject, Output, Serialize)]
+#[graphql(complex)]
+#[output(fields)]
+#[serde(rename_all = "camelCase")]
+struct Member {
+    id: ID,
+    role: Role,
+    status: MemberStatus,
+    created_at: DateTime<Utc>,
+    #[graphql(skip)]
+    #[serde(rename = "sessions", serialize_with = "as_nodes")]
+    held: &'static [Session],
+}
+
+#[output::fields]
+impl Member {
+    /// The first of its sessions.
+    async fn sessions(
+        members: &[&Self],
+        _: &Context<'_>,
+        first: i32,
+    ) -> Result<Vec<SessionConnection>, Error> {
+        let first = usize::try_from(first).unwrap_or_default();
+        let of = |member: &&Self| SessionConnection { nodes: member.held.iter().take(first).collect() };
+        Ok(members.iter().map(of).collect())
+    }
+}
+
+#[derive(SimpleObject, Output)]
+struct MemberConnection {
+    nodes: Vec<&'static Member>,
+}
+
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| (0..100).map(row).collect());
+static MEMBERS: LazyLock<Vec<Member>> = LazyLock::new(|| (0..20).map(member).collect());
+
+fn id(number: i32) -> ID {
+    format!("00000000-0000-4000-8000-{number:012}").into()
+}
+
+/// So many seconds after the year began.
+fn at(seconds: i32) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_225_600, 0).unwrap_or_default() + TimeDelta::seconds(seconds.into())
+}
+
+fn row(number: i32) -> Row {
+    Row { id: id(number), title: format!("The title of row {number}"), views: number * 37 }
+}
+
+fn member(number: i32) -> Member {
+    let session = |n: i32| Session {
+        id: id(number * 5 + n),
+        created_at: at(n * 86_400),
+        last_seen_at: at(n * 86_400 + 3_600),
+        is_current: number == 0 && n == 4,
+    };
+    Member {
+        id: id(number),
+        role: if number == 0 { Role::Owner } else { Role::Operator },
+        status: MemberStatus::Active,
+        created_at: at(number * 60),
+        held: (0..5).map(session).collect::<Vec<_>>().leak(),
+    }
+}
+
+struct Query;
+
+#[Object]
+impl Query {
+    /// All rows.
+    async fn rows(&self) -> Written<Vec<&'static Row>> {
+        Written(ROWS.iter().collect())
+    }
+
+    /// The first of the members.
+    async fn members(&self, first: i32) -> Option<Written<MemberConnection>> {
+        let first = usize::try_from(first).unwrap_or_default();
+        Some(Written(MemberConnection { nodes: MEMBERS.iter().take(first).collect() }))
+    }
+}
+
+/// Lets everybody in, and takes nothing down.
+struct Open;
+
+#[async_trait]
+impl Host for Open {
+    type Caller = ();
+
+    fn next_id(&self) -> Uuid {
+        next_id()
+    }
+
+    async fn authenticate(&self, _: &Credentials) -> Result<Option<()>, Refusal> {
+        Ok(None)
+    }
+
+    async fn admit(&self, _: Option<&()>, _: &Ask<'_>) -> Result<Admission, Refusal> {
+        Ok(Admission::default())
+    }
+
+    async fn settle(&self, _: Option<&()>, _: u64, _: u64) {}
+
+    fn prepare(
+        &self,
+        request: async_graphql::Request,
+        _: Option<&()>,
+        _: &Arc<OperationInfo>,
+    ) -> async_graphql::Request {
+        request
+    }
+
+    async fn record(&self, _: OperationRecord<()>) {}
+
+    fn can_record(&self) -> bool {
+        true
+    }
+
+    async fn ended(&self, (): &()) {
+        std::future::pending().await
+    }
+
+    fn reserve_stream(&self, _: Option<&()>) -> Result<StreamPermit, Refusal> {
+        Ok(Box::new(()))
+    }
+
+    fn allow_introspection(&self, _: Option<&()>) -> bool {
+        false
+    }
+
+    fn allow_free_documents(&self, _: Option<&()>) -> bool {
+        true
+    }
+
+    fn allow_large_body(&self, _: Option<&()>) -> bool {
+        false
+    }
+
+    fn trusted_document(&self, _: &str) -> Option<Arc<str>> {
+        None
+    }
+
+    fn allow_origin(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl AnswerLog for Open {
+    fn next_id(&self) -> Uuid {
+        next_id()
+    }
+
+    fn allow_origin(&self, _: &str) -> bool {
+        false
+    }
+
+    async fn record(&self, _: AnswerRecord) {}
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing here is asked for its IDs again")]
+fn next_id() -> Uuid {
+    Uuid::now_v7()
+}
+
+// The body is read, as of any request: what is left of it would end the connection.
+async fn rows(_: web::Bytes) -> HttpResponse {
+    HttpResponse::Ok().json(json_of("rows", &*ROWS))
+}
+
+async fn page(_: web::Bytes) -> HttpResponse {
+    HttpResponse::Ok().json(json_of("members", &Nodes { nodes: MEMBERS.as_slice() }))
+}
+
+#[derive(Serialize)]
+struct Nodes<T> {
+    nodes: T,
+}
+
+#[derive(Serialize)]
+struct Data<T> {
+    data: T,
+}
+
+/// An answer as GraphQL has it, with one field.
+fn json_of<'a, T>(field: &'static str, value: &'a T) -> Data<BTreeMap<&'static str, &'a T>> {
+    Data { data: BTreeMap::from([(field, value)]) }
+}
+
+fn as_nodes<S: Serializer>(held: &&'static [Session], serializer: S) -> Result<S::Ok, S::Error> {
+    Nodes { nodes: *held }.serialize(serializer)
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [what, port, workers] = arguments.as_slice() else {
+        return Err("still graphql|rows|page PORT WORKERS".into());
+    };
+    let what = what.clone();
+    let (_handle, drain) = DrainHandle::new();
+    let executors = transport::executors(|| Schema::build(Query, EmptyMutation, EmptySubscription));
+    let sdl = executors.strict().sdl();
+    let limits = Limits { cost: 1_000_000, ..Limits::default() };
+    let config = Config { limits, ..Config::default() };
+    let engine = Engine::new(executors, &sdl, Arc::new(Open), config, drain)?;
+    let server = HttpServer::new(move || {
+        App::new()
+            .configure(|app| match what.as_str() {
+                "rows" => drop(app.route("/graphql", web::post().to(rows))),
+                "page" => drop(app.route("/graphql", web::post().to(page))),
+                _ => engine.mount(app),
+            })
+            .wrap(Condition::new(what == "graphql", AnswerIds::new(Arc::new(Open), ANSWER_WITHIN)))
+    });
+    Ok(server.workers(workers.parse()?).bind(("127.0.0.1", port.parse()?))?.run().await?)
+}
