@@ -46,7 +46,9 @@ enum Role {
 #[serde(rename_all = "camelCase")]
 struct Session {
     id: ID,
+    #[serde(serialize_with = "as_text")]
     created_at: DateTime<Utc>,
+    #[serde(serialize_with = "as_text")]
     last_seen_at: DateTime<Utc>,
     is_current: bool,
 }
@@ -70,6 +72,7 @@ struct Member {
     id: ID,
     role: Role,
     status: MemberStatus,
+    #[serde(serialize_with = "as_text")]
     created_at: DateTime<Utc>,
     #[graphql(skip)]
     #[serde(rename = "sessions", serialize_with = "as_nodes")]
@@ -252,6 +255,11 @@ fn json_of<'a, T>(field: &'static str, value: &'a T) -> Data<BTreeMap<&'static s
 
 fn as_nodes<S: Serializer>(held: &&'static [Session], serializer: S) -> Result<S::Ok, S::Error> {
     Nodes { nodes: *held }.serialize(serializer)
+}
+
+/// As chrono's own serialiser does.
+fn as_text<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{at:?}"))
 }
 
 #[actix_web::main]
