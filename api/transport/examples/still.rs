@@ -5,6 +5,8 @@
 //! WORKERS` answer anything with the one or the other, serialised by hand-written code of the ordinary kind: what the same
 //! answer costs without GraphQL.
 
+#![expect(clippy::unused_async, reason = "batched fields are asynchronous, whatever they do")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -183,7 +185,7 @@ impl Host for Open {
     }
 
     async fn ended(&self, (): &()) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn reserve_stream(&self, _: Option<&()>) -> Result<StreamPermit, Refusal> {
