@@ -165,8 +165,11 @@ mod tests {
         let watched = Watched { server: Some(std::process::id()), ..Watched::default() };
         let before = watched.usage().expect("read");
         let mut sum = 0_u64;
-        while watched.usage().expect("read").server <= before.server {
+        loop {
             sum = sum.wrapping_add((0..100_000_u64).sum::<u64>());
+            if watched.usage().expect("read").server > before.server {
+                break;
+            }
         }
         let spent = watched.usage().expect("read").since(&before);
         assert!(spent.server > 0.0 && sum > 0 && spent.postgres.abs() < 1e-9);

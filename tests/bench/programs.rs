@@ -45,7 +45,7 @@ impl Program {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let (mut command, name) = match kind {
             Kind::Script(name) => {
-                let folder = here().join("peers");
+                let folder = here().join("npm");
                 let mut command = Command::new(node(&folder)?);
                 command.arg(folder.join(name)).current_dir(&folder);
                 command.env_clear().env("NODE_ENV", "production").env("GRAPHILE_ENV", "production");

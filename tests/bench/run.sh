@@ -5,7 +5,7 @@
 #   tests/bench/run.sh read write          some of them: read, peers, memory, write, sequence, seal
 #   tests/bench/run.sh --write             also puts the tables into tests/bench/RESULTS.md
 #
-# The peers come from npm, with a version of Node of their own, and stay in tests/bench/peers/node_modules.
+# The peers come from npm, with a version of Node of their own, and stay in tests/bench/npm/node_modules.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 deploy/setup.sh --bench
@@ -30,7 +30,7 @@ install_peers() {
     cp package-lock.json node_modules/.installed
 }
 
-if needs_peers "$@"; then (cd tests/bench/peers && install_peers); fi
+if needs_peers "$@"; then (cd tests/bench/npm && install_peers); fi
 cargo build --release --locked --package server --package tests --bin matricula --bin matricula-bench
 cargo build --release --locked --package transport --example still
 exec "${CARGO_TARGET_DIR:-target}/release/matricula-bench" "$@"
