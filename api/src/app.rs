@@ -3,13 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use domain::{
+    accounts::{Accounts, events::AccountFact},
     compliance::Compliance,
-    identity::{
-        Identity,
-        ports::{EventFeed, Geography},
-    },
+    identity::{Identity, events::IdentityFact, ports::Geography},
     kernel::{
         clock::Clock,
+        feed::NewsFeed,
         ids::IdSource,
         limit::{Quota, RateLimiter},
         secret::Vault,
@@ -63,12 +62,16 @@ impl Default for Quotas {
 pub struct App {
     /// Tenants, members, sessions, keys.
     pub identity: Arc<Identity>,
+    /// Linked accounts, their tokens and matrices.
+    pub accounts: Arc<Accounts>,
     /// The audit log.
     pub compliance: Arc<Compliance>,
     /// Transactions.
     pub units: Arc<dyn UnitOfWork>,
-    /// News for subscribers.
-    pub feed: Arc<dyn EventFeed>,
+    /// Identity's news, for subscribers.
+    pub feed: Arc<dyn NewsFeed<IdentityFact>>,
+    /// The accounts' news, for subscribers.
+    pub account_feed: Arc<dyn NewsFeed<AccountFact>>,
     /// Keyed hashes of addresses and devices.
     pub vault: Arc<dyn Vault>,
     /// Where addresses are.

@@ -59,6 +59,30 @@ pub struct Metrics {
     pub output: Family<OutputLabels, Counter>,
     /// `matricula_streams`: subscriptions open.
     pub streams: Gauge,
+    /// `matricula_tokens_total`: what the pool's turns on accounts came to.
+    pub tokens: Family<TokenLabels, Counter>,
+    /// `matricula_outbound_total`: calls to platforms, by how they ended.
+    pub outbound: Family<OutboundLabels, Counter>,
+    /// `matricula_outbound_duration_seconds`: time of a call to a platform, all its tries together.
+    pub outbound_duration_s: Histogram,
+}
+
+/// What became of an account's tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TokenLabels {
+    /// `refreshed`, `renewed`, `failed`, `ended`, or `fault` of ours.
+    pub result: &'static str,
+}
+
+/// Which call to which platform, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutboundLabels {
+    /// The platform's name.
+    pub platform: &'static str,
+    /// A fixed word for what was called.
+    pub endpoint: &'static str,
+    /// How it ended, `retried`, or the state its breaker went into: `open`, `half_open`, `closed`.
+    pub outcome: &'static str,
 }
 
 /// What was known of a query's document.
@@ -109,6 +133,9 @@ impl Default for Metrics {
             documents: Family::default(),
             output: Family::default(),
             streams: Gauge::default(),
+            tokens: Family::default(),
+            outbound: Family::default(),
+            outbound_duration_s: Histogram::new([0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0, 30.0]),
         };
         let m = &mut metrics;
         let r = &mut m.registry;
@@ -134,6 +161,9 @@ impl Default for Metrics {
         r.register("documents", "Queries run, by what was known of their documents", m.documents.clone());
         r.register("output", "Values of answers, written out or left to the library", m.output.clone());
         r.register("streams", "Subscriptions open", m.streams.clone());
+        r.register("tokens", "Turns of the pool on accounts' tokens, by result", m.tokens.clone());
+        r.register("outbound", "Calls to platforms, by how they ended", m.outbound.clone());
+        r.register("outbound_duration_seconds", "Time of calls to platforms", m.outbound_duration_s.clone());
         metrics
     }
 }

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 
 use crate::{
+    accounts::ports::AccountsTx,
     compliance::ports::ComplianceTx,
     identity::ports::IdentityTx,
     kernel::{clock::Timestamp, fault::PortError, outbox::Origin, scope::TenantScope},
@@ -11,7 +12,7 @@ use crate::{
 
 /// One open transaction. Dropped without [`Work::commit`], it leaves nothing behind.
 #[async_trait]
-pub trait Work: IdentityTx + ComplianceTx + IdempotencyStore + Send {
+pub trait Work: IdentityTx + AccountsTx + ComplianceTx + IdempotencyStore + Send {
     /// How many audit events have been recorded in it so far.
     fn recorded(&self) -> usize;
 

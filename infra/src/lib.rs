@@ -5,24 +5,31 @@
 //! | `kernel::clock::Clock`, `kernel::ids::{IdSource, Entropy}` | [`system`] |
 //! | `kernel::secret::Vault` | [`envelope`] over key providers: [`local_keyring`], [`aws_kms`], [`pkcs11`] |
 //! | `kernel::limit::RateLimiter` | [`redis`], [`governor`]; [`layers`] falls back from the one to the other |
-//! | `work::UnitOfWork`, `identity::ports::TenantDirectory` | [`postgres`] |
+//! | `kernel::feed::NewsFeed` | [`redis`] |
+//! | `work::UnitOfWork`, `identity::ports::IdentityUnits`, `accounts::ports::AccountsUnits` | [`postgres`] |
+//! | `identity::ports::TenantDirectory` | [`postgres`] |
 //! | `identity::ports::PasswordHasher` | [`argon2`] |
 //! | `identity::ports::OneTimeCodes` | [`totp`] |
 //! | `identity::ports::AccessTokens` | [`jwt`] |
-//! | `identity::ports::EventFeed` | [`redis`] |
 //! | `identity::ports::Courier` | [`spool`] |
 //! | `identity::ports::Geography` | [`maxmind`] |
+//! | `accounts::ports::TokenSchedule` | [`postgres`] |
+//! | `accounts::ports::TokenJournal` | [`journal`] |
+//! | `accounts::ports::Authorizer` | [`platforms`], each over [`outbound`] |
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |
 
 pub mod argon2;
 pub mod aws_kms;
 pub mod envelope;
 pub mod governor;
+pub mod journal;
 pub mod jwt;
 pub mod layers;
 pub mod local_keyring;
 pub mod maxmind;
+pub mod outbound;
 pub mod pkcs11;
+pub mod platforms;
 pub mod postgres;
 pub mod redis;
 pub mod spool;

@@ -14,6 +14,7 @@ mod m20261122_0003_compliance_keys;
 mod m20261122_0004_compliance_audit_log;
 mod m20261122_0005_compliance_fair_sequencing;
 mod m20261122_0006_compliance_rewrap;
+mod m20261126_0007_accounts_links;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_0004_compliance_audit_log::Migration),
             Box::new(m20261122_0005_compliance_fair_sequencing::Migration),
             Box::new(m20261122_0006_compliance_rewrap::Migration),
+            Box::new(m20261126_0007_accounts_links::Migration),
         ]
     }
 }

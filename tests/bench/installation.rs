@@ -208,6 +208,7 @@ fn settings(dir: &Path, stores: &Stores, logins: &Logins, address: &str) -> BTre
         ("REDIS_URL", stores.redis_url().to_string()),
         ("KEYS_KEYRING", path("keyring")),
         ("MAIL_SPOOL", path("mail")),
+        ("ACCOUNTS_JOURNAL", path("journal")),
         ("LIMITS_REQUESTS_PER_MINUTE", "10000000".to_owned()),
         ("LIMITS_ENDPOINT_PER_SECOND", "1000000".to_owned()),
         ("LIMITS_COST_POINTS", "100000000".to_owned()),

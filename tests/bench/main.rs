@@ -96,7 +96,8 @@ async fn run(wish: &Wish) -> Result<(), HarnessError> {
 }
 
 async fn measure(wish: &Wish, installation: &Installation) -> Result<String, HarnessError> {
-    let Parts { app, sequencing, envelope, .. } = Box::pin(build(&installation.config()?, true)).await?;
+    let Parts { app, sequencing, envelope, .. } =
+        Box::pin(build(&installation.config()?, true, String::new())).await?;
     let (mut sequencer, _) = sequencing.ok_or("there is no sequencer")?;
     let mut superuser = installation.superuser().await?;
     eprintln!("filling the installation");

@@ -2,12 +2,19 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::TimeDelta;
 use domain::{
+    accounts::{
+        actions,
+        model::{Account, AccountState, Profile, TokenSecrets, TokenTerms, Tokens},
+    },
     identity::{AcceptInvitation, OpenTenant, SignIn, SignInOutcome, model::EmailAddress},
     kernel::{
         actor::{Actor, Principal, Role},
-        ids::{ComplianceId, IdSource as _, TenantId},
-        outbox::Origin,
+        ids::{AccountId, AppId, ComplianceId, IdSource as _, TenantId},
+        outbox::{Origin, Party, Record},
+        scope::TenantScope,
         secret::Secret,
     },
 };
@@ -138,7 +145,7 @@ impl TestApp {
         let dir = new_dir()?;
         LocalKeyring::create(&dir.join("keyring"), &System)?;
         let config = config_of(&redis, &logins, &dir, settings)?;
-        let service = Box::pin(start(&config, Duties { serve: true, sequence: true })).await?;
+        let service = Box::pin(start(&config, Duties { serve: true, sequence: true, tend: true })).await?;
         let client = Client::new(format!("http://{}", service.address))?;
         Ok(Self { service, client, logins, config, dir, database, _space: space })
     }
@@ -157,7 +164,8 @@ impl TestApp {
     /// # Errors
     /// It did not start.
     pub async fn replica(&self) -> Result<(Service, Client), HarnessError> {
-        let service = Box::pin(start(&self.config, Duties { serve: true, sequence: true })).await?;
+        let service =
+            Box::pin(start(&self.config, Duties { serve: true, sequence: true, tend: true })).await?;
         let client = Client::new(format!("http://{}", service.address))?;
         Ok((service, client))
     }
@@ -300,6 +308,65 @@ impl TestApp {
         Ok(TestMember { email: email.to_owned(), token, refresh: text(&pair.refresh_token), id })
     }
 
+    /// Puts an account of `platform_app` into the store, with tokens that no platform gave; the global id.
+    ///
+    /// # Errors
+    /// It was not stored.
+    pub async fn account(
+        &self,
+        tenant: &TestTenant,
+        platform_app: &str,
+        open_id: &str,
+    ) -> Result<String, HarnessError> {
+        let app = &self.service.parts.app;
+        let key = uuid_of(platform_app)?;
+        let mut work = app.units.begin(TenantScope::of(tenant.id), &self.origin("finish_link")).await?;
+        let registered = work.app(AppId::from_uuid(key)).await?.ok_or("there is no such app")?;
+        let now = app.clock.now();
+        let account = Account {
+            id: AccountId::new(&System),
+            app: registered.id,
+            platform: registered.platform,
+            open_id: open_id.to_owned(),
+            profile: Profile { nickname: format!("Owner {open_id}"), ..Profile::default() },
+            group: None,
+            tags: Vec::new(),
+            state: AccountState::Connected,
+            paused: None,
+            created_at: now,
+            version: 1,
+        };
+        work.add_account(&account).await?;
+        let life = TimeDelta::days(15);
+        work.put_tokens(&Tokens {
+            account: account.id,
+            app: registered.id,
+            terms: TokenTerms {
+                scopes: registered.scopes,
+                consented_at: now,
+                access_issued_at: now,
+                access_expires_at: now + life,
+                refresh_expires_at: Some(now + life * 2),
+                refresh_life_s: (life * 2).num_seconds(),
+                renewals_used: 0,
+                renewals_max: 5,
+                renewing_since: None,
+                refreshed_at: now,
+                last_error: None,
+                failures: 0,
+                version: 1,
+            },
+            secrets: TokenSecrets {
+                access: Secret::from(format!("act.{open_id}")),
+                refresh: Some(Secret::from(format!("rft.{open_id}"))),
+            },
+        })
+        .await?;
+        work.record(Record::success(actions::FINISH_LINK, Party::new("account", account.id.uuid()))).await?;
+        work.commit().await?;
+        Ok(URL_SAFE_NO_PAD.encode(format!("account:{}", account.id.uuid().simple())))
+    }
+
     /// An origin for what tests do themselves.
     pub fn origin(&self, operation: &str) -> Origin {
         Origin::system(ComplianceId::new(&System), operation)
@@ -337,6 +404,13 @@ impl TestApp {
         std::fs::remove_dir_all(&self.dir)?;
         Ok(())
     }
+}
+
+/// The UUID inside a global id.
+fn uuid_of(id: &str) -> Result<uuid::Uuid, HarnessError> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(id)?)?;
+    let (_, uuid) = text.split_once(':').ok_or("no global id")?;
+    Ok(uuid::Uuid::try_parse(uuid)?)
 }
 
 /// Logins of this database's cluster. Roles belong to a whole cluster and tests to many processes, so the passwords
@@ -390,6 +464,7 @@ fn config_of(
         ("MATRICULA_KEYS_KEYRING", dir.join("keyring").to_string_lossy().into_owned()),
         ("MATRICULA_KEYS_CURSOR_KEY", "11".repeat(32)),
         ("MATRICULA_MAIL_SPOOL", mail.to_string_lossy().into_owned()),
+        ("MATRICULA_ACCOUNTS_JOURNAL", dir.join("journal").to_string_lossy().into_owned()),
         ("MATRICULA_LIMITS_REQUESTS_PER_MINUTE", "100000".to_owned()),
         ("MATRICULA_LIMITS_COST_POINTS", "10000000".to_owned()),
         ("MATRICULA_LIMITS_SIGN_IN_PER_MINUTE", "10000".to_owned()),

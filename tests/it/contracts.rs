@@ -1,15 +1,30 @@
 //! What the domain's ports promise, of the adapters that are kept in Postgres. Their twins in memory are held to the same
 //! in `domain/tests/`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
-    identity::{model::Slug, testkit::stores_keep_their_promises},
-    kernel::ids::IdSource as _,
+    accounts::{
+        events::{AccountEvent, AccountFact},
+        ports::AccountsTx,
+    },
+    identity::{
+        events::{IdentityEvent, IdentityFact},
+        model::Slug,
+        ports::IdentityTx,
+        testkit::stores_keep_their_promises,
+    },
+    kernel::{
+        feed::{News, NewsStream},
+        ids::{AccountId, ComplianceId, IdSource as _, MemberId, TenantId},
+        outbox::Origin,
+        scope::TenantScope,
+    },
 };
+use futures_util::StreamExt as _;
 use harness::app::TestApp;
 use infra::{
-    postgres::{Db, LogWatch, LogWatchSettings, PgUnits, PoolSettings},
+    postgres::{Db, Feeds, LogWatch, LogWatchSettings, PgUnits, PoolSettings},
     system::System,
 };
 
@@ -23,7 +38,7 @@ async fn identitys_stores_keep_their_promises() {
     let units = PgUnits::new(
         db(app.app_url()),
         parts.vault.clone(),
-        parts.feed.clone(),
+        Feeds { identity: parts.feed.clone(), accounts: parts.account_feed.clone() },
         system.clone(),
         system,
         logs,
@@ -31,5 +46,40 @@ async fn identitys_stores_keep_their_promises() {
     let unique = System.next_uuid().simple().to_string();
     let slug = Slug::parse(&format!("c-{}", &unique[16..])).unwrap();
     stores_keep_their_promises(&units, &System, slug, parts.clock.now()).await.unwrap();
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_contexts_news_is_told_once_it_is_committed() {
+    async fn heard<F>(stream: &mut NewsStream<F>) -> News<F> {
+        tokio::time::timeout(Duration::from_secs(5), stream.next()).await.expect("within 5 s").unwrap()
+    }
+
+    let app = TestApp::start().await.unwrap();
+    let parts = &app.service.parts.app;
+    let scope = TenantScope::of(TenantId::new(&System));
+    let origin = Origin::system(ComplianceId::new(&System), "announce");
+    let mut identity = parts.feed.subscribe(&scope).await.unwrap();
+    let mut accounts = parts.account_feed.subscribe(&scope).await.unwrap();
+    let (member, account) = (MemberId::new(&System), AccountId::new(&System));
+    let at = parts.clock.now();
+    let joined = IdentityEvent { fact: IdentityFact::MemberJoined(member), at };
+    let linked = AccountEvent { fact: AccountFact::AccountLinked(account), at };
+    let suspended = IdentityEvent { fact: IdentityFact::MemberSuspended(member), at };
+    let paused = AccountEvent { fact: AccountFact::AccountPaused(account), at };
+
+    let announcing = async |of_identity, of_accounts| {
+        let mut work = parts.units.begin(scope, &origin).await.unwrap();
+        IdentityTx::announce(&mut *work, of_identity);
+        AccountsTx::announce(&mut *work, of_accounts);
+        work
+    };
+    drop(announcing(suspended, paused).await);
+    announcing(suspended, paused).await.roll_back().await;
+    announcing(joined, linked).await.commit().await.unwrap();
+    // What was told of those undone would have come before.
+    assert_eq!(heard(&mut identity).await, joined);
+    assert_eq!(heard(&mut accounts).await, linked);
+    drop((identity, accounts));
     app.stop().await.unwrap();
 }

@@ -1,6 +1,8 @@
 //! The product seen from outside: GraphQL and HTTP against a real Postgres and a real Redis.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accounts;
+mod accounts_stores;
 mod attacks;
 mod audit;
 mod catalogue;
@@ -13,6 +15,7 @@ mod isolation;
 mod keys;
 mod lists;
 mod members;
+mod pool;
 mod schema;
 mod sequencing;
 mod subscriptions;

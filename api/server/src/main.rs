@@ -93,6 +93,8 @@ enum Verb {
 enum Queue {
     /// Give audit events their indexes and sign the logs' heads.
     Sequence,
+    /// Keep the tokens of linked accounts fresh.
+    Tokens,
 }
 
 #[derive(clap::Args)]
@@ -190,10 +192,13 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
     match arguments.verb {
         Verb::Schema => write!(std::io::stdout(), "{}", api::graphql::sdl()).map_err(Into::into),
         Verb::Config => write!(std::io::stdout(), "{}", load(Need::Nothing)?.masked()).map_err(Into::into),
-        Verb::Serve => serve(load(Need::Serving)?, Duties { serve: true, sequence: false }).await,
+        Verb::Serve => {
+            serve(load(Need::Serving)?, Duties { serve: true, sequence: false, tend: false }).await
+        }
         Verb::Work { queue } => {
             let sequence = queue.is_empty() || queue.contains(&Queue::Sequence);
-            serve(load(Need::Working)?, Duties { serve: false, sequence }).await
+            let tend = queue.is_empty() || queue.contains(&Queue::Tokens);
+            serve(load(Need::Working)?, Duties { serve: false, sequence, tend }).await
         }
         Verb::Migrate => {
             let config = load(Need::Migrating)?;
@@ -275,7 +280,7 @@ async fn tenant(mut config: Config, verb: TenantVerb) -> Result<(), StartupError
     let TenantVerb::Open { slug, name, owner_email, owner_name } = verb;
     let mut password = String::new();
     std::io::stdin().take(1_024).read_to_string(&mut password)?;
-    let parts = build(&config, false).await?;
+    let parts = build(&config, false, String::new()).await?;
     let draft = OpenTenant {
         slug,
         name,

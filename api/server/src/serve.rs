@@ -23,6 +23,8 @@ pub struct Duties {
     pub serve: bool,
     /// Give audit events their indexes.
     pub sequence: bool,
+    /// Keep tokens fresh.
+    pub tend: bool,
 }
 
 /// A running service.
@@ -53,7 +55,11 @@ pub struct ServiceParts {
 /// # Errors
 /// What is wrong and how to right it.
 pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupError> {
-    let Parts { app, sequencing, health, db, envelope } = build(config, duties.sequence).await?;
+    // First, so that the address is known that platforms are to send people back to.
+    let listener = duties.serve.then(|| listen(config.http.listen)).transpose()?;
+    let address = listener.as_ref().map_or(Ok(config.http.listen), TcpListener::local_addr)?;
+    let public_url = config.accounts.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let Parts { app, sequencing, health, db, envelope } = build(config, duties.sequence, public_url).await?;
     let (stop, stopping) = watch::channel(false);
     let (drain, drained) = DrainHandle::new();
     let mut workers = Vec::new();
@@ -61,6 +67,11 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
         workers.push(tokio::spawn(worker::sequence(sequencer, app.metrics.clone(), stopping.clone())));
         store
     });
+    if duties.tend {
+        let (accounts, metrics, width) =
+            (app.accounts.clone(), app.metrics.clone(), config.accounts.pool_width);
+        workers.push(tokio::spawn(worker::tend_tokens(accounts, metrics, width, stopping.clone())));
+    }
     workers.push(tokio::spawn(figures(app.clone(), db, backlog, stopping)));
     let host = Arc::new(ProductHost::new(app.clone()));
     let ids =
@@ -71,9 +82,7 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
     };
 
     let mut servers = Vec::new();
-    let address = if duties.serve {
-        let listener = listen(config.http.listen)?;
-        let address = listener.local_addr()?;
+    if let Some(listener) = listener {
         let sdl = graphql::sdl();
         let engine =
             Engine::new(graphql::executors(&app), &sdl, host, transport::Config::default(), drained)?;
@@ -90,10 +99,7 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
         .listen(listener)?
         .run();
         servers.push((server.handle(), tokio::spawn(server)));
-        address
-    } else {
-        config.http.listen
-    };
+    }
     let listener = listen(config.http.operators_listen)?;
     let operators = listener.local_addr()?;
     let (ops_app, ops_health) = (app.clone(), health.clone());

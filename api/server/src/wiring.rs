@@ -7,13 +7,14 @@ use api::{
     app::{App, Documents, Proxies, Quotas},
     callers::Callers,
     http::{Dependency, Health},
-    metrics::Metrics,
+    metrics::{Metrics, OutboundLabels},
 };
 use domain::{
+    accounts::{Accounts, AccountsPorts, events::AccountFact, ports::Platforms},
     compliance::{Compliance, CompliancePorts, Sequencer, SequencerPorts},
-    identity::{Identity, IdentityPorts, ports::Geography},
+    identity::{Identity, IdentityPorts, events::IdentityFact, ports::Geography},
     kernel::{
-        ids::{Entropy, PLATFORM},
+        ids::{Entropy, IdSource, PLATFORM},
         limit::Quota,
         secret::Vault,
     },
@@ -22,14 +23,16 @@ use infra::{
     argon2::{Argon2Passwords, Argon2Settings},
     aws_kms::{AwsKms, AwsKmsSettings},
     envelope::{Envelope, EnvelopeSettings, KeyProvider, Providers, SystemTicks},
+    journal::FileJournal,
     jwt::{JwtParts, JwtSettings, JwtTokens},
     layers::{FallbackRateLimiter, FallbackSettings, LimitEvent},
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
+    outbound::{EgressRoutes, OutboundEvent, OutboundSettings, outbound},
     pkcs11::{Pkcs11Settings, Pkcs11Token},
     postgres::{
-        Db, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys,
-        PgTenantDirectory, PgUnits, PoolSettings, recorder::PgAccessRecorder, self_check,
+        Db, Feeds, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys,
+        PgTenantDirectory, PgTokenSchedule, PgUnits, PoolSettings, recorder::PgAccessRecorder, self_check,
     },
     redis::{Redis, RedisFeed, RedisFeedSettings, RedisRateLimiter, RedisSettings},
     spool::{SpoolCourier, SpoolSettings},
@@ -65,20 +68,16 @@ pub struct Parts {
     pub envelope: Arc<Envelope>,
 }
 
-/// Puts everything together. Postgres must answer; Redis may be away.
+/// Puts everything together. Postgres must answer; Redis may be away. `public_url` is what addresses that platforms are
+/// given begin with.
 ///
 /// # Errors
 /// What is wrong and how to right it.
-pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupError> {
+pub async fn build(config: &Config, sequence: bool, public_url: String) -> Result<Parts, StartupError> {
     let system = Arc::new(System);
-    let pool = |connections_max| PoolSettings {
-        connections_max,
-        acquire_timeout: config.database.acquire_timeout,
-        statement_timeout: config.database.statement_timeout,
-    };
-    let db = Db::connect(&config.database.url, pool(config.database.connections_max))?;
-    let keys_db = Db::connect(&config.database.url, pool(KEY_CONNECTIONS))?;
-    let recorder_db = Db::connect(&config.database.recorder_url, pool(ROLE_CONNECTIONS))?;
+    let db = Db::connect(&config.database.url, pool(config, config.database.connections_max))?;
+    let keys_db = Db::connect(&config.database.url, pool(config, KEY_CONNECTIONS))?;
+    let recorder_db = Db::connect(&config.database.recorder_url, pool(config, ROLE_CONNECTIONS))?;
     self_check(&db, &migrations::names()).await?;
 
     let envelope = Arc::new(Envelope::new(
@@ -95,21 +94,22 @@ pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupErro
         prefix: config.redis.prefix.clone(),
         ..RedisSettings::at(config.redis.url.clone())
     })?;
-    let feed = Arc::new(RedisFeed::start(redis.clone(), &*system, RedisFeedSettings::default()));
+    let feeds = feeds(&redis, &*system);
     let metrics = Arc::new(Metrics::default());
-    let observed = metrics.clone();
-    let limiter = Arc::new(FallbackRateLimiter::new(
-        Arc::new(RedisRateLimiter::new(redis.clone())),
-        FallbackSettings::default(),
-        Arc::new(move |event| observed.limit(limit_word(event))),
-    ));
+    let limiter = limiter(&redis, &metrics);
 
     let logs = LogWatch::start(
         recorder_db.clone(),
         LogWatchSettings { patience: config.audit.index_wait, waiting_max: config.audit.waiting_max },
     );
-    let units =
-        Arc::new(PgUnits::new(db.clone(), vault.clone(), feed.clone(), system.clone(), system.clone(), logs));
+    let units = Arc::new(PgUnits::new(
+        db.clone(),
+        vault.clone(),
+        feeds.clone(),
+        system.clone(),
+        system.clone(),
+        logs,
+    ));
     let log_keys = Arc::new(PgLogKeys::new(
         keys_db.clone(),
         vault.clone(),
@@ -118,18 +118,31 @@ pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupErro
         system.clone(),
     ));
     let identity = identity(config, &envelope, &units, &db, &keys_db)?;
+    let accounts = Arc::new(Accounts::new(AccountsPorts {
+        units: units.clone(),
+        schedule: Arc::new(PgTokenSchedule::new(db.clone())),
+        journal: Arc::new(FileJournal::open(config.accounts.journal.clone(), vault.clone())?),
+        platforms: platforms(config, &limiter, &metrics)?,
+        identity: identity.clone(),
+        clock: system.clone(),
+        ids: system.clone(),
+        entropy: system.clone(),
+        public_url,
+    }));
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),
         None => Arc::new(NoGeography),
     };
     let app = Arc::new(App {
         identity,
+        accounts,
         compliance: Arc::new(Compliance::new(CompliancePorts {
             log_keys: log_keys.clone(),
             host: config.audit.host.clone(),
         })),
         units,
-        feed,
+        feed: feeds.identity,
+        account_feed: feeds.accounts,
         vault,
         geography,
         limiter,
@@ -147,21 +160,39 @@ pub async fn build(config: &Config, sequence: bool) -> Result<Parts, StartupErro
         },
         origins: config.http.origins.clone(),
     });
-    let sequencing = if sequence {
-        let store =
-            PgSequencerStore::new(Db::connect(&config.database.sequencer_url, pool(ROLE_CONNECTIONS))?);
-        let sequencer = Sequencer::new(SequencerPorts {
-            store: Arc::new(store.clone()),
-            keys: log_keys,
-            clock: system,
-            host: config.audit.host.clone(),
-        });
-        Some((sequencer, store))
-    } else {
-        None
-    };
+    let sequencing = sequence.then(|| sequencing(config, log_keys)).transpose()?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
     Ok(Parts { app, sequencing, health, db, envelope })
+}
+
+/// Every context's news, over one Redis.
+fn feeds(redis: &Redis, ids: &dyn IdSource) -> Feeds {
+    let settings = RedisFeedSettings::default();
+    Feeds {
+        identity: Arc::new(RedisFeed::<IdentityFact>::start(redis.clone(), ids, settings)),
+        accounts: Arc::new(RedisFeed::<AccountFact>::start(redis.clone(), ids, settings)),
+    }
+}
+
+/// Gives audit events their indexes, on a login of its own.
+fn sequencing(config: &Config, keys: Arc<PgLogKeys>) -> Result<(Sequencer, PgSequencerStore), StartupError> {
+    let pool = pool(config, ROLE_CONNECTIONS);
+    let store = PgSequencerStore::new(Db::connect(&config.database.sequencer_url, pool)?);
+    let sequencer = Sequencer::new(SequencerPorts {
+        store: Arc::new(store.clone()),
+        keys,
+        clock: Arc::new(System),
+        host: config.audit.host.clone(),
+    });
+    Ok((sequencer, store))
+}
+
+const fn pool(config: &Config, connections_max: u32) -> PoolSettings {
+    PoolSettings {
+        connections_max,
+        acquire_timeout: config.database.acquire_timeout,
+        statement_timeout: config.database.statement_timeout,
+    }
 }
 
 /// All key providers that are set up; the one for new tenants first.
@@ -236,6 +267,41 @@ fn identity(
     })))
 }
 
+/// The platforms there are, over one way out.
+fn platforms(
+    config: &Config,
+    limiter: &Arc<FallbackRateLimiter>,
+    metrics: &Arc<Metrics>,
+) -> Result<Platforms, StartupError> {
+    let egress = &config.egress;
+    let settings = OutboundSettings {
+        connect_timeout: egress.connect_timeout,
+        total_timeout: egress.timeout,
+        egress: EgressRoutes { default: egress.proxy.clone(), tenants: egress.tenants.clone() },
+        ..OutboundSettings::default()
+    };
+    let metrics = metrics.clone();
+    let transport = outbound(settings, limiter.clone(), Arc::new(move |event| note(&metrics, event)))?;
+    infra::platforms::register(&config.platforms(), &transport).map_err(|faults| {
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        faults.join("; ").into()
+    })
+}
+
+/// Counts what happened to a call.
+fn note(metrics: &Metrics, event: OutboundEvent) {
+    let labels = |platform, endpoint, outcome| OutboundLabels { platform, endpoint, outcome };
+    let labels = match event {
+        OutboundEvent::Ended { platform, endpoint, outcome, duration } => {
+            metrics.outbound_duration_s.observe(duration.as_secs_f64());
+            labels(platform, endpoint, outcome)
+        }
+        OutboundEvent::Retried { platform, endpoint } => labels(platform, endpoint, "retried"),
+        OutboundEvent::Breaker { platform, endpoint, state } => labels(platform, endpoint, state.as_str()),
+    };
+    metrics.outbound.get_or_create(&labels).inc();
+}
+
 /// The word for what the limiter's layers did, in metrics.
 const fn limit_word(event: LimitEvent) -> &'static str {
     match event {
@@ -264,6 +330,16 @@ fn trusted(path: &std::path::Path) -> Result<HashMap<String, Arc<str>>, StartupE
         }
     }
     Ok(manifest.into_iter().map(|(name, document)| (name, document.into())).collect())
+}
+
+/// Shared buckets, with this process's own while they do not answer.
+fn limiter(redis: &Redis, metrics: &Arc<Metrics>) -> Arc<FallbackRateLimiter> {
+    let observed = metrics.clone();
+    Arc::new(FallbackRateLimiter::new(
+        Arc::new(RedisRateLimiter::new(redis.clone())),
+        FallbackSettings::default(),
+        Arc::new(move |event| observed.limit(limit_word(event))),
+    ))
 }
 
 fn quotas(config: &Config) -> Quotas {

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use async_graphql::Context;
 use domain::{
-    identity::{IdentityError, actions},
+    identity::actions,
     kernel::{
         action::{Action, Idempotency},
         ids::ComplianceId,
@@ -22,7 +22,7 @@ use crate::{app::App, callers::Caller, metrics::CommandLabels, origin::origin_of
 use domain::kernel::actor::Actor;
 
 /// The steps of a command, on the transaction it is lent.
-pub(super) type Steps<'a, R> = Pin<Box<dyn Future<Output = Result<R, IdentityError>> + Send + 'a>>;
+pub(super) type Steps<'a, R> = Pin<Box<dyn Future<Output = Result<R, Failure>> + Send + 'a>>;
 
 /// How a command ended: what it leaves behind, or why it was not done.
 pub(super) struct Done<R> {
@@ -143,7 +143,7 @@ where
         }
         Err(error) => {
             work.roll_back().await;
-            match Failure::from(error) {
+            match error {
                 Failure::User(error, reason) => {
                     record_refusal(app, actor, &origin, action, Outcome::Refused, reason).await?;
                     Ok(Done { receipt: None, user_errors: vec![error], compliance_id: id.uuid() })

@@ -4,6 +4,7 @@
 
 use async_graphql::{Enum, ErrorExtensions as _, Interface, SimpleObject};
 use domain::{
+    accounts::AccountsError,
     compliance::ComplianceError,
     identity::IdentityError,
     kernel::{
@@ -115,6 +116,28 @@ pub enum UserErrorCode {
     SecondFactorActive,
     /// No second factor is set up.
     SecondFactorAbsent,
+    /// This installation knows no such platform.
+    PlatformUnknown,
+    /// An app with this client key is there already.
+    AppTaken,
+    /// Accounts are linked with the app.
+    AppInUse,
+    /// The app was not granted what is asked for.
+    ScopesMissing,
+    /// The platform has switched the app off.
+    AppSwitchedOff,
+    /// The attempt to link is over.
+    LinkClosed,
+    /// The account's owner must consent again first.
+    ConsentNeeded,
+    /// The account is paused.
+    AccountPaused,
+    /// A group can't stand there.
+    GroupMisplaced,
+    /// The tenant has as many groups as it may.
+    GroupsFull,
+    /// Something is in the group still.
+    GroupNotEmpty,
 }
 
 /// Why a mutation was not done. Every kind has a message for people, a code for programs, and the input field it is about, if one.
@@ -172,6 +195,18 @@ fn input_path(field: &str) -> Vec<String> {
     std::iter::once("input").chain(field.split('.')).map(ToOwned::to_owned).collect()
 }
 
+impl Failure {
+    /// A field of the input that is no good.
+    pub(crate) fn invalid(field: &str, problem: &str) -> Self {
+        let refused = InputRefused {
+            message: format!("{field} {problem}"),
+            code: UserErrorCode::Invalid,
+            field: Some(input_path(field)),
+        };
+        Self::User(UserError::InputRefused(refused), "invalid_input")
+    }
+}
+
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
         use UserErrorCode as Code;
@@ -216,6 +251,58 @@ impl From<IdentityError> for Failure {
             IdentityError::CodeWrong => input(Code::CodeWrong, Some("code")),
             IdentityError::TotpActive => state(Code::SecondFactorActive),
             IdentityError::TotpAbsent => state(Code::SecondFactorAbsent),
+        }
+    }
+}
+
+impl From<AccountsError> for Failure {
+    fn from(error: AccountsError) -> Self {
+        use UserErrorCode as Code;
+        let reason = error.reason();
+        let message = error.to_string();
+        let input = |code, field: &str| {
+            let (message, field) = (message.clone(), Some(input_path(field)));
+            Self::User(UserError::InputRefused(InputRefused { message, code, field }), reason)
+        };
+        let state = |code| {
+            let message = message.clone();
+            Self::User(UserError::StateRefused(StateRefused { message, code, field: None }), reason)
+        };
+        match error {
+            AccountsError::Denied(denied) => Self::Api(denied.into(), reason),
+            AccountsError::NeedsMember => Self::Api(ApiError::new(ErrorCode::Forbidden, message), reason),
+            AccountsError::Port(fault) => Self::Api(fault.into(), reason),
+            AccountsError::Invalid { field, .. } => input(Code::Invalid, field),
+            AccountsError::NotFound { field } => input(Code::NotFound, field),
+            AccountsError::PlatformUnknown { .. } => input(Code::PlatformUnknown, "platform"),
+            AccountsError::AppTaken => input(Code::AppTaken, "clientKey"),
+            AccountsError::AppInUse { .. } => state(Code::AppInUse),
+            AccountsError::ScopesMissing { .. } => input(Code::ScopesMissing, "scopes"),
+            AccountsError::AppSwitchedOff => state(Code::AppSwitchedOff),
+            AccountsError::LinkClosed => state(Code::LinkClosed),
+            AccountsError::ConsentNeeded => state(Code::ConsentNeeded),
+            AccountsError::Paused => state(Code::AccountPaused),
+            AccountsError::GroupMisplaced { .. } => input(Code::GroupMisplaced, "parentId"),
+            AccountsError::GroupsFull { max } => Self::User(
+                UserError::PlanLimitReached(PlanLimitReached {
+                    message,
+                    code: Code::GroupsFull,
+                    field: None,
+                    limit: max,
+                }),
+                reason,
+            ),
+            AccountsError::GroupNotEmpty => state(Code::GroupNotEmpty),
+        }
+    }
+}
+
+/// For queries, which have no `userErrors`.
+impl From<AccountsError> for ApiError {
+    fn from(error: AccountsError) -> Self {
+        match Failure::from(error) {
+            Failure::Api(error, _) => error,
+            Failure::User(error, _) => Self::bad_input(error.message_text()),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The schema: roots, and what all areas share. One folder an area.
 #![expect(unreachable_pub, reason = "types of a schema are public to the derives, whoever can reach them")]
 
+mod accounts;
 mod command;
 mod compliance;
 mod connection;
 mod error;
 mod identity;
 mod node;
+mod payload;
 mod scalars;
 
 use std::sync::Arc;
@@ -19,17 +21,22 @@ use crate::app::App;
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]
-pub struct Query(node::NodeQuery, identity::IdentityQuery, compliance::ComplianceQuery);
+pub struct Query(
+    node::NodeQuery,
+    identity::IdentityQuery,
+    accounts::AccountsQuery,
+    compliance::ComplianceQuery,
+);
 
 /// Everything that can be done.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(identity::IdentityMutation);
+pub struct Mutation(identity::IdentityMutation, accounts::AccountsMutation);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-pub struct Subscription(identity::IdentitySubscription);
+pub struct Subscription(identity::IdentitySubscription, accounts::AccountsSubscription);
 
 /// The product's schema.
 pub type ProductSchema = Schema<Query, Mutation, Subscription>;
@@ -40,8 +47,10 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 
 /// The schema over `app`, as the transport runs it.
 pub fn executors(app: &Arc<App>) -> Executors<ProductSchema> {
-    let recent = identity::recent_events();
-    transport::executors(|| builder().data(Arc::clone(app)).data(Arc::clone(&recent)))
+    let (members, accounts) = (identity::recent_events(), accounts::recent_events());
+    transport::executors(|| {
+        builder().data(Arc::clone(app)).data(Arc::clone(&members)).data(Arc::clone(&accounts))
+    })
 }
 
 /// The text of `schema.graphql`, sorted so that a difference is a change.

@@ -1,9 +1,12 @@
 //! `node` and `nodes`: anything by its global id. What is another tenant's is as absent as what never was.
 
 use async_graphql::{Context, ID, Interface, Object};
-use domain::kernel::ids::{ApiKeyId, EventId, InvitationId, MemberId, SessionId};
+use domain::kernel::ids::{
+    AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, SessionId,
+};
 
 use super::{
+    accounts::{Account, App, Group, Link},
     command::{app, reading},
     compliance::AuditEventNode,
     error::ApiError,
@@ -12,6 +15,10 @@ use super::{
 };
 
 /// Anything with a global id.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made for an id that is asked for, and given away at once"
+)]
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "&ID", desc = "Opaque; the same for as long as the thing exists."))]
 pub enum Node {
@@ -27,6 +34,14 @@ pub enum Node {
     ApiKey(ApiKey),
     /// An event of the audit log.
     AuditEvent(AuditEventNode),
+    /// A tenant's credentials on a platform.
+    App(App),
+    /// A linked account.
+    Account(Account),
+    /// An attempt to link an account.
+    Link(Link),
+    /// A group of a matrix.
+    Group(Group),
 }
 
 /// Most ids `nodes` takes.
@@ -88,6 +103,22 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         Kind::AuditEvent => {
             let event = app.compliance.audit_event(&mut *work, &actor, EventId::from_uuid(uuid)).await?;
             event.map(|e| Node::AuditEvent(e.into()))
+        }
+        Kind::App => {
+            let found = app.accounts.app(&mut *work, &actor, AppId::from_uuid(uuid)).await?;
+            found.map(|a| Node::App(App::new(a, &actor, &app.accounts)))
+        }
+        Kind::Account => {
+            let account = app.accounts.account(&mut *work, &actor, AccountId::from_uuid(uuid)).await?;
+            account.map(|a| Node::Account(a.into()))
+        }
+        Kind::Link => {
+            let link = app.accounts.link(&mut *work, &actor, LinkId::from_uuid(uuid)).await?;
+            link.map(|l| Node::Link(Link::new(l, app.clock.now())))
+        }
+        Kind::Group => {
+            let group = app.accounts.group(&mut *work, &actor, GroupId::from_uuid(uuid)).await?;
+            group.map(|g| Node::Group(g.into()))
         }
     };
     Ok(found)

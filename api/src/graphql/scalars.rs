@@ -4,7 +4,7 @@ use async_graphql::ID;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
-use domain::identity::IdentityError;
+use super::error::Failure;
 
 /// Kinds of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +15,25 @@ pub(super) enum Kind {
     Session,
     ApiKey,
     AuditEvent,
+    App,
+    Account,
+    Link,
+    Group,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Tenant, Self::Member, Self::Invitation, Self::Session, Self::ApiKey, Self::AuditEvent];
+    const ALL: [Self; 10] = [
+        Self::Tenant,
+        Self::Member,
+        Self::Invitation,
+        Self::Session,
+        Self::ApiKey,
+        Self::AuditEvent,
+        Self::App,
+        Self::Account,
+        Self::Link,
+        Self::Group,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -29,6 +43,10 @@ impl Kind {
             Self::Session => "session",
             Self::ApiKey => "api_key",
             Self::AuditEvent => "audit_event",
+            Self::App => "app",
+            Self::Account => "account",
+            Self::Link => "link",
+            Self::Group => "group",
         }
     }
 }
@@ -47,12 +65,15 @@ pub(super) fn parse_global_id(id: &str) -> Option<(Kind, Uuid)> {
 }
 
 /// The id of a node of one kind, from the input field `id`.
-pub(super) fn id_of(kind: Kind, id: &ID) -> Result<Uuid, IdentityError> {
+pub(super) fn id_of(kind: Kind, id: &ID) -> Result<Uuid, Failure> {
+    id_in("id", kind, id)
+}
+
+/// The id of a node of one kind, from an input field.
+pub(super) fn id_in(field: &str, kind: Kind, id: &ID) -> Result<Uuid, Failure> {
     match parse_global_id(id) {
         Some((found, uuid)) if found == kind => Ok(uuid),
-        Some(_) | None => {
-            Err(IdentityError::Invalid { field: "id", problem: "is not the id of such a thing" })
-        }
+        Some(_) | None => Err(Failure::invalid(field, "is not the id of such a thing")),
     }
 }
 

@@ -6,7 +6,6 @@ use domain::{
     identity::{
         AcceptInvitation, IdentityError, ResetPassword, SecondFactor, SignIn, SignInOutcome, TokenPair,
         model::EmailAddress,
-        token::{Token, TokenKind},
     },
     kernel::{
         ids::{ComplianceId, PLATFORM},
@@ -14,6 +13,7 @@ use domain::{
         outbox::Origin,
         scope::TenantScope,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -96,11 +96,11 @@ struct Problem<'a> {
     compliance_id: Uuid,
 }
 
-fn answer_of(request: &HttpRequest) -> Uuid {
+pub(super) fn answer_of(request: &HttpRequest) -> Uuid {
     request.extensions().get::<transport::AnswerId>().map(|id| id.0).unwrap_or_default()
 }
 
-fn problem(
+pub(super) fn problem(
     request: &HttpRequest,
     status: StatusCode,
     code: &str,
@@ -110,7 +110,7 @@ fn problem(
     HttpResponse::build(status).json(Problem { code, message, field, compliance_id: answer_of(request) })
 }
 
-fn unavailable(request: &HttpRequest) -> HttpResponse {
+pub(super) fn unavailable(request: &HttpRequest) -> HttpResponse {
     let mut answer =
         problem(request, StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", None, "temporarily unavailable");
     answer
@@ -164,7 +164,7 @@ fn forwarded_for(request: &HttpRequest) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
-fn facts_of(app: &App, request: &HttpRequest) -> ClientFacts {
+pub(super) fn facts_of(app: &App, request: &HttpRequest) -> ClientFacts {
     let peer = request.peer_addr().map(|address| address.ip());
     ClientFacts {
         ip: app.proxies.client_of(peer, forwarded_for(request).as_deref()),
@@ -175,7 +175,7 @@ fn facts_of(app: &App, request: &HttpRequest) -> ClientFacts {
 }
 
 /// Where an attempt comes from; under the platform's keys while no tenant is known.
-async fn origin(
+pub(super) async fn origin(
     app: &App,
     request: &HttpRequest,
     scope: Option<TenantScope>,
@@ -189,14 +189,14 @@ async fn origin(
 }
 
 /// Says whose answer this is, so that it is taken down in that tenant's log.
-fn is_of(request: &HttpRequest, scope: Option<TenantScope>) {
+pub(super) fn is_of(request: &HttpRequest, scope: Option<TenantScope>) {
     if let Some(scope) = scope {
         request.extensions_mut().insert(transport::AnswerOwner(scope.tenant().uuid()));
     }
 }
 
 /// The tenant a token names, if it exists: keys are not made for tenants somebody made up.
-async fn known(
+pub(super) async fn known(
     app: &App,
     request: &HttpRequest,
     claimed: Option<TenantScope>,
@@ -216,7 +216,7 @@ fn account_of(tenant: &str, email: &str) -> String {
 }
 
 /// One more attempt from this address, and one more at this account; or why not.
-async fn attempt(app: &App, request: &HttpRequest, account: &str) -> Result<(), HttpResponse> {
+pub(super) async fn attempt(app: &App, request: &HttpRequest, account: &str) -> Result<(), HttpResponse> {
     if !app.access_log.has_room() {
         return Err(unavailable(request));
     }

@@ -1,7 +1,10 @@
-//! Plain HTTP: what comes before a session, the keys tokens are checked with, and what operators ask.
+//! Plain HTTP: what comes before a session, the keys tokens are checked with, what platforms send, and what operators
+//! ask.
 
 mod auth;
 mod health;
+mod link;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -11,9 +14,13 @@ use crate::app::App;
 
 pub use health::{Dependency, Health};
 
-/// Mounts the doors before sign-in and the public keys.
+/// Mounts the doors before sign-in, the public keys, and what platforms send owners and news to.
 pub fn mount_public(app: &Arc<App>, config: &mut ServiceConfig) {
-    config.app_data(web::Data::from(Arc::clone(app))).configure(auth::mount);
+    config
+        .app_data(web::Data::from(Arc::clone(app)))
+        .configure(auth::mount)
+        .configure(link::mount)
+        .configure(webhook::mount);
 }
 
 /// Mounts liveness, readiness and figures. They answer on the operators' port.

@@ -20,7 +20,6 @@ pub mod model;
 pub mod ports;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
-pub mod token;
 mod use_cases;
 
 pub use error::IdentityError;

@@ -2,10 +2,9 @@
 //! ([`IdentityTx`]): a use case that is given one can change only that tenant, and nothing it does is seen
 //! until the door that opened the transaction commits.
 
-use std::{collections::HashMap, net::IpAddr, pin::Pin};
+use std::{collections::HashMap, net::IpAddr};
 
 use async_trait::async_trait;
-use futures_core::Stream;
 
 use super::{
     events::IdentityEvent,
@@ -256,16 +255,4 @@ pub trait Courier: Send + Sync {
         to: &EmailAddress,
         token: &Secret,
     ) -> Result<(), PortError>;
-}
-
-/// Facts as they are announced, on every replica.
-pub type EventStream = Pin<Box<dyn Stream<Item = IdentityEvent> + Send>>;
-
-/// Carries facts to subscribers on all replicas. Best effort: a subscriber that was away reads again.
-#[async_trait]
-pub trait EventFeed: Send + Sync {
-    /// Tells all subscribers of that tenant.
-    async fn publish(&self, scope: &TenantScope, events: &[IdentityEvent]) -> Result<(), PortError>;
-    /// Listens to one tenant from now on. Ends when the feed is closed for shutdown; a slow listener misses the oldest.
-    async fn subscribe(&self, scope: &TenantScope) -> Result<EventStream, PortError>;
 }

@@ -33,12 +33,29 @@ pub enum Permission {
     ManageApiKeys,
     /// Read the audit log and its proofs.
     ReadAudit,
+    /// See linked accounts, matrices and the state of tokens.
+    ReadAccounts,
+    /// Link, group, tag, pause and unlink accounts.
+    ManageAccounts,
+    /// Shape matrices and say who works in which part of them.
+    ManageMatrices,
+    /// See and change the tenant's credentials as a developer on platforms.
+    ManageApps,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::ReadMembers, Self::ManageMembers, Self::ManageOwners, Self::ManageApiKeys, Self::ReadAudit];
+    pub const ALL: [Self; 9] = [
+        Self::ReadMembers,
+        Self::ManageMembers,
+        Self::ManageOwners,
+        Self::ManageApiKeys,
+        Self::ReadAudit,
+        Self::ReadAccounts,
+        Self::ManageAccounts,
+        Self::ManageMatrices,
+        Self::ManageApps,
+    ];
 
     /// The text form, as `members:read`.
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +65,10 @@ impl Permission {
             Self::ManageOwners => "owners:manage",
             Self::ManageApiKeys => "api_keys:manage",
             Self::ReadAudit => "audit:read",
+            Self::ReadAccounts => "accounts:read",
+            Self::ManageAccounts => "accounts:manage",
+            Self::ManageMatrices => "matrices:manage",
+            Self::ManageApps => "apps:manage",
         }
     }
 
@@ -82,9 +103,19 @@ impl Role {
         use Permission as P;
         match self {
             Self::Owner => &Permission::ALL,
-            Self::Admin => &[P::ReadMembers, P::ManageMembers, P::ManageApiKeys, P::ReadAudit],
-            Self::Operator | Self::Analyst => &[P::ReadMembers],
-            Self::Auditor => &[P::ReadMembers, P::ReadAudit],
+            Self::Admin => &[
+                P::ReadMembers,
+                P::ManageMembers,
+                P::ManageApiKeys,
+                P::ReadAudit,
+                P::ReadAccounts,
+                P::ManageAccounts,
+                P::ManageMatrices,
+                P::ManageApps,
+            ],
+            Self::Operator => &[P::ReadMembers, P::ReadAccounts, P::ManageAccounts],
+            Self::Analyst => &[P::ReadMembers, P::ReadAccounts],
+            Self::Auditor => &[P::ReadMembers, P::ReadAudit, P::ReadAccounts],
         }
     }
 }

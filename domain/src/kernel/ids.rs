@@ -72,6 +72,14 @@ id_types! {
     PasswordResetId "reset",
     /// A machine's key to a tenant.
     ApiKeyId "apikey",
+    /// A tenant's credentials as a developer on a platform.
+    AppId "app",
+    /// An account on a platform, linked to a tenant.
+    AccountId "account",
+    /// One attempt to link an account.
+    LinkId "link",
+    /// A group of a matrix.
+    GroupId "group",
     /// One event in an audit log.
     EventId "event",
     /// The identifier of one answer, which resolves to all it left in the audit log.

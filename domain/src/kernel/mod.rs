@@ -7,11 +7,15 @@ pub mod action;
 pub mod actor;
 pub mod clock;
 pub mod fault;
+pub mod feed;
 pub mod ids;
 pub mod limit;
+pub mod name;
 pub mod outbox;
 pub mod page;
+pub mod platform;
 pub mod scope;
 pub mod secret;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+pub mod token;

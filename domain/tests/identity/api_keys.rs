@@ -2,14 +2,11 @@
 
 use chrono::TimeDelta;
 use domain::{
-    identity::{
-        IdentityError,
-        model::TenantStatus,
-        token::{Token, TokenKind},
-    },
+    identity::{IdentityError, model::TenantStatus},
     kernel::{
         actor::{Actor, Permission, Principal, Role},
         ids::ApiKeyId,
+        token::{Token, TokenKind},
     },
 };
 use proptest::{prelude::*, sample::subsequence};

@@ -7,13 +7,13 @@ use domain::{
     identity::{
         AcceptInvitation, IdentityError,
         model::{InvitationState, MemberStatus},
-        token::{Token, TokenKind},
     },
     kernel::{
         actor::{Actor, Permission, Role},
         ids::InvitationId,
         outbox::Outcome,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 

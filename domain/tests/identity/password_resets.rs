@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::{
-    identity::{
-        IdentityError,
+    identity::IdentityError,
+    kernel::{
+        actor::Role,
+        outbox::Outcome,
+        secret::Secret,
         token::{Token, TokenKind},
     },
-    kernel::{actor::Role, outbox::Outcome, secret::Secret},
 };
 
 use crate::world::{Home, OWNER, PASSWORD, World, id_of, is_refused, nowhere, secret, signed_in, text};

@@ -9,9 +9,15 @@ use domain::{
         events::IdentityFact,
         model::{MemberStatus, TenantStatus},
         ports::{AccessClaims, AccessTokens as _},
+    },
+    kernel::{
+        actor::Role,
+        ids::SessionId,
+        outbox::Outcome,
+        scope::TenantScope,
+        secret::Secret,
         token::{Token, TokenKind},
     },
-    kernel::{actor::Role, ids::SessionId, outbox::Outcome, scope::TenantScope, secret::Secret},
 };
 
 use crate::world::{OWNER, World, id_of, now, secret, text};

@@ -37,6 +37,11 @@ pub(super) fn is_taken(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
 }
 
+/// Whether a foreign key refused it: the row names one that is not there (any more), or another came to name it.
+pub(super) fn is_held(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)))
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "an error not known to pass is taken to last")]
 fn may_pass(error: &sqlx::Error) -> bool {
     match error {

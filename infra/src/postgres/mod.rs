@@ -7,7 +7,9 @@
 //! Absent on purpose: session-level settings (one missed reset is a read across tenants) and SQL put together
 //! from text (values are bound; the one exception is a parsed UUID in [`scope`]).
 
+mod accounts;
 mod audit_log;
+mod columns;
 mod entity;
 mod error;
 mod idempotency;
@@ -25,6 +27,7 @@ mod sequencer;
 mod signing_keys;
 mod work;
 
+pub use accounts::PgTokenSchedule;
 pub use keys::PgKeyStore;
 pub use log_keys::PgLogKeys;
 pub use log_watch::{LogWatch, LogWatchSettings};
@@ -33,4 +36,4 @@ pub use scope::TenantTx;
 pub use self_check::{SelfCheckError, self_check};
 pub use sequencer::PgSequencerStore;
 pub use signing_keys::PgSigningKeys;
-pub use work::{PgTenantDirectory, PgUnits};
+pub use work::{Feeds, PgTenantDirectory, PgUnits};

@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
+    accounts::{
+        events::{AccountEvent, AccountFact},
+        ports::{AccountsTx, AccountsUnit, AccountsUnits},
+    },
     compliance::{compose, ports::ComplianceTx},
     identity::{
-        events::IdentityEvent,
+        events::{IdentityEvent, IdentityFact},
         model::Slug,
-        ports::{EventFeed, IdentityTx, IdentityUnit, IdentityUnits, TenantDirectory},
+        ports::{IdentityTx, IdentityUnit, IdentityUnits, TenantDirectory},
     },
     kernel::{
         clock::Clock,
         fault::PortError,
+        feed::{Fact, News, NewsFeed},
         ids::{EventId, IdSource, TenantId},
         outbox::{Origin, Outbox, Outcome, Record, Stream},
         scope::TenantScope,
@@ -36,26 +41,35 @@ pub struct PgUnits {
     shared: Arc<Shared>,
 }
 
+/// What tells each context's news.
+#[derive(Clone)]
+pub struct Feeds {
+    /// Identity's.
+    pub identity: Arc<dyn NewsFeed<IdentityFact>>,
+    /// The accounts'.
+    pub accounts: Arc<dyn NewsFeed<AccountFact>>,
+}
+
 /// What every unit needs beside its transaction.
 pub(super) struct Shared {
     pub(super) vault: Arc<dyn Vault>,
-    pub(super) feed: Arc<dyn EventFeed>,
+    feeds: Feeds,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
     logs: LogWatch,
 }
 
 impl PgUnits {
-    /// Opens them on `db`, sealing with `vault`, announcing on `feed` and held to how `logs` keep up.
+    /// Opens them on `db`, sealing with `vault`, announcing on `feeds` and held to how `logs` keep up.
     pub fn new(
         db: Db,
         vault: Arc<dyn Vault>,
-        feed: Arc<dyn EventFeed>,
+        feeds: Feeds,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
         logs: LogWatch,
     ) -> Self {
-        Self { db, shared: Arc::new(Shared { vault, feed, clock, ids, logs }) }
+        Self { db, shared: Arc::new(Shared { vault, feeds, clock, ids, logs }) }
     }
 
     async fn open(&self, scope: TenantScope, origin: &Origin) -> Result<PgWork, PortError> {
@@ -63,7 +77,8 @@ impl PgUnits {
             tx: TenantTx::begin(&self.db, scope).await?,
             shared: Arc::clone(&self.shared),
             origin: origin.clone(),
-            announcements: Vec::new(),
+            of_identity: Vec::new(),
+            of_accounts: Vec::new(),
             recorded: 0,
             strict: None,
         })
@@ -84,12 +99,21 @@ impl IdentityUnits for PgUnits {
     }
 }
 
+#[async_trait]
+impl AccountsUnits for PgUnits {
+    async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn AccountsUnit>, PortError> {
+        Ok(Box::new(self.open(scope, origin).await?))
+    }
+}
+
 /// One open unit of work.
 pub(super) struct PgWork {
     pub(super) tx: TenantTx,
     pub(super) shared: Arc<Shared>,
     origin: Origin,
-    announcements: Vec<IdentityEvent>,
+    /// News to tell once it is committed, by context.
+    of_identity: Vec<IdentityEvent>,
+    of_accounts: Vec<AccountEvent>,
     recorded: usize,
     /// The newest event of a stream whose events have their index before the caller has an answer.
     strict: Option<EventId>,
@@ -102,16 +126,32 @@ fn is_strict(record: &Record) -> bool {
     record.outcome == Outcome::Success && matches!(record.action.stream, Stream::Iam | Stream::Admin)
 }
 
+/// Tells what happened. What is committed is done: a feed that is away costs its listeners some news, not the caller the
+/// answer.
+async fn tell<F: Fact>(feed: &dyn NewsFeed<F>, scope: &TenantScope, news: &[News<F>]) {
+    if news.is_empty() {
+        return;
+    }
+    if let Err(fault) = feed.publish(scope, news).await {
+        tracing::warn!(
+            context = F::CONTEXT,
+            port = fault.port,
+            error = %fault.source,
+            "announcements were not published"
+        );
+    }
+}
+
 impl PgWork {
     async fn finish(self) -> Result<(), PortError> {
         let scope = self.tx.scope();
         self.tx.commit().await?;
-        // What is committed is done: a feed that is away costs its listeners some news, not the caller the answer.
-        if !self.announcements.is_empty()
-            && let Err(fault) = self.shared.feed.publish(&scope, &self.announcements).await
-        {
-            tracing::warn!(port = fault.port, error = %fault.source, "announcements were not published");
-        }
+        let feeds = &self.shared.feeds;
+        // At once, so that a Redis that hangs is waited for no longer than with one feed.
+        tokio::join!(
+            tell(&*feeds.identity, &scope, &self.of_identity),
+            tell(&*feeds.accounts, &scope, &self.of_accounts),
+        );
         if let Some(event) = self.strict {
             self.shared.logs.indexed(scope.tenant(), event).await;
         }
@@ -159,7 +199,17 @@ impl IdentityTx for PgWork {
     }
 
     fn announce(&mut self, event: IdentityEvent) {
-        self.announcements.push(event);
+        self.of_identity.push(event);
+    }
+}
+
+impl AccountsTx for PgWork {
+    fn scope(&self) -> TenantScope {
+        self.tx.scope()
+    }
+
+    fn announce(&mut self, event: AccountEvent) {
+        self.of_accounts.push(event);
     }
 }
 
@@ -167,6 +217,13 @@ impl ComplianceTx for PgWork {}
 
 #[async_trait]
 impl IdentityUnit for PgWork {
+    async fn commit(self: Box<Self>) -> Result<(), PortError> {
+        self.finish().await
+    }
+}
+
+#[async_trait]
+impl AccountsUnit for PgWork {
     async fn commit(self: Box<Self>) -> Result<(), PortError> {
         self.finish().await
     }

@@ -1,14 +1,13 @@
-//! News of identity, between replicas over Redis pub/sub and within a process without it.
+//! News of one context, between replicas over Redis pub/sub and within a process without it.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use domain::{
-    identity::{
-        events::IdentityEvent,
-        ports::{EventFeed, EventStream},
-    },
-    kernel::{fault::PortError, ids::IdSource, scope::TenantScope},
+use domain::kernel::{
+    fault::PortError,
+    feed::{Fact, News, NewsFeed, NewsStream},
+    ids::IdSource,
+    scope::TenantScope,
 };
 use futures_util::stream;
 use tokio::{
@@ -40,21 +39,21 @@ impl Default for RedisFeedSettings {
     }
 }
 
-/// [`EventFeed`] on Redis.
+/// [`NewsFeed`] on Redis.
 ///
 /// Listeners in this process are told directly, each exactly once, whether Redis is there or not: what Redis echoes
-/// is recognised by the name of the process. [`EventFeed::publish`] fails when the other replicas could not be told;
+/// is recognised by the name of the process. [`NewsFeed::publish`] fails when the other replicas could not be told;
 /// trying again would tell the listeners here twice. Listeners miss what other replicas announce while Redis is
 /// away, and hear again when it is back.
-pub struct RedisFeed {
+pub struct RedisFeed<F: Fact> {
     redis: Redis,
-    rooms: Arc<Rooms>,
+    rooms: Arc<Rooms<F>>,
     process: Uuid,
     breaker: Breaker,
     link: AbortHandle,
 }
 
-impl RedisFeed {
+impl<F: Fact> RedisFeed<F> {
     /// Starts listening on `redis`, in a connection and a task of its own. Succeeds while Redis is away. Must be
     /// called within a Tokio runtime.
     pub fn start(redis: Redis, ids: &dyn IdSource, settings: RedisFeedSettings) -> Self {
@@ -75,33 +74,33 @@ impl RedisFeed {
         self.rooms.close();
     }
 
-    async fn announce(&self, scope: &TenantScope, events: &[IdentityEvent]) -> Result<(), PortError> {
+    async fn announce(&self, scope: &TenantScope, news: &[News<F>]) -> Result<(), PortError> {
         const PORT: &str = "redis.feed.publish";
-        let message = wire::encode(self.process, events).map_err(|e| PortError::lasting(PORT, e))?;
+        let message = wire::encode(self.process, news).map_err(|e| PortError::lasting(PORT, e))?;
         let mut command = redis::cmd("PUBLISH");
-        command.arg(self.redis.keys().identity_channel(scope)).arg(message);
+        command.arg(self.redis.keys().channel(scope, F::CONTEXT)).arg(message);
         let mut manager = self.redis.manager();
         self.redis.within(PORT, async move { command.exec_async(&mut manager).await }).await
     }
 }
 
 #[async_trait]
-impl EventFeed for RedisFeed {
-    async fn publish(&self, scope: &TenantScope, events: &[IdentityEvent]) -> Result<(), PortError> {
-        if events.is_empty() {
+impl<F: Fact> NewsFeed<F> for RedisFeed<F> {
+    async fn publish(&self, scope: &TenantScope, news: &[News<F>]) -> Result<(), PortError> {
+        if news.is_empty() {
             return Ok(());
         }
-        self.rooms.tell(*scope, events);
+        self.rooms.tell(*scope, news);
         let Some(permit) = self.breaker.admit() else {
             return Err(PortError::passing("redis.feed.publish", "Redis did not answer a moment ago"));
         };
-        let told = self.announce(scope, events).await;
+        let told = self.announce(scope, news).await;
         self.breaker.settle(permit, told.is_ok());
         told
     }
 
     /// Waits a moment for Redis to confirm, so that nothing announced after this is missed; not while it is away.
-    async fn subscribe(&self, scope: &TenantScope) -> Result<EventStream, PortError> {
+    async fn subscribe(&self, scope: &TenantScope) -> Result<NewsStream<F>, PortError> {
         let Some(mut place) = self.rooms.join(*scope) else {
             return Ok(Box::pin(stream::empty()));
         };
@@ -114,7 +113,7 @@ impl EventFeed for RedisFeed {
     }
 }
 
-async fn next(mut place: Place) -> Option<(IdentityEvent, Place)> {
+async fn next<F: Fact>(mut place: Place<F>) -> Option<(News<F>, Place<F>)> {
     loop {
         match place.news.recv().await {
             Ok(event) => return Some((event, place)),
@@ -124,13 +123,16 @@ async fn next(mut place: Place) -> Option<(IdentityEvent, Place)> {
     }
 }
 
-impl fmt::Debug for RedisFeed {
+impl<F: Fact> fmt::Debug for RedisFeed<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisFeed").field("process", &self.process).finish_non_exhaustive()
+        f.debug_struct("RedisFeed")
+            .field("context", &F::CONTEXT)
+            .field("process", &self.process)
+            .finish_non_exhaustive()
     }
 }
 
-impl Drop for RedisFeed {
+impl<F: Fact> Drop for RedisFeed<F> {
     fn drop(&mut self) {
         self.rooms.close();
         self.link.abort();

@@ -3,7 +3,7 @@
 //! | form | holds |
 //! | --- | --- |
 //! | `<prefix>:limit:<bucket>` | when a bucket is full again, microseconds since 1970 |
-//! | `<prefix>:tenant:<tenant>:identity` (channel) | news of identity |
+//! | `<prefix>:tenant:<tenant>:<context>` (channel) | news of one context |
 //!
 //! What belongs to a tenant names it before anything else. Buckets are named by who limits, and those of a tenant
 //! must begin with it; some belong to nobody yet (sign-in attempts).
@@ -50,9 +50,9 @@ impl Keys {
         key
     }
 
-    /// Where identity's news of one tenant is told.
-    pub fn identity_channel(&self, scope: &TenantScope) -> String {
-        format!("{}:tenant:{}:identity", self.prefix, scope.tenant().uuid().simple())
+    /// Where a context's news of one tenant is told. Contexts are named in snake case.
+    pub fn channel(&self, scope: &TenantScope, context: &str) -> String {
+        format!("{}:tenant:{}:{context}", self.prefix, scope.tenant().uuid().simple())
     }
 }
 
@@ -96,8 +96,10 @@ mod tests {
     #[test]
     fn channels_name_their_tenant_first() {
         let [one, other] = [1, 2].map(|n| TenantScope::of(TenantId::from_uuid(Uuid::from_u128(n))));
-        assert_eq!(keys().identity_channel(&one), "m:tenant:00000000000000000000000000000001:identity");
-        assert_ne!(keys().identity_channel(&one), keys().identity_channel(&other));
+        let channel = |scope, context| keys().channel(scope, context);
+        assert_eq!(channel(&one, "identity"), "m:tenant:00000000000000000000000000000001:identity");
+        assert_ne!(channel(&one, "identity"), channel(&other, "identity"));
+        assert_ne!(channel(&one, "identity"), channel(&one, "accounts"));
     }
 
     #[test]

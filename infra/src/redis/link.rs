@@ -1,10 +1,10 @@
-//! The one connection on which Redis tells this process its news. It brings the channels subscribed in line with
+//! The one connection on which Redis tells this process the news of a context. It brings the channels subscribed in line with
 //! the rooms there are, over and over, so that nothing has to be queued while the connection is away and a new
 //! one starts like the first.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use domain::kernel::scope::TenantScope;
+use domain::kernel::{feed::Fact, scope::TenantScope};
 use futures_util::StreamExt as _;
 use redis::{
     Msg, RedisError,
@@ -31,9 +31,9 @@ const CHANNELS_A_COMMAND: usize = 500;
 /// First and longest pause between two attempts to connect.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-pub(super) struct Link {
+pub(super) struct Link<F: Fact> {
     pub(super) redis: Redis,
-    pub(super) rooms: Arc<Rooms>,
+    pub(super) rooms: Arc<Rooms<F>>,
     /// Who this process is among the senders.
     pub(super) process: Uuid,
 }
@@ -46,7 +46,7 @@ struct Line {
     heard: HashMap<String, TenantScope>,
 }
 
-impl Link {
+impl<F: Fact> Link<F> {
     /// Keeps the connection until the rooms are closed.
     pub(super) async fn run(self) {
         let mut pause = PAUSES.0;
@@ -54,7 +54,11 @@ impl Link {
         while !self.rooms.is_closed() {
             let lost = match self.open().await {
                 Ok(line) => {
-                    tracing::info!(channels = line.heard.len(), "redis.feed: connected");
+                    tracing::info!(
+                        context = F::CONTEXT,
+                        channels = line.heard.len(),
+                        "redis.feed: connected"
+                    );
                     // It works: the next attempt may come soon, and the next loss is worth telling.
                     (pause, lost_told) = (PAUSES.0, false);
                     self.listen(line).await
@@ -63,7 +67,11 @@ impl Link {
             };
             self.rooms.unlinked();
             if !lost_told && !self.rooms.is_closed() {
-                tracing::warn!(error = %lost, "redis.feed: lost; listeners hear this process only");
+                tracing::warn!(
+                    context = F::CONTEXT,
+                    error = %lost,
+                    "redis.feed: lost; listeners hear this process only"
+                );
                 lost_told = true;
             }
             self.rest(pause).await;
@@ -121,7 +129,7 @@ impl Link {
         let Line { sink, heard, .. } = line;
         let (mut gone, mut new, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for (tenant, is_wanted) in self.rooms.take_changes() {
-            let channel = self.redis.keys().identity_channel(&tenant);
+            let channel = self.redis.keys().channel(&tenant, F::CONTEXT);
             if is_wanted {
                 wanted.push(tenant);
             }
@@ -156,7 +164,11 @@ impl Link {
                 *unreadable += 1;
                 // The first of a connection, so that a newer release's replicas don't fill the log.
                 if *unreadable == 1 {
-                    tracing::warn!(%error, "redis.feed: a message was not read; later ones are not told of");
+                    tracing::warn!(
+                        context = F::CONTEXT,
+                        %error,
+                        "redis.feed: a message was not read; later ones are not told of"
+                    );
                 }
             }
         }

@@ -4,8 +4,8 @@
 //! - Nothing here is the truth. Redis may be emptied or away at any time: limits then start full, subscribers
 //!   miss news and read again, and no request waits longer than [`RedisSettings::response_timeout`].
 //! - Every key and channel is made in [`keys`], below one prefix.
-//! - One multiplexed connection carries all commands of a process and one more carries all its news, however
-//!   many tenants listen.
+//! - One multiplexed connection carries all commands of a process, and one more for each context carries its news,
+//!   however many tenants listen.
 //!
 //! Absent on purpose: data keys and anything else secret (memory of another process is no place for them), a
 //! cache of rows, retries inside the adapters (who asks knows best whether asking again is worth it), and

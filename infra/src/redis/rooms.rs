@@ -1,17 +1,20 @@
-//! Who in this process listens to which tenant.
+//! Who in this process listens to which tenant, for the news of one context.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use domain::{identity::events::IdentityEvent, kernel::scope::TenantScope};
+use domain::kernel::{
+    feed::{Fact, News},
+    scope::TenantScope,
+};
 use tokio::sync::{Notify, broadcast, watch};
 
 /// One room for each tenant that somebody listens to. Rooms outlive the connection to Redis: when it is lost,
 /// listeners stay, and hear what this process announces.
-pub(super) struct Rooms {
-    state: Mutex<State>,
+pub(super) struct Rooms<F> {
+    state: Mutex<State<F>>,
     /// Events kept for a slow listener.
     buffer: usize,
     /// Told when rooms come or go, and when all are closed. One task waits.
@@ -20,9 +23,8 @@ pub(super) struct Rooms {
     settled: watch::Sender<bool>,
 }
 
-#[derive(Default)]
-struct State {
-    by_tenant: HashMap<TenantScope, Room>,
+struct State<F> {
+    by_tenant: HashMap<TenantScope, Room<F>>,
     /// Tenants whose subscription may have to change.
     changes: HashSet<TenantScope>,
     /// Rooms whose subscription is not confirmed.
@@ -32,38 +34,44 @@ struct State {
     closed: bool,
 }
 
-struct Room {
-    news: broadcast::Sender<IdentityEvent>,
+struct Room<F> {
+    news: broadcast::Sender<News<F>>,
     listeners: usize,
     /// Whether Redis has confirmed the subscription of this tenant's channel.
     heard: watch::Sender<bool>,
 }
 
 /// A listener's place. Dropped, it is given up, and the room with it when it was the last.
-pub(super) struct Place {
-    pub(super) news: broadcast::Receiver<IdentityEvent>,
+pub(super) struct Place<F: Fact> {
+    pub(super) news: broadcast::Receiver<News<F>>,
     pub(super) heard: watch::Receiver<bool>,
     scope: TenantScope,
-    rooms: Arc<Rooms>,
+    rooms: Arc<Rooms<F>>,
 }
 
-impl Rooms {
+impl<F: Fact> Rooms<F> {
     pub(super) fn new(buffer: usize) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                by_tenant: HashMap::new(),
+                changes: HashSet::new(),
+                deaf: 0,
+                linked: None,
+                closed: false,
+            }),
             buffer: buffer.max(1),
             changed: Notify::new(),
             settled: watch::Sender::new(false),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<F>> {
         // No code under this lock panics half-way; were it to, the maps would still be whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place in the tenant's room; `None` once all are closed.
-    pub(super) fn join(self: &Arc<Self>, scope: TenantScope) -> Option<Place> {
+    pub(super) fn join(self: &Arc<Self>, scope: TenantScope) -> Option<Place<F>> {
         let mut guard = self.state();
         let state = &mut *guard;
         if state.closed {
@@ -96,7 +104,7 @@ impl Rooms {
     }
 
     /// Tells those in the tenant's room, if there is one.
-    pub(super) fn tell(&self, scope: TenantScope, events: &[IdentityEvent]) {
+    pub(super) fn tell(&self, scope: TenantScope, events: &[News<F>]) {
         let news = self.state().by_tenant.get(&scope).map(|room| room.news.clone());
         let Some(news) = news else { return };
         for event in events {
@@ -168,7 +176,7 @@ impl Rooms {
     }
 }
 
-impl Drop for Place {
+impl<F: Fact> Drop for Place<F> {
     fn drop(&mut self) {
         self.rooms.leave(self.scope);
     }
@@ -177,7 +185,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use domain::{
-        identity::events::IdentityFact,
+        identity::events::{IdentityEvent, IdentityFact},
         kernel::ids::{MemberId, TenantId},
     };
     use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -189,6 +197,10 @@ mod tests {
         TenantScope::of(TenantId::from_uuid(Uuid::from_u128(n)))
     }
 
+    fn rooms() -> Arc<Rooms<IdentityFact>> {
+        Arc::new(Rooms::new(4))
+    }
+
     fn event(n: u128) -> IdentityEvent {
         let fact = IdentityFact::MemberJoined(MemberId::from_uuid(Uuid::from_u128(n)));
         IdentityEvent { fact, at: chrono::DateTime::UNIX_EPOCH }
@@ -196,7 +208,7 @@ mod tests {
 
     #[test]
     fn only_the_tenants_room_hears() {
-        let rooms = Arc::new(Rooms::new(4));
+        let rooms = rooms();
         let mut one = rooms.join(scope(1)).expect("open");
         let mut other = rooms.join(scope(2)).expect("open");
         rooms.tell(scope(1), &[event(7)]);
@@ -208,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_room_lasts_as_long_as_its_last_listener() {
-        let rooms = Arc::new(Rooms::new(4));
+        let rooms = rooms();
         let (first, second) = (rooms.join(scope(1)), rooms.join(scope(1)));
         drop(first);
         assert_eq!(rooms.take_changes(), [(scope(1), true)]);
@@ -219,7 +231,7 @@ mod tests {
 
     #[test]
     fn settled_means_all_rooms() {
-        let rooms = Arc::new(Rooms::new(4));
+        let rooms = rooms();
         let settled = rooms.settled();
         let is = |expected: bool| assert_eq!(*settled.borrow(), expected);
         is(false);
@@ -246,7 +258,7 @@ mod tests {
     /// The connection knows a tenant whose last listener left and came back, and is asked again.
     #[test]
     fn a_room_made_again_is_confirmed_again() {
-        let rooms = Arc::new(Rooms::new(4));
+        let rooms = rooms();
         drop(rooms.join(scope(1)));
         let again = rooms.join(scope(1)).expect("open");
         assert_eq!(rooms.take_changes(), [(scope(1), true)]);
@@ -257,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn closing_ends_listening_after_what_is_buffered() {
-        let rooms = Arc::new(Rooms::new(4));
+        let rooms = rooms();
         let mut place = rooms.join(scope(1)).expect("open");
         rooms.tell(scope(1), &[event(1)]);
         rooms.close();

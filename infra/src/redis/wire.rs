@@ -4,10 +4,7 @@
 //! version makes the message unreadable; neither disturbs the messages after it.
 
 use chrono::DateTime;
-use domain::{
-    identity::events::{IdentityEvent, IdentityFact},
-    kernel::ids::{ApiKeyId, InvitationId, MemberId, SessionId},
-};
+use domain::kernel::feed::{Fact, News};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,6 +27,7 @@ struct Message<'a> {
 
 #[derive(Serialize, Deserialize)]
 struct Event<'a> {
+    /// Its name: the channel says of which context.
     fact: &'a str,
     /// UUID of what the fact is about.
     id: String,
@@ -48,18 +46,19 @@ pub(super) enum Unreadable {
     Version(u32),
 }
 
-/// The message that tells `events`, from the process `from`.
-pub(super) fn encode(from: Uuid, events: &[IdentityEvent]) -> Result<Vec<u8>, serde_json::Error> {
+/// The message that tells `news`, from the process `from`.
+pub(super) fn encode<F: Fact>(from: Uuid, news: &[News<F>]) -> Result<Vec<u8>, serde_json::Error> {
     let from = from.simple().to_string();
-    let events = events.iter().map(|event| {
-        let (fact, id) = name(event.fact);
-        Event { fact, id: id.simple().to_string(), at_us: event.at.timestamp_micros() }
+    let events = news.iter().map(|News { fact, at }| Event {
+        fact: fact.name(),
+        id: fact.subject().simple().to_string(),
+        at_us: at.timestamp_micros(),
     });
     serde_json::to_vec(&Message { v: VERSION, from: &from, events: events.collect() })
 }
 
 /// What a message tells. `None` when it is `own`.
-pub(super) fn decode(own: Uuid, bytes: &[u8]) -> Result<Option<Vec<IdentityEvent>>, Unreadable> {
+pub(super) fn decode<F: Fact>(own: Uuid, bytes: &[u8]) -> Result<Option<Vec<News<F>>>, Unreadable> {
     #[derive(Deserialize)]
     struct Versioned {
         v: u32,
@@ -79,40 +78,18 @@ pub(super) fn decode(own: Uuid, bytes: &[u8]) -> Result<Option<Vec<IdentityEvent
     Ok((from != own).then(|| message.events.iter().filter_map(event).collect()))
 }
 
-fn event(event: &Event<'_>) -> Option<IdentityEvent> {
-    let fact = fact(event.fact, Uuid::try_parse(&event.id).ok()?)?;
-    Some(IdentityEvent { fact, at: DateTime::from_timestamp_micros(event.at_us)? })
-}
-
-fn name(fact: IdentityFact) -> (&'static str, Uuid) {
-    match fact {
-        IdentityFact::MemberInvited(id) => ("member_invited", id.uuid()),
-        IdentityFact::InvitationRevoked(id) => ("invitation_revoked", id.uuid()),
-        IdentityFact::MemberJoined(id) => ("member_joined", id.uuid()),
-        IdentityFact::MemberRoleChanged(id) => ("member_role_changed", id.uuid()),
-        IdentityFact::MemberSuspended(id) => ("member_suspended", id.uuid()),
-        IdentityFact::MemberRestored(id) => ("member_restored", id.uuid()),
-        IdentityFact::SessionRevoked(id) => ("session_revoked", id.uuid()),
-        IdentityFact::ApiKeyRevoked(id) => ("api_key_revoked", id.uuid()),
-    }
-}
-
-fn fact(name: &str, id: Uuid) -> Option<IdentityFact> {
-    Some(match name {
-        "member_invited" => IdentityFact::MemberInvited(InvitationId::from_uuid(id)),
-        "invitation_revoked" => IdentityFact::InvitationRevoked(InvitationId::from_uuid(id)),
-        "member_joined" => IdentityFact::MemberJoined(MemberId::from_uuid(id)),
-        "member_role_changed" => IdentityFact::MemberRoleChanged(MemberId::from_uuid(id)),
-        "member_suspended" => IdentityFact::MemberSuspended(MemberId::from_uuid(id)),
-        "member_restored" => IdentityFact::MemberRestored(MemberId::from_uuid(id)),
-        "session_revoked" => IdentityFact::SessionRevoked(SessionId::from_uuid(id)),
-        "api_key_revoked" => IdentityFact::ApiKeyRevoked(ApiKeyId::from_uuid(id)),
-        _ => return None,
-    })
+fn event<F: Fact>(event: &Event<'_>) -> Option<News<F>> {
+    let fact = F::of(event.fact, Uuid::try_parse(&event.id).ok()?)?;
+    Some(News { fact, at: DateTime::from_timestamp_micros(event.at_us)? })
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::{
+        accounts::events::{AccountEvent, AccountFact},
+        identity::events::{IdentityEvent, IdentityFact},
+        kernel::ids::{AccountId, ApiKeyId, InvitationId, LinkId, MemberId, SessionId},
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -120,38 +97,71 @@ mod tests {
     const SENDER: Uuid = Uuid::from_u128(1);
     const READER: Uuid = Uuid::from_u128(2);
 
-    fn every_fact() -> Vec<IdentityEvent> {
-        let id = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0007);
+    const SUBJECT: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0007);
+
+    fn news<F: Fact, const N: usize>(facts: [F; N]) -> [News<F>; N] {
         let at = DateTime::from_timestamp_micros(1_790_000_000_123_456).expect("a time");
-        let facts = [
-            IdentityFact::MemberInvited(InvitationId::from_uuid(id)),
-            IdentityFact::InvitationRevoked(InvitationId::from_uuid(id)),
-            IdentityFact::MemberJoined(MemberId::from_uuid(id)),
-            IdentityFact::MemberRoleChanged(MemberId::from_uuid(id)),
-            IdentityFact::MemberSuspended(MemberId::from_uuid(id)),
-            IdentityFact::MemberRestored(MemberId::from_uuid(id)),
-            IdentityFact::SessionRevoked(SessionId::from_uuid(id)),
-            IdentityFact::ApiKeyRevoked(ApiKeyId::from_uuid(id)),
-        ];
-        facts.map(|fact| IdentityEvent { fact, at }).to_vec()
+        facts.map(|fact| News { fact, at })
+    }
+
+    fn of_identity() -> [IdentityEvent; 8] {
+        news([
+            IdentityFact::MemberInvited(InvitationId::from_uuid(SUBJECT)),
+            IdentityFact::InvitationRevoked(InvitationId::from_uuid(SUBJECT)),
+            IdentityFact::MemberJoined(MemberId::from_uuid(SUBJECT)),
+            IdentityFact::MemberRoleChanged(MemberId::from_uuid(SUBJECT)),
+            IdentityFact::MemberSuspended(MemberId::from_uuid(SUBJECT)),
+            IdentityFact::MemberRestored(MemberId::from_uuid(SUBJECT)),
+            IdentityFact::SessionRevoked(SessionId::from_uuid(SUBJECT)),
+            IdentityFact::ApiKeyRevoked(ApiKeyId::from_uuid(SUBJECT)),
+        ])
+    }
+
+    fn of_accounts() -> [AccountEvent; 9] {
+        let account = AccountId::from_uuid(SUBJECT);
+        news([
+            AccountFact::AccountLinked(account),
+            AccountFact::LinkFailed(LinkId::from_uuid(SUBJECT)),
+            AccountFact::AccountPaused(account),
+            AccountFact::AccountResumed(account),
+            AccountFact::AccountUnlinked(account),
+            AccountFact::AccountArranged(account),
+            AccountFact::ConsentNeeded(account),
+            AccountFact::TokensRefreshed(account),
+            AccountFact::RefreshFailed(account),
+        ])
+    }
+
+    fn read(own: Uuid, bytes: &[u8]) -> Result<Option<Vec<IdentityEvent>>, Unreadable> {
+        decode(own, bytes)
     }
 
     #[test]
     fn every_fact_arrives_as_it_was_sent() {
-        let bytes = encode(SENDER, &every_fact()).expect("facts are JSON");
-        assert_eq!(decode(READER, &bytes), Ok(Some(every_fact())));
+        fn check<F: Fact>(sent: &[News<F>]) {
+            let bytes = encode(SENDER, sent).expect("facts are JSON");
+            assert_eq!(decode(READER, &bytes), Ok(Some(sent.to_vec())));
+        }
+        check(&of_identity());
+        check(&of_accounts());
+    }
+
+    #[test]
+    fn another_contexts_facts_are_unknown() {
+        let bytes = encode(SENDER, &of_accounts()).expect("facts are JSON");
+        assert_eq!(read(READER, &bytes), Ok(Some(Vec::new())));
     }
 
     #[test]
     fn the_senders_own_message_tells_nothing_new() {
-        let bytes = encode(SENDER, &every_fact()).expect("facts are JSON");
-        assert_eq!(decode(SENDER, &bytes), Ok(None));
+        let bytes = encode(SENDER, &of_identity()).expect("facts are JSON");
+        assert_eq!(read(SENDER, &bytes), Ok(None));
     }
 
     /// The form other releases read: a change here wants a new version.
     #[test]
     fn the_form_is_fixed() {
-        let bytes = encode(SENDER, &every_fact()[..1]).expect("facts are JSON");
+        let bytes = encode(SENDER, &of_identity()[..1]).expect("facts are JSON");
         let expected = concat!(
             r#"{"v":1,"from":"00000000000000000000000000000001","events":[{"fact":"member_invited","#,
             r#""id":"01900000000070008000000000000007","at_us":1790000000123456}]}"#
@@ -164,7 +174,7 @@ mod tests {
         let text = r#"{"v":1,"from":"00000000000000000000000000000001","new":{},"events":[
             {"fact":"member_cloned","id":"00000000000000000000000000000003","at_us":1},
             {"fact":"member_joined","id":"00000000000000000000000000000003","at_us":1,"new":[1]}]}"#;
-        let events = decode(READER, text.as_bytes()).expect("version 1").expect("another's");
+        let events = read(READER, text.as_bytes()).expect("version 1").expect("another's");
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].fact, IdentityFact::MemberJoined(MemberId::from_uuid(Uuid::from_u128(3))));
     }
@@ -172,7 +182,7 @@ mod tests {
     #[test]
     fn other_versions_are_named() {
         let text = r#"{"v":2,"sender":[]}"#;
-        assert_eq!(decode(READER, text.as_bytes()), Err(Unreadable::Version(2)));
+        assert_eq!(read(READER, text.as_bytes()), Err(Unreadable::Version(2)));
     }
 
     #[test]
@@ -181,9 +191,9 @@ mod tests {
         let inputs =
             ["", "null", "{}", "{", r#"{"v":-1}"#, r#"{"v":1}"#, r#"{"v":1,"from":"x","events":[]}"#, &deep];
         for text in inputs {
-            assert_eq!(decode(READER, text.as_bytes()), Err(Unreadable::Malformed), "{text:.40}");
+            assert_eq!(read(READER, text.as_bytes()), Err(Unreadable::Malformed), "{text:.40}");
         }
-        assert_eq!(decode(READER, &vec![b' '; MESSAGE_MAX + 1]), Err(Unreadable::TooLong));
+        assert_eq!(read(READER, &vec![b' '; MESSAGE_MAX + 1]), Err(Unreadable::TooLong));
     }
 
     #[test]
@@ -191,13 +201,13 @@ mod tests {
         let text = r#"{"v":1,"from":"00000000000000000000000000000001","events":[
             {"fact":"member_joined","id":"not one","at_us":1},
             {"fact":"member_joined","id":"00000000000000000000000000000003","at_us":9223372036854775807}]}"#;
-        assert_eq!(decode(READER, text.as_bytes()), Ok(Some(Vec::new())));
+        assert_eq!(read(READER, text.as_bytes()), Ok(Some(Vec::new())));
     }
 
     proptest! {
         #[test]
         fn no_bytes_are_too_strange(bytes: Vec<u8>) {
-            prop_assert!(decode(READER, &bytes).is_err());
+            prop_assert!(read(READER, &bytes).is_err());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! News of identity between processes, each stood for by a connection and a feed of its own.
+//! News between processes, each stood for by a connection and a feed of its own.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "test code fails by panicking")]
 
@@ -8,13 +8,12 @@ mod redis_server;
 use std::{pin::pin, task::Poll, time::Duration};
 
 use domain::{
-    identity::{
-        events::{IdentityEvent, IdentityFact},
-        ports::{EventFeed as _, EventStream},
-    },
+    accounts::events::{AccountEvent, AccountFact},
+    identity::events::{IdentityEvent, IdentityFact},
     kernel::{
         fault::Retry,
-        ids::{MemberId, TenantId},
+        feed::{Fact, News, NewsFeed as _, NewsStream},
+        ids::{AccountId, MemberId, TenantId},
         scope::TenantScope,
     },
 };
@@ -29,10 +28,15 @@ use uuid::Uuid;
 /// Longest a test waits for what must come; far longer than it takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A process.
-fn process(server: &RedisServer) -> RedisFeed {
+/// A process, with the news of a context.
+fn process_of<F: Fact>(server: &RedisServer) -> RedisFeed<F> {
     let settings = RedisFeedSettings { buffer: 16, rest: Duration::ZERO };
     RedisFeed::start(server.connect("m"), &System, settings)
+}
+
+/// A process.
+fn process(server: &RedisServer) -> RedisFeed<IdentityFact> {
+    process_of(server)
 }
 
 fn tenant(n: u128) -> TenantScope {
@@ -45,18 +49,18 @@ fn event(n: u32) -> IdentityEvent {
     IdentityEvent { fact, at }
 }
 
-async fn heard(stream: &mut EventStream) -> IdentityEvent {
+async fn heard<F>(stream: &mut NewsStream<F>) -> News<F> {
     tokio::time::timeout(PATIENCE, stream.next()).await.expect("news in time").expect("an open stream")
 }
 
-async fn settled(feed: &RedisFeed, state: bool) {
+async fn settled<F: Fact>(feed: &RedisFeed<F>, state: bool) {
     let mut settled = feed.settled();
     let waiting = settled.wait_for(|now| *now == state);
     tokio::time::timeout(PATIENCE, waiting).await.expect("in time").unwrap();
 }
 
 /// Whether nothing waits to be heard.
-async fn silent(stream: &mut EventStream) -> bool {
+async fn silent<F: Fact>(stream: &mut NewsStream<F>) -> bool {
     poll!(stream.next()) == Poll::Pending
 }
 
@@ -119,10 +123,37 @@ async fn tenants_do_not_hear_each_other() {
 }
 
 #[tokio::test]
+async fn contexts_do_not_hear_each_other() {
+    let server = RedisServer::start();
+    let (here, there) = (process(&server), process(&server));
+    let (linking, elsewhere) = (process_of::<AccountFact>(&server), process_of::<AccountFact>(&server));
+    let mut identity = here.subscribe(&tenant(1)).await.unwrap();
+    let mut accounts = linking.subscribe(&tenant(1)).await.unwrap();
+    settled(&here, true).await;
+    settled(&linking, true).await;
+    assert_eq!(channels(&mut raw(&server).await).await, 2, "each has a channel of its own");
+    // Of one tenant, and about the same id.
+    let account = AccountId::from_uuid(Uuid::from_u128(1));
+    let linked = AccountEvent { fact: AccountFact::AccountLinked(account), at: event(1).at };
+    for feed in [&linking, &elsewhere] {
+        feed.publish(&tenant(1), &[linked]).await.unwrap();
+    }
+    for feed in [&here, &there] {
+        feed.publish(&tenant(1), &[event(1)]).await.unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(heard(&mut identity).await, event(1));
+        assert_eq!(heard(&mut accounts).await, linked);
+    }
+    assert!(silent(&mut identity).await && silent(&mut accounts).await);
+}
+
+#[tokio::test]
 async fn installations_do_not_hear_each_other() {
     let server = RedisServer::start();
     let here = process(&server);
-    let stranger = RedisFeed::start(server.connect("stranger"), &System, RedisFeedSettings::default());
+    let stranger: RedisFeed<IdentityFact> =
+        RedisFeed::start(server.connect("stranger"), &System, RedisFeedSettings::default());
     let mut stream = here.subscribe(&tenant(1)).await.unwrap();
     settled(&here, true).await;
     stranger.publish(&tenant(1), &[event(1)]).await.unwrap();
@@ -289,7 +320,7 @@ async fn channels(raw: &mut redis::aio::MultiplexedConnection) -> usize {
 }
 
 /// Announces until Redis has taken it: the first commands after a loss may still meet the old connection.
-async fn announced(feed: &RedisFeed, scope: TenantScope, event: IdentityEvent) {
+async fn announced(feed: &RedisFeed<IdentityFact>, scope: TenantScope, event: IdentityEvent) {
     for _ in 0..100 {
         if feed.publish(&scope, &[event]).await.is_ok() {
             return;

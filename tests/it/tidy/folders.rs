@@ -30,6 +30,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "infra/src/envelope/",
             "infra/src/jwt/",
+            "infra/src/platforms/",
             "infra/src/postgres/",
             "infra/src/redis/",
             "infra/src/system.rs",
@@ -42,7 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("nix", &["infra/src/envelope/", "infra/src/local_keyring/", "api/server/src/stores/"]),
     ("prometheus_client", &["api/src/metrics.rs"]),
     ("redis", &["infra/src/redis/"]),
-    ("reqwest", &["api/sandbox/src/http/", "api/server/src/demo/"]),
+    ("reqwest", &["api/sandbox/src/http/", "api/server/src/demo/", "infra/src/outbound/"]),
     ("sea_orm", &["infra/src/postgres/", "api/server/src/migrate.rs"]),
     ("sea_query_sqlx", &["infra/src/postgres/"]),
     ("sqlx", &["infra/src/postgres/", "api/server/src/stores/"]),

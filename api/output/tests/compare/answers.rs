@@ -2,17 +2,24 @@
 
 use std::sync::{Arc, LazyLock};
 
-use async_graphql::{Request, ServerError, ValidationMode, Variables};
+use async_graphql::{
+    EmptyMutation, EmptySubscription, Request, Schema, ServerError, ValidationMode, Variables,
+};
 use output::Ledger;
 use serde_json::Value;
 
-use crate::schema::{Calls, TestSchema, schema};
+use crate::alike::schema::{Calls, Query, builder};
+use crate::alike::told::{Told, assert_alike, members, sorted};
 
-static STRICT: LazyLock<TestSchema> = LazyLock::new(|| schema(ValidationMode::Strict));
-static RELAXED: LazyLock<TestSchema> = LazyLock::new(|| schema(ValidationMode::Fast));
+type TestSchema = Schema<Query, EmptyMutation, EmptySubscription>;
+
+static STRICT: LazyLock<TestSchema> = LazyLock::new(|| builder().finish());
+static RELAXED: LazyLock<TestSchema> =
+    LazyLock::new(|| builder().validation_mode(ValidationMode::Fast).finish());
 
 pub(crate) struct Answer {
     pub(crate) data: Value,
+    told: Told,
     pub(crate) errors: Vec<ServerError>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) calls: Vec<(&'static str, usize)>,
@@ -38,65 +45,37 @@ pub(crate) fn run(query: &str, variables: &Value, way: Way) -> Answer {
     let schema = if way == Way::Cached { &RELAXED } else { &STRICT };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let response = runtime.block_on(schema.execute(request));
-    let mut text = Vec::new();
-    output::write_value(&response.data, &mut text);
-    let data = serde_json::from_slice(&text)
-        .unwrap_or_else(|error| panic!("{query}: {error}: {}", String::from_utf8_lossy(&text)));
-    let calls = std::mem::take(&mut *calls.0.lock().unwrap());
-    Answer { data, errors: response.errors, ledger, calls }
-}
-
-/// Known difference: async-graphql overwrites the path of an error on its way out with that of each list and object
-/// it leaves, so that only the beginning is left; written out it is whole.
-fn is_same(stock: &ServerError, written: &ServerError) -> bool {
-    stock.message == written.message
-        && stock.locations == written.locations
-        && stock.extensions == written.extensions
-        && written.path.starts_with(&stock.path)
-}
-
-/// Known difference: async-graphql resolves a field as often as the document gives its key, and tells of a failure as
-/// often; written out it is resolved once (specification section 6.3.2, `CollectFields`).
-fn told_once(errors: &[ServerError]) -> Vec<&ServerError> {
-    let mut once: Vec<&ServerError> = Vec::new();
-    for error in errors {
-        let is_same = |told: &&ServerError| {
-            !error.path.is_empty()
-                && told.path == error.path
-                && told.message == error.message
-                && told.extensions == error.extensions
-        };
-        if !once.iter().any(is_same) {
-            once.push(error);
+    let text = match way {
+        Way::Stock => serde_json::to_string(&response.data).unwrap(),
+        Way::Written | Way::Cached => {
+            let mut text = Vec::new();
+            output::write_value(&response.data, &mut text);
+            String::from_utf8(text).unwrap()
         }
-    }
-    once
-}
-
-#[track_caller]
-pub(crate) fn assert_same(query: &str, variables: &Value, stock: &Answer, written: &Answer) {
-    assert_eq!(stock.data, written.data, "{query} {variables} {:?} {:?}", stock.errors, written.errors);
-    let mut left = told_once(&written.errors);
-    for error in told_once(&stock.errors) {
-        let whole = left.iter().position(|written| **written == *error);
-        let found = whole.or_else(|| left.iter().position(|written| is_same(error, written)));
-        let Some(found) = found else {
-            panic!("{query} {variables}: {error:?} is not among {:?}", written.errors)
-        };
-        left.remove(found);
-    }
-    assert!(left.is_empty(), "{query} {variables}: {left:?} is not among {:?}", stock.errors);
+    };
+    let data = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{query}: {error}: {text}"));
+    let told = Told::of(&response, &text);
+    let calls = std::mem::take(&mut *calls.0.lock().unwrap());
+    Answer { data, told, errors: response.errors, ledger, calls }
 }
 
 /// Runs a document all ways; what is returned was written out.
 #[track_caller]
 pub(crate) fn check(query: &str, variables: &Value) -> Answer {
+    let about = format!("{query} {variables}");
     let stock = run(query, variables, Way::Stock);
     let written = run(query, variables, Way::Written);
-    assert_same(query, variables, &stock, &written);
+    assert_alike(&about, &stock.told, &written.told);
     // What strict validation refuses is never cached.
-    if stock.errors.iter().all(|error| !error.path.is_empty()) {
-        assert_same(query, variables, &stock, &run(query, variables, Way::Cached));
+    if stock.told.data.is_some() {
+        assert_alike(&about, &stock.told, &run(query, variables, Way::Cached).told);
     }
     written
+}
+
+#[test]
+fn texts_are_compared_to_the_byte_but_for_the_order_of_keys() {
+    let text = r#"{"b":[{"d":1.0,"c":"},\\\"{"},[]],"a":{},"e":"\u00e9"}"#;
+    assert_eq!(sorted(text), r#"{"a":{},"b":[{"c":"},\\\"{","d":1.0},[]],"e":"\u00e9"}"#);
+    assert!(std::panic::catch_unwind(|| members(r#"{"a":1,"b":2,"a":1}"#)).is_err(), "a key twice");
 }

@@ -1,6 +1,6 @@
 //! Every known difference from async-graphql, shown as it is today; in each the library departs from the
-//! specification. The first two are allowed for in all
-//! comparisons: see `answers`.
+//! specification. The first two are allowed for in all comparisons: see `told`. One more comes with the doors, and is
+//! shown by the transport's tests.
 
 use serde_json::{Value, json};
 

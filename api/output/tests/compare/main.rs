@@ -7,10 +7,12 @@
     reason = "test code fails by panicking; resolvers are async because the library's are"
 )]
 
+#[path = "../alike/mod.rs"]
+mod alike;
+
 mod answers;
 mod batches;
 mod differences;
 mod documents;
 mod generated;
 mod recent;
-mod schema;

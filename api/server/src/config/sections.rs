@@ -1,13 +1,15 @@
 //! The typed sections, and what must hold of each setting.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     str::FromStr,
     time::Duration,
 };
 
-use domain::identity::model::EmailAddress;
+use domain::{identity::model::EmailAddress, kernel::ids::TenantId};
+use infra::outbound::Proxy;
 use toml::{Table, Value};
 
 use super::{Fault, Need};
@@ -24,6 +26,8 @@ pub struct Config {
     pub audit: Audit,
     pub mail: Mail,
     pub geography: Geography,
+    pub accounts: Accounts,
+    pub egress: Egress,
     pub limits: Limits,
     pub documents: Documents,
     pub log: Log,
@@ -71,6 +75,13 @@ section!(Tokens { issuer: String, audience: String });
 section!(Audit { host: String, index_wait: Duration, waiting_max: u32 });
 section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
 section!(Geography { database: Option<PathBuf> });
+section!(Accounts { public_url: Option<String>, journal: PathBuf, pool_width: u32 });
+section!(Egress {
+    proxy: Option<Proxy>,
+    tenants: HashMap<TenantId, Proxy>,
+    timeout: Duration,
+    connect_timeout: Duration,
+});
 section!(Limits {
     requests_per_minute: u32,
     endpoint_per_second: u32,
@@ -197,6 +208,12 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         sign_in_per_minute: r.number("limits.sign_in_per_minute", 1, 1_000_000),
         streams_per_tenant: r.number("limits.streams_per_tenant", 1, 1_000_000),
     };
+    let accounts = Accounts {
+        public_url: optional(r.url("accounts.public_url", &["http", "https"], false)),
+        journal: r.filled("accounts.journal").into(),
+        pool_width: r.number("accounts.pool_width", 1, 1_000),
+    };
+    let egress = egress(&mut r);
     let format = match r.text("log.format").as_str() {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
@@ -220,6 +237,8 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         audit,
         mail: mail?,
         geography,
+        accounts,
+        egress,
         limits,
         documents,
         log,
@@ -237,6 +256,44 @@ fn mail(r: &mut Reader<'_>) -> Option<Mail> {
         reset_url: r.filled("mail.reset_url"),
         from: from.ok()?,
     })
+}
+
+fn optional(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The proxy a setting names. The fault does not quote it: it may hold a password.
+fn proxy(r: &mut Reader<'_>, setting: &str, text: &str) -> Option<Proxy> {
+    match Proxy::parse(text) {
+        Ok(proxy) => Some(proxy),
+        Err(fault) => {
+            r.fault(setting, fault.to_string());
+            None
+        }
+    }
+}
+
+fn egress(r: &mut Reader<'_>) -> Egress {
+    const TENANTS: &str = "egress.tenants";
+    let mut tenants = HashMap::new();
+    for entry in r.list(TENANTS) {
+        let pair = entry.split_once('=');
+        let tenant = pair.and_then(|(tenant, _)| uuid::Uuid::try_parse(tenant.trim()).ok());
+        match (tenant, pair) {
+            (Some(tenant), Some((_, text))) => {
+                let way = proxy(r, TENANTS, text.trim());
+                tenants.extend(way.map(|way| (TenantId::from_uuid(tenant), way)));
+            }
+            _ => r.fault(TENANTS, "must each be a tenant's id, `=`, and its proxy"),
+        }
+    }
+    let common = optional(r.text("egress.proxy"));
+    Egress {
+        proxy: common.and_then(|text| proxy(r, "egress.proxy", &text)),
+        tenants,
+        timeout: millis(r.number("egress.timeout_ms", 100, 300_000)),
+        connect_timeout: millis(r.number("egress.connect_timeout_ms", 100, 60_000)),
+    }
 }
 
 fn millis(number: u32) -> Duration {
@@ -291,7 +348,6 @@ fn cursor_key(r: &mut Reader<'_>) -> Option<[u8; 32]> {
 }
 
 fn keys(r: &mut Reader<'_>) -> Keys {
-    let optional = |text: String| Some(text).filter(|text| !text.is_empty());
     let keys = Keys {
         provider: r.text("keys.provider"),
         keyring: optional(r.text("keys.keyring")).map(Into::into),
@@ -335,16 +391,40 @@ fn audit_host(r: &mut Reader<'_>) -> String {
     host
 }
 
+fn masked_proxy(entry: &str) -> String {
+    let Some((tenant, proxy)) = entry.split_once('=') else { return "***".to_owned() };
+    match url::Url::parse(proxy) {
+        Ok(mut url) if url.password().is_some() => {
+            let _ = url.set_password(Some("***"));
+            format!("{tenant}={url}")
+        }
+        Ok(_) => entry.to_owned(),
+        Err(_) => format!("{tenant}=***"),
+    }
+}
+
 /// Settings that are secrets whole.
 const SECRETS: [&str; 1] = ["cursor_key"];
 
 impl Config {
+    /// The tables of platforms, which their adapters read by themselves.
+    pub fn platforms(&self) -> serde_json::Map<String, serde_json::Value> {
+        let table = |key: &&str| Some(((*key).to_owned(), serde_json::to_value(self.table.get(*key)?).ok()?));
+        infra::platforms::KEYS.iter().filter_map(table).collect()
+    }
+
     /// What is in force, as TOML, with secrets masked.
     pub fn masked(&self) -> String {
         let mut table = self.table.clone();
         for (_, section) in &mut table {
             let Value::Table(section) = section else { continue };
             for (key, value) in section.iter_mut() {
+                if let (true, Value::Array(entries)) = (key == "tenants", &mut *value) {
+                    // Addresses of proxies may hold passwords, behind a tenant's id.
+                    for entry in entries {
+                        *entry = Value::String(masked_proxy(entry.as_str().unwrap_or_default()));
+                    }
+                }
                 let Value::String(text) = value else { continue };
                 if SECRETS.contains(&key.as_str()) && !text.is_empty() {
                     "***".clone_into(text);

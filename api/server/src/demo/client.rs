@@ -34,6 +34,35 @@ impl Front {
         if status.is_success() { Ok(body) } else { Err(format!("{path} answered {status}: {body}").into()) }
     }
 
+    /// Speaks to the sandbox's control API; `None` when it says that there is one already.
+    pub(super) async fn rehearse(
+        &self,
+        method: reqwest::Method,
+        url: &str,
+        body: &Value,
+    ) -> Result<Option<Value>, StartupError> {
+        let mut request = self.http.request(method.clone(), url);
+        if method != reqwest::Method::GET {
+            request = request.json(body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status();
+        let body: Value = answer.json().await?;
+        match status {
+            reqwest::StatusCode::CONFLICT => Ok(None),
+            status if status.is_success() => Ok(Some(body)),
+            status => Err(format!("{url} answered {status}: {body}").into()),
+        }
+    }
+
+    /// Opens a page as a browser would, and gives its text.
+    pub(super) async fn open(&self, url: &str) -> Result<String, StartupError> {
+        let answer = self.http.get(url).send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if status.is_success() { Ok(text) } else { Err(format!("the page says: {text}").into()) }
+    }
+
     /// Sends a document; errors in the answer are errors here.
     pub(super) async fn graphql(
         &self,

@@ -1,6 +1,7 @@
 //! `matricula demo`: the main job, played on the product as its users would, with a display of each step.
 
 mod client;
+mod linking;
 mod stage;
 mod story;
 

@@ -1,5 +1,5 @@
 //! The story: a tenant opens, its owner signs in and invites a member, reads it back, sees it arrive, another tenant
-//! is refused, and the refusal is found in the log.
+//! is refused, the refusal is found in the log, and both demo tenants link accounts.
 
 use domain::{
     identity::OpenTenant,
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     client::{Front, Socket},
+    linking,
     stage::Stage,
 };
 use crate::{dev::Dev, wiring::StartupError};
@@ -82,10 +83,10 @@ pub(super) async fn play(dev: &Dev, stage: &mut Stage) -> Result<(), StartupErro
     let id = text(&refusal, "complianceId")?;
     let events = trail(&front, dev, id).await?;
     stage.done(&format!("{id}: {events}"));
-    Ok(())
+    linking::play(dev, &front, stage).await
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, StartupError> {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, StartupError> {
     value[name].as_str().ok_or_else(|| format!("{name} is missing in {value}").into())
 }
 

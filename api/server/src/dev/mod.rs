@@ -96,9 +96,9 @@ async fn run_on(
     if !keyring.exists() {
         LocalKeyring::create(&keyring, &System)?;
     }
-    let config = configuration(options, dir, &keyring, stores, &logins, environment)?;
-    let service = start(&config, Duties { serve: true, sequence: true }).await?;
     let sandbox = rehearsal::start(([127, 0, 0, 1], 0).into(), Some(dir.join("sandbox")), None)?;
+    let config = configuration(options, dir, stores, &logins, &sandbox, environment)?;
+    let service = start(&config, Duties { serve: true, sequence: true, tend: true }).await?;
     let tenants = members::ensure(&service.parts.app, dir).await?;
     let report = DevReport::new(&service, sandbox.address, stores, &logins, tenants);
     report.write(&dir.join("dev.json"))?;
@@ -136,6 +136,7 @@ fn throw_away(dir: &Path) -> std::io::Result<()> {
         gone(std::fs::remove_file(dir.join(name)))?;
     }
     gone(std::fs::remove_dir_all(dir.join("sandbox")))?;
+    gone(std::fs::remove_dir_all(dir.join("journal")))?;
     gone(std::fs::remove_dir_all(dir.join("mail")))
 }
 
@@ -167,17 +168,19 @@ fn login(admin: &Url, user: &str) -> Result<String, StartupError> {
 fn configuration(
     options: &DevOptions,
     dir: &Path,
-    keyring: &Path,
     stores: &Stores,
     logins: &Logins,
+    sandbox: &Sandbox,
     environment: Vec<(String, String)>,
 ) -> Result<Config, StartupError> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut all = vec![
         ("MATRICULA_HTTP_LISTEN".to_owned(), format!("127.0.0.1:{}", options.port)),
         ("MATRICULA_HTTP_OPERATORS_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-        ("MATRICULA_KEYS_KEYRING".to_owned(), text(keyring)),
+        ("MATRICULA_KEYS_KEYRING".to_owned(), text(&dir.join("keyring"))),
         ("MATRICULA_MAIL_SPOOL".to_owned(), text(&dir.join("mail"))),
+        ("MATRICULA_ACCOUNTS_JOURNAL".to_owned(), text(&dir.join("journal"))),
+        ("MATRICULA_DOUYIN_BASE_URL".to_owned(), format!("http://{}", sandbox.address)),
         // One laptop is every caller at once.
         ("MATRICULA_LIMITS_REQUESTS_PER_MINUTE".to_owned(), "60000".to_owned()),
         ("MATRICULA_LIMITS_COST_POINTS".to_owned(), "200000".to_owned()),

@@ -8,72 +8,15 @@ use domain::{
         secret::Secret,
     },
 };
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::types::{ApiKey, Invitation, Member, Permission, Role, Session};
 use crate::graphql::{
-    command::{Done, app, command, reading},
-    error::{ApiError, UserError},
+    command::{app, command, reading},
+    error::ApiError,
+    payload::{Named, Nothing, Shown, ShownAll, payload, text},
     scalars::{Kind, id_of},
 };
-
-/// What is left of a command on a thing: its id.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Named {
-    id: Uuid,
-}
-
-/// What is left of a command that shows a secret once.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Shown {
-    id: Uuid,
-    secret: String,
-}
-
-/// What is left of a command that shows several.
-#[derive(Serialize, Deserialize)]
-pub(super) struct ShownAll {
-    secrets: Vec<String>,
-}
-
-/// What is left of a command on the caller itself.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Nothing {}
-
-fn text(secret: &Secret) -> String {
-    secret.expose_str().unwrap_or_default().to_owned()
-}
-
-/// Defines a payload: fields of its own, computed from what the command left, beside those every payload has.
-macro_rules! payload {
-    ($name:ident, $receipt:ty, $of:literal {
-        $($(#[$doc:meta])* $field:ident: $type:ty = |$done:ident, $ctx:ident| $value:expr;)*
-    }) => {
-        #[doc = concat!("How `", $of, "` ended.")]
-        pub struct $name(Done<$receipt>);
-
-        #[doc = concat!("How `", $of, "` ended.")]
-        #[Object]
-        impl $name {
-            $($(#[$doc])*
-            async fn $field(&self, $ctx: &Context<'_>) -> $type {
-                let $done = self.0.receipt.as_ref()?;
-                $value
-            })*
-
-            /// Why it was not done; empty when it was.
-            async fn user_errors(&self) -> &[UserError] {
-                &self.0.user_errors
-            }
-
-            /// The identifier of this answer, which resolves to what it left in the audit log.
-            async fn compliance_id(&self) -> ID {
-                self.0.compliance_id.to_string().into()
-            }
-        }
-    };
-}
 
 async fn member_of(ctx: &Context<'_>, id: Uuid) -> Result<Option<Member>, ApiError> {
     let (actor, mut work) = reading(ctx, "member").await?;

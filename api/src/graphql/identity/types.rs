@@ -51,6 +51,14 @@ pub enum Permission {
     ManageApiKeys,
     /// Read the audit log and its proofs.
     ReadAudit,
+    /// See linked accounts, matrices and the state of tokens.
+    ReadAccounts,
+    /// Link, group, tag, pause and unlink accounts.
+    ManageAccounts,
+    /// Shape matrices and say who works in which part of them.
+    ManageMatrices,
+    /// See and change the tenant's credentials as a developer on platforms.
+    ManageApps,
 }
 
 /// Whether something is in use.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, web};
-use transport::{AnswerId, AnswerIds, Config, Drain, DrainHandle, Engine};
+use async_graphql::Executor;
+use transport::{AnswerId, AnswerIds, Config, Drain, DrainHandle, Engine, Executors};
 
 use super::host::ToyHost;
 use super::schema::{Toy, executors};
@@ -22,11 +23,23 @@ pub(crate) struct Server {
 impl Server {
     /// Starts with `config`, on a port of the system's choice unless one is given.
     pub(crate) fn start_with(config: Config, port: u16) -> Result<Self, Box<dyn std::error::Error>> {
-        let (host, toy) = (Arc::new(ToyHost::default()), Arc::new(Toy::default()));
-        let (drain, signal): (DrainHandle, Drain) = DrainHandle::new();
+        let toy = Arc::new(Toy::default());
         let executors = executors(&toy);
         let sdl = executors.strict().sdl();
-        let engine = Engine::new(executors, &sdl, Arc::clone(&host), config, signal)?;
+        Self::serve(executors, &sdl, toy, config, port)
+    }
+
+    /// Starts over a schema that may be another than the toy's, and `sdl` its text.
+    pub(crate) fn serve<E: Executor>(
+        executors: Executors<E>,
+        sdl: &str,
+        toy: Arc<Toy>,
+        config: Config,
+        port: u16,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let host = Arc::new(ToyHost::default());
+        let (drain, signal): (DrainHandle, Drain) = DrainHandle::new();
+        let engine = Engine::new(executors, sdl, Arc::clone(&host), config, signal)?;
         let log = Arc::clone(&host);
         let server = HttpServer::new(move || {
             App::new()

@@ -29,7 +29,11 @@ impl Toy {
     }
 
     pub(crate) fn start_with(config: Config) -> Self {
-        let server = Server::start_with(config, 0).unwrap();
+        Self::of(Server::start_with(config, 0).unwrap())
+    }
+
+    /// A client of a server that runs already.
+    pub(crate) fn of(server: Server) -> Self {
         Self { server, client: Client::builder().no_proxy().build().unwrap() }
     }
 

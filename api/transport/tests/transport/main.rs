@@ -7,12 +7,15 @@
     reason = "test code fails by panicking; resolvers are async because the library's are"
 )]
 
+#[path = "../../../output/tests/alike/mod.rs"]
+mod alike;
 #[path = "../toy/mod.rs"]
 mod toy;
 
 mod answers;
 mod client;
 mod documents;
+mod doors;
 mod http;
 mod idempotency;
 mod output;

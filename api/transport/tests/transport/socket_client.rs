@@ -90,9 +90,14 @@ impl Socket {
 
     /// The next message of the protocol.
     pub(crate) async fn next(&mut self) -> Value {
+        serde_json::from_str(&self.next_text().await).unwrap()
+    }
+
+    /// The next message of the protocol, as it was sent.
+    pub(crate) async fn next_text(&mut self) -> String {
         loop {
             match self.receive().await {
-                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Text(text))) => return text.to_string(),
                 Some(Ok(Message::Ping(_))) => self.pings += 1,
                 other => panic!("expected a message, got {other:?}"),
             }

@@ -65,11 +65,16 @@ impl Events {
 
     /// The payload of a `next` event, after checking its ID.
     pub(crate) async fn value(&mut self) -> Value {
-        let (name, data) = self.next().await.unwrap();
-        assert_eq!(name, "next");
-        let value: Value = serde_json::from_str(&data).unwrap();
+        let value: Value = serde_json::from_str(&self.text().await).unwrap();
         assert_eq!(value["extensions"]["complianceId"], self.id.as_str());
         value
+    }
+
+    /// The payload of a `next` event, as it was sent.
+    pub(crate) async fn text(&mut self) -> String {
+        let (name, data) = self.next().await.unwrap();
+        assert_eq!(name, "next");
+        data
     }
 
     pub(crate) async fn assert_complete(&mut self) {

@@ -1,6 +1,6 @@
 //! A tenant and its public name.
 
-use crate::kernel::{clock::Timestamp, ids::TenantId};
+use crate::kernel::{clock::Timestamp, ids::TenantId, name::display_name};
 
 /// A tenant's public name in addresses: 3 to 40 of `a-z 0-9 -`, starting with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +83,7 @@ impl Tenant {
         Ok(Self {
             id,
             slug,
-            name: super::display_name(name)?,
+            name: display_name(name)?,
             status: TenantStatus::Active,
             members_max: MEMBERS_MAX_DEFAULT,
             created_at: now,

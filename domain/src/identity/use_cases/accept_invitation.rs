@@ -6,7 +6,6 @@ use super::{
         events::IdentityFact,
         model::{Invitation, InvitationState, Member, MemberStatus},
         ports::{Added, IdentityTx},
-        token::{Token, TokenKind},
     },
     Identity,
     open_tenant::{named, password_field},
@@ -19,6 +18,7 @@ use crate::{
         outbox::{Origin, Outcome, Party, Record},
         scope::TenantScope,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 

@@ -6,7 +6,6 @@ use super::{
     super::{
         model::{ApiKey, MemberStatus, TenantStatus},
         ports::{AccessClaims, IdentityTx},
-        token::{Token, TokenKind},
     },
     Identity,
 };
@@ -15,10 +14,11 @@ use crate::{
     kernel::{
         actor::{Actor, Permission, Principal},
         clock::Timestamp,
-        ids::ApiKeyId,
+        ids::{ApiKeyId, MemberId, SessionId},
         outbox::{Mfa, Origin},
         scope::TenantScope,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 
@@ -96,6 +96,24 @@ impl Identity {
             Principal::System => return Ok(true),
         };
         Ok(found.is_some_and(|found| found.actor == known.actor))
+    }
+
+    /// Who acts in a session now: `None` when it is over or its member may not sign in any more. For what was begun in
+    /// a session and comes back by another way.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn actor_of_session(
+        &self,
+        origin: &Origin,
+        scope: TenantScope,
+        member: MemberId,
+        session: SessionId,
+    ) -> Result<Option<Actor>, IdentityError> {
+        let now = self.0.clock.now();
+        let claims =
+            AccessClaims { tenant: scope.tenant(), member, session, issued_at: now, expires_at: now };
+        Ok(self.authenticate_session(origin, &claims).await?.map(|known| known.actor))
     }
 
     async fn authenticate_session(

@@ -6,7 +6,6 @@ use super::{
         events::IdentityFact,
         model::{EmailAddress, Invitation, InvitationState},
         ports::IdentityTx,
-        token::{Token, TokenKind},
     },
     Identity, require_for_role,
 };
@@ -17,6 +16,7 @@ use crate::{
         ids::{InvitationId, MemberId},
         outbox::Party,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 

@@ -8,7 +8,6 @@ use super::{
         events::IdentityFact,
         model::{API_KEY_MAX_DAYS, ApiKey},
         ports::IdentityTx,
-        token::{Token, TokenKind},
     },
     Identity,
     open_tenant::named,
@@ -20,6 +19,7 @@ use crate::{
         ids::ApiKeyId,
         outbox::Party,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 

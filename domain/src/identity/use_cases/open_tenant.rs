@@ -2,7 +2,7 @@
 
 use super::{
     super::actions,
-    super::model::{EmailAddress, Member, MemberStatus, Slug, Tenant, display_name, new_password},
+    super::model::{EmailAddress, Member, MemberStatus, Slug, Tenant, new_password},
     Identity,
 };
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     kernel::{
         actor::Role,
         ids::{MemberId, TenantId},
+        name::display_name,
         outbox::{Origin, Party, Record},
         scope::TenantScope,
         secret::Secret,

@@ -5,7 +5,6 @@ use super::{
         actions,
         events::IdentityFact,
         model::{MemberStatus, TenantStatus},
-        token::{Token, TokenKind},
     },
     Identity,
     sign_in::{TokenPair, session_record},
@@ -17,6 +16,7 @@ use crate::{
         outbox::{Origin, Party, Record},
         scope::TenantScope,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 

@@ -5,7 +5,6 @@ use super::{
         actions,
         model::{EmailAddress, MemberStatus, PasswordReset},
         ports::IdentityTx,
-        token::{Token, TokenKind},
     },
     Identity, require_for_role,
 };
@@ -17,6 +16,7 @@ use crate::{
         outbox::{Origin, Party, Record},
         scope::TenantScope,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 

@@ -5,7 +5,6 @@ use super::{
         actions,
         model::{MemberStatus, PasswordReset},
         ports::IdentityTx,
-        token::{Token, TokenKind},
     },
     Identity,
     open_tenant::password_field,
@@ -17,6 +16,7 @@ use crate::{
         outbox::{Origin, Outcome, Party, Record},
         scope::TenantScope,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 

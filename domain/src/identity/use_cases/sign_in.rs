@@ -9,7 +9,6 @@ use super::{
             EmailAddress, Member, MemberStatus, RefreshToken, Session, Slug, TenantStatus, session_access_ttl,
         },
         ports::{AccessClaims, IdentityTx},
-        token::{Token, TokenKind},
     },
     Identity,
 };
@@ -22,6 +21,7 @@ use crate::{
         outbox::{Mfa, Origin, Outcome, Party, Record},
         scope::TenantScope,
         secret::Secret,
+        token::{Token, TokenKind},
     },
 };
 

@@ -102,3 +102,37 @@ tenant_entity!(data_key, "compliance", "data_keys", keys { purpose: String, vers
 tenant_entity!(log_key, "compliance", "log_keys", keys { id: uuid::Uuid }, columns {
     public_key: Vec<u8>, seed_sealed: Vec<u8>, created_at: super::At,
 });
+tenant_entity!(app, "accounts", "apps", keys { id: uuid::Uuid }, columns {
+    platform: String, name: String, client_key: String, secret_sealed: Vec<u8>, scopes: Vec<String>,
+    scopes_off: Vec<String>, state: String, created_at: super::At, version: i32,
+});
+tenant_entity!(group, "accounts", "groups", keys { id: uuid::Uuid }, columns {
+    parent_id: Option<uuid::Uuid>, name: String, created_at: super::At, version: i32,
+});
+tenant_entity!(
+    group_grant,
+    "accounts",
+    "group_grants",
+    keys { group_id: uuid::Uuid, member_id: uuid::Uuid },
+    columns { created_at: super::At }
+);
+// Without `tokens_version`, which is the tokens' store's own: who stores an account must not set it back.
+tenant_entity!(account, "accounts", "accounts", keys { id: uuid::Uuid }, columns {
+    app_id: uuid::Uuid, platform: String, open_id_sealed: Vec<u8>, open_id_index: Vec<u8>, profile_sealed: Vec<u8>,
+    kind: Option<String>, group_id: Option<uuid::Uuid>, tags: Vec<String>, state: String,
+    consent_end: Option<String>, state_since: Option<super::At>, paused_at: Option<super::At>,
+    paused_by: Option<uuid::Uuid>, created_at: super::At, version: i32,
+});
+tenant_entity!(tokens, "accounts", "tokens", keys { account_id: uuid::Uuid }, columns {
+    app_id: uuid::Uuid, access_sealed: Vec<u8>, refresh_sealed: Option<Vec<u8>>, scopes: Vec<String>,
+    consented_at: super::At, access_issued_at: super::At, access_expires_at: super::At,
+    refresh_expires_at: Option<super::At>, refresh_life_s: i64, renewals_used: i64, renewals_max: i64,
+    renewing_since: Option<super::At>, refreshed_at: super::At, last_error: Option<String>, failures: i64,
+    consent_ends_at: super::At, version: i64,
+});
+tenant_entity!(link, "accounts", "links", keys { id: uuid::Uuid }, columns {
+    app_id: uuid::Uuid, platform: String, member_id: uuid::Uuid, session_id: uuid::Uuid, secret_hash: Vec<u8>,
+    verifier_sealed: Option<Vec<u8>>, scopes: Vec<String>, group_id: Option<uuid::Uuid>,
+    again_account_id: Option<uuid::Uuid>, created_at: super::At, returned_at: Option<super::At>, outcome: String,
+    account_id: Option<uuid::Uuid>, trace: Json,
+});

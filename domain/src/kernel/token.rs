@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use crate::kernel::{
+use super::{
     ids::{Entropy, TenantId},
     secret::Secret,
 };
@@ -23,6 +23,8 @@ pub enum TokenKind {
     PasswordReset,
     /// A machine's key.
     ApiKey,
+    /// Comes back from a platform with the answer of who was asked to let us in (`state`, RFC 6749 section 4.1.1).
+    LinkState,
 }
 
 impl TokenKind {
@@ -32,6 +34,7 @@ impl TokenKind {
             Self::Invitation => "miv_",
             Self::PasswordReset => "mpr_",
             Self::ApiKey => "mak_",
+            Self::LinkState => "mls_",
         }
     }
 }
@@ -98,7 +101,9 @@ mod tests {
         let text = text.expose_str().expect("text");
         let back = Token::parse(TokenKind::ApiKey, text).expect("parses");
         assert!(back == token && back.matches(&token.hash()));
-        for other in [TokenKind::Refresh, TokenKind::Invitation, TokenKind::PasswordReset] {
+        for other in
+            [TokenKind::Refresh, TokenKind::Invitation, TokenKind::PasswordReset, TokenKind::LinkState]
+        {
             assert!(Token::parse(other, text).is_none());
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_graphql::{
     Context, EmptyMutation, EmptySubscription, Enum, Error, ErrorExtensions as _, ID, Interface, Object,
-    Schema, SimpleObject, TypeDirective, Union, ValidationMode,
+    Schema, SchemaBuilder, SimpleObject, TypeDirective, Union,
 };
 use chrono::{DateTime, Utc};
 use output::{Output, Written};
@@ -290,9 +290,7 @@ impl Query {
     }
 }
 
-pub(crate) type TestSchema = Schema<Query, EmptyMutation, EmptySubscription>;
-
-/// The schema, with validation as strict as asked.
-pub(crate) fn schema(mode: ValidationMode) -> TestSchema {
-    Schema::build(Query, EmptyMutation, EmptySubscription).validation_mode(mode).finish()
+/// The schema. Calls are noted in a request's own data, where it brings any.
+pub(crate) fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
+    Schema::build(Query, EmptyMutation, EmptySubscription).data(Arc::<Calls>::default())
 }

@@ -1,0 +1,74 @@
+//! Everything that can be done in accounts.
+
+use crate::kernel::{
+    action::{Action, Idempotency},
+    actor::Permission,
+    outbox::Stream,
+};
+
+/// OCSF class Account Change.
+const ACCOUNT_CHANGE: u32 = 3001;
+/// OCSF class User Access Management.
+const ACCESS_MANAGEMENT: u32 = 3005;
+/// OCSF class API Activity.
+const API_ACTIVITY: u32 = 6003;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $stream:ident, $class:expr, $activity:literal,
+        $permission:expr, $idempotency:ident;)+) => {
+        $($(#[$doc])*
+        pub const $name: Action = Action {
+            name: $text,
+            stream: Stream::$stream,
+            ocsf_class: $class,
+            ocsf_activity: $activity,
+            permission: $permission,
+            idempotency: Idempotency::$idempotency,
+        };)+
+
+        /// All of them.
+        pub const ALL: &[Action] = &[$($name),+];
+    };
+}
+
+actions! {
+    /// A tenant's credentials on a platform are taken in.
+    REGISTER_APP = "register_app", Admin, ACCESS_MANAGEMENT, 1, Some(Permission::ManageApps), Required;
+    /// They are changed.
+    CHANGE_APP = "change_app", Admin, ACCESS_MANAGEMENT, 1, Some(Permission::ManageApps), Optional;
+    /// They are thrown away.
+    REMOVE_APP = "remove_app", Admin, ACCESS_MANAGEMENT, 2, Some(Permission::ManageApps), Optional;
+    /// An account's owner is asked for consent.
+    BEGIN_LINK = "begin_link", Data, API_ACTIVITY, 1, Some(Permission::ManageAccounts), Required;
+    /// The owner answered, by way of the platform.
+    FINISH_LINK = "finish_link", Data, API_ACTIVITY, 1, None, Optional;
+    /// Nothing is done with an account for a while.
+    PAUSE_ACCOUNT = "pause_account", Data, ACCOUNT_CHANGE, 5, Some(Permission::ManageAccounts), Optional;
+    /// Work on it goes on.
+    RESUME_ACCOUNT = "resume_account", Data, ACCOUNT_CHANGE, 2, Some(Permission::ManageAccounts), Optional;
+    /// An account is given up: its tokens are thrown away.
+    UNLINK_ACCOUNT = "unlink_account", Data, ACCOUNT_CHANGE, 6, Some(Permission::ManageAccounts), Optional;
+    /// An account is put into another group.
+    PLACE_ACCOUNT = "place_account", Data, API_ACTIVITY, 3, Some(Permission::ManageAccounts), Optional;
+    /// An account gets other tags.
+    TAG_ACCOUNT = "tag_account", Data, API_ACTIVITY, 3, Some(Permission::ManageAccounts), Optional;
+    /// Tokens of an account are to be refreshed now.
+    REFRESH_ACCOUNT = "refresh_account", Data, API_ACTIVITY, 3, Some(Permission::ManageAccounts), Optional;
+    /// A matrix, or a group in one, is made.
+    CREATE_GROUP = "create_group", Data, API_ACTIVITY, 1, Some(Permission::ManageMatrices), Required;
+    /// A group gets another name or place.
+    CHANGE_GROUP = "change_group", Data, API_ACTIVITY, 3, Some(Permission::ManageMatrices), Optional;
+    /// An empty group is taken away.
+    REMOVE_GROUP = "remove_group", Data, API_ACTIVITY, 4, Some(Permission::ManageMatrices), Optional;
+    /// A member may work in a group and below.
+    GRANT_GROUP = "grant_group", Iam, ACCESS_MANAGEMENT, 1, Some(Permission::ManageMatrices), Optional;
+    /// A member may not any more.
+    REVOKE_GROUP = "revoke_group", Iam, ACCESS_MANAGEMENT, 2, Some(Permission::ManageMatrices), Optional;
+    /// The pool got new tokens, or was told that there will be none.
+    REFRESH_TOKENS = "refresh_tokens", Data, API_ACTIVITY, 3, None, Optional;
+    /// The platform says that consent was taken back.
+    REVOKE_CONSENT = "revoke_consent", Data, ACCOUNT_CHANGE, 5, None, Optional;
+}
+
+/// What nobody asks for by a mutation: the platform's answers, its news, and the pool's own work.
+pub const WITHOUT_MUTATION: &[Action] = &[FINISH_LINK, REFRESH_TOKENS, REVOKE_CONSENT];

@@ -1,0 +1,85 @@
+//! A token is lent to whoever acts for an account.
+
+use chrono::TimeDelta;
+
+use super::{
+    super::model::{AccountState, AppCredentials},
+    Accounts,
+};
+use crate::{
+    accounts::AccountsError,
+    kernel::{clock::Timestamp, ids::AccountId, outbox::Origin, scope::TenantScope, secret::Secret},
+};
+
+/// What a token lent must still live, in minutes.
+const LEAST_MINUTES: i64 = 5;
+
+/// An access token, to be used now.
+#[derive(Clone, Debug)]
+pub struct TokenLease {
+    /// The token.
+    pub access: Secret,
+    /// What the platform calls the account to this app.
+    pub open_id: String,
+    /// The app.
+    pub credentials: AppCredentials,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+    /// The version of the tokens it is of: told back when the platform refuses it.
+    pub version: u64,
+}
+
+impl Accounts {
+    /// Lends the access token of an account, a fresh one if need be.
+    ///
+    /// # Errors
+    /// `NotFound`, `Paused`, `ConsentNeeded`, `Port`.
+    pub async fn lease_token(
+        &self,
+        origin: &Origin,
+        scope: TenantScope,
+        account: AccountId,
+    ) -> Result<TokenLease, AccountsError> {
+        let (lease, lasts) = self.read_lease(origin, scope, account).await?;
+        if lasts {
+            return Ok(lease);
+        }
+        let now = self.0.clock.now();
+        // Who does not get the claim finds somebody else at it, and takes what there is while it lives.
+        if self.0.schedule.claim_one(scope, account, now, Self::lease()).await? {
+            self.refresh_tokens(scope, account).await?;
+        }
+        let (lease, _) = self.read_lease(origin, scope, account).await?;
+        if lease.expires_at > self.0.clock.now() { Ok(lease) } else { Err(AccountsError::ConsentNeeded) }
+    }
+
+    async fn read_lease(
+        &self,
+        origin: &Origin,
+        scope: TenantScope,
+        id: AccountId,
+    ) -> Result<(TokenLease, bool), AccountsError> {
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        let account = tx.account(id).await?.ok_or(AccountsError::NotFound { field: "id" })?;
+        match account.state {
+            AccountState::Connected => {}
+            AccountState::ConsentNeeded { .. } | AccountState::Unlinked { .. } => {
+                return Err(AccountsError::ConsentNeeded);
+            }
+        }
+        if account.paused.is_some() {
+            return Err(AccountsError::Paused);
+        }
+        let tokens = tx.tokens(id).await?.ok_or(AccountsError::ConsentNeeded)?;
+        let credentials = tx.app_credentials(account.app).await?.ok_or(AccountsError::ConsentNeeded)?;
+        let lasts = tokens.lasts(TimeDelta::minutes(LEAST_MINUTES), self.0.clock.now());
+        let lease = TokenLease {
+            expires_at: tokens.terms.access_expires_at,
+            version: tokens.terms.version,
+            access: tokens.secrets.access,
+            open_id: account.open_id,
+            credentials,
+        };
+        Ok((lease, lasts))
+    }
+}

@@ -1,0 +1,85 @@
+//! A consent comes to its end, because the platform says so, by its answers or of its own accord.
+
+use super::{
+    super::{
+        actions,
+        events::AccountFact,
+        model::{Account, AccountState, ConsentEnd},
+        ports::{AccountsTx, PlatformNews},
+    },
+    Accounts,
+};
+use crate::{
+    accounts::AccountsError,
+    kernel::{
+        ids::AppId,
+        outbox::{Origin, Party, Record},
+        scope::TenantScope,
+    },
+};
+
+impl Accounts {
+    /// Ends a consent, once: one event, one notice. `false` when it had ended.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn revoke_consent(
+        &self,
+        tx: &mut dyn AccountsTx,
+        mut account: Account,
+        end: ConsentEnd,
+    ) -> Result<bool, AccountsError> {
+        if !account.end_consent(end, self.0.clock.now()) {
+            return Ok(false);
+        }
+        tx.update_account(&account).await?;
+        let record = Record::success(actions::REVOKE_CONSENT, Party::new("account", account.id.uuid()));
+        tx.record(Record { reason: Some(end.as_str()), ..record }).await?;
+        self.announce(tx, AccountFact::ConsentNeeded(account.id));
+        Ok(true)
+    }
+
+    /// Takes news in, when its signature says that it is from the platform; `None` when it does not, or there is no such
+    /// app. The inner answer is what the platform wants to hear.
+    ///
+    /// That consent was taken back is believed at once and then asked about: nothing in such a message says when it was
+    /// sent, so an old one sent again must not cost an account whose owner has consented since.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn receive_news(
+        &self,
+        origin: &Origin,
+        scope: TenantScope,
+        app: AppId,
+        signature: &str,
+        body: &[u8],
+    ) -> Result<Option<Option<String>>, AccountsError> {
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        let (Some(app), Some(credentials)) = (tx.app(app).await?, tx.app_credentials(app).await?) else {
+            return Ok(None);
+        };
+        let Some(news) = self.platform(app.platform.as_str())?.news(&credentials, signature, body) else {
+            return Ok(None);
+        };
+        match news {
+            PlatformNews::Challenge(answer) => Ok(Some(Some(answer))),
+            PlatformNews::Other => Ok(Some(None)),
+            PlatformNews::ConsentRevoked { open_id } => {
+                let account = tx.lock_account_by_open_id(app.id, &open_id).await?;
+                if let Some(account) = account.filter(|account| account.state == AccountState::Connected) {
+                    let id = account.id;
+                    self.revoke_consent(&mut *tx, account, ConsentEnd::Revoked).await?;
+                    tx.hurry_tokens(id, self.0.clock.now()).await?;
+                    tx.commit().await?;
+                }
+                Ok(Some(None))
+            }
+        }
+    }
+
+    /// The header a platform's signature is in; `None` when there is no such platform.
+    pub fn signature_header(&self, platform: &str) -> Option<&'static str> {
+        self.0.platforms.get(platform).map(|platform| platform.signature_header())
+    }
+}

@@ -1,0 +1,84 @@
+//! Platforms: one folder each, and one line here. A vendor's address, number or spelling is in its folder and nowhere
+//! else.
+//!
+//! A platform's settings are a table of its own name, which its `config.rs` reads by itself: whoever reads the
+//! configuration passes the tables on as they are.
+//!
+//! Absent on purpose: retries, time-outs and limits, which [`crate::outbound`] has for all of them.
+
+pub mod douyin;
+
+use std::sync::Arc;
+
+use domain::accounts::ports::{Authorizer, Platforms};
+use serde_json::{Map, Value};
+
+use crate::outbound::Transport;
+
+/// What is wrong with a setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct SettingFault {
+    /// The setting, as `douyin.base_url`.
+    pub setting: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Makes a platform's adapter of its table, over the transport its calls go by.
+type Register = fn(&Value, Arc<dyn Transport>) -> Result<Arc<dyn Authorizer>, SettingFault>;
+
+/// The platforms there are.
+const ALL: &[(&str, Register)] = &[(douyin::KEY, douyin::register)];
+
+/// Their names, which their tables have too.
+pub const KEYS: &[&str] = &[douyin::KEY];
+
+/// All platforms, each with the table `tables` has under its name; a platform without one has its defaults.
+///
+/// # Errors
+/// All that is wrong with the tables.
+pub fn register(
+    tables: &Map<String, Value>,
+    transport: &Arc<dyn Transport>,
+) -> Result<Platforms, Vec<SettingFault>> {
+    let unknown = tables.keys().filter(|key| !ALL.iter().any(|(known, _)| known == key));
+    let mut faults: Vec<_> = unknown
+        .map(|key| SettingFault { setting: key.clone(), problem: "there is no such platform".to_owned() })
+        .collect();
+    let none = Value::Object(Map::new());
+    let mut platforms = Vec::new();
+    for (key, register) in ALL {
+        match register(tables.get(*key).unwrap_or(&none), Arc::clone(transport)) {
+            Ok(platform) => platforms.push(platform),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(Platforms::new(platforms)) } else { Err(faults) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::outbound::script::Script;
+
+    fn register_with(tables: &Value) -> Result<Vec<String>, Vec<String>> {
+        let transport: Arc<dyn Transport> = Arc::new(Script::default());
+        let told = |platforms: Platforms| platforms.all().map(|facts| facts.key.to_string()).collect();
+        register(tables.as_object().unwrap(), &transport)
+            .map(told)
+            .map_err(|faults| faults.into_iter().map(|fault| fault.setting).collect())
+    }
+
+    #[test]
+    fn platforms_are_there_without_settings_and_faults_are_told_together() {
+        assert_eq!(register_with(&json!({})), Ok(vec!["douyin".to_owned()]));
+        assert!(ALL.iter().map(|(key, _)| key).eq(KEYS), "every platform has its table read");
+        assert_eq!(
+            register_with(&json!({ "douyn": {}, "douyin": { "base_url": 7 } })),
+            Err(vec!["douyn".to_owned(), "douyin".to_owned()])
+        );
+    }
+}
