@@ -61,6 +61,8 @@ pub struct Metrics {
     pub streams: Gauge,
     /// `matricula_tokens_total`: what the pool's turns on accounts came to.
     pub tokens: Family<TokenLabels, Counter>,
+    /// `matricula_token_journal`: renewed tokens that this machine could not get into the store yet.
+    pub token_journal: Gauge,
     /// `matricula_outbound_total`: calls to platforms, by how they ended.
     pub outbound: Family<OutboundLabels, Counter>,
     /// `matricula_outbound_duration_seconds`: time of a call to a platform, all its tries together.
@@ -70,7 +72,7 @@ pub struct Metrics {
 /// What became of an account's tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct TokenLabels {
-    /// `refreshed`, `renewed`, `failed`, `ended`, or `fault` of ours.
+    /// `refreshed`, `renewed`, `failed`, `ended`; `unkept` by the journal; or `fault` of ours.
     pub result: &'static str,
 }
 
@@ -134,6 +136,7 @@ impl Default for Metrics {
             output: Family::default(),
             streams: Gauge::default(),
             tokens: Family::default(),
+            token_journal: Gauge::default(),
             outbound: Family::default(),
             outbound_duration_s: Histogram::new([0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0, 30.0]),
         };
@@ -162,6 +165,11 @@ impl Default for Metrics {
         r.register("output", "Values of answers, written out or left to the library", m.output.clone());
         r.register("streams", "Subscriptions open", m.streams.clone());
         r.register("tokens", "Turns of the pool on accounts' tokens, by result", m.tokens.clone());
+        r.register(
+            "token_journal",
+            "Renewed tokens that did not get into the store yet",
+            m.token_journal.clone(),
+        );
         r.register("outbound", "Calls to platforms, by how they ended", m.outbound.clone());
         r.register("outbound_duration_seconds", "Time of calls to platforms", m.outbound_duration_s.clone());
         metrics

@@ -178,6 +178,11 @@ impl TestApp {
         Client::new(format!("http://{}", self.service.operators))
     }
 
+    /// Where Redis is.
+    pub fn redis_url(&self) -> &str {
+        &self.config.redis.url
+    }
+
     /// Where the database is, for a role that row-level security does not hold.
     pub fn superuser_url(&self) -> Url {
         self.database.clone()

@@ -27,6 +27,9 @@ pub struct Duties {
     pub tend: bool,
 }
 
+/// Longest the last calls to platforms are waited for when stopping: what they answer can't be asked for again.
+const LAST_CALLS: Duration = Duration::from_secs(25);
+
 /// A running service.
 pub struct Service {
     /// Where GraphQL answers.
@@ -59,7 +62,9 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
     let listener = duties.serve.then(|| listen(config.http.listen)).transpose()?;
     let address = listener.as_ref().map_or(Ok(config.http.listen), TcpListener::local_addr)?;
     let public_url = config.accounts.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let Parts { app, sequencing, health, db, envelope } = build(config, duties.sequence, public_url).await?;
+    let Parts { app, sequencing, health, db, envelope, journal } =
+        build(config, duties.sequence, public_url).await?;
+    journal.prepare()?;
     let (stop, stopping) = watch::channel(false);
     let (drain, drained) = DrainHandle::new();
     let mut workers = Vec::new();
@@ -154,9 +159,12 @@ impl Service {
             let lost = self.parts.app.access_log.waiting();
             tracing::error!(lost, "access events were not written before the end");
         }
+        self.parts.app.accounts.stop_renewing();
         let _ = self.stop.send(true);
         for worker in self.workers {
-            let _ = tokio::time::timeout(Duration::from_secs(5), worker).await;
+            if tokio::time::timeout(LAST_CALLS, worker).await.is_err() {
+                tracing::warn!("a worker was cut off");
+            }
         }
         self.parts.envelope.close();
     }

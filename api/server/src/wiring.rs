@@ -66,6 +66,8 @@ pub struct Parts {
     pub db: Db,
     /// The keys in memory, to be wiped when stopping.
     pub envelope: Arc<Envelope>,
+    /// Renewed tokens on their way, to be prepared by who may renew some.
+    pub journal: Arc<FileJournal>,
 }
 
 /// Puts everything together. Postgres must answer; Redis may be away. `public_url` is what addresses that platforms are
@@ -118,16 +120,18 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
         system.clone(),
     ));
     let identity = identity(config, &envelope, &units, &db, &keys_db)?;
+    let journal = Arc::new(FileJournal::new(config.accounts.journal.clone(), vault.clone()));
     let accounts = Arc::new(Accounts::new(AccountsPorts {
         units: units.clone(),
         schedule: Arc::new(PgTokenSchedule::new(db.clone())),
-        journal: Arc::new(FileJournal::open(config.accounts.journal.clone(), vault.clone())?),
+        journal: journal.clone(),
         platforms: platforms(config, &limiter, &metrics)?,
         identity: identity.clone(),
         clock: system.clone(),
         ids: system.clone(),
         entropy: system.clone(),
         public_url,
+        stopping: false.into(),
     }));
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),
@@ -162,7 +166,7 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
     });
     let sequencing = sequence.then(|| sequencing(config, log_keys)).transpose()?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
-    Ok(Parts { app, sequencing, health, db, envelope })
+    Ok(Parts { app, sequencing, health, db, envelope, journal })
 }
 
 /// Every context's news, over one Redis.

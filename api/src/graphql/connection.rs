@@ -147,10 +147,10 @@ pub(super) fn paged<T, N>(
     (rows, info)
 }
 
-/// Defines a connection and its edge for a node type. Its other fields are added by `connection_fields!`, or beside
-/// `nodes` where a list has more.
+/// Defines a connection and its edge for a node type, and what it keeps of how it was asked for, if a field of it needs
+/// to know. Its other fields are added by `connection_fields!`, or beside `nodes` where a list has more.
 macro_rules! connection {
-    ($connection:ident, $edge:ident, $node:ident, $of:literal) => {
+    ($connection:ident, $edge:ident, $node:ident, $of:literal $(, $kept:ident: $type:ty)?) => {
         #[doc = concat!("A row of a list of ", $of, ".")]
         #[derive(async_graphql::SimpleObject, output::Output)]
         pub struct $edge {
@@ -165,6 +165,8 @@ macro_rules! connection {
         #[graphql(complex)]
         #[output(fields)]
         pub struct $connection {
+            $(#[graphql(skip)]
+            $kept: $type,)?
             /// The rows with their cursors.
             edges: Vec<$edge>,
             /// Where this part stands in the list.
@@ -174,9 +176,10 @@ macro_rules! connection {
         impl $connection {
             pub(super) fn new(
                 (rows, page_info): (Vec<(String, $node)>, $crate::graphql::connection::PageInfo),
+                $($kept: $type,)?
             ) -> Self {
                 let edges = rows.into_iter().map(|(cursor, node)| $edge { cursor, node }).collect();
-                Self { edges, page_info }
+                Self { $($kept,)? edges, page_info }
             }
         }
     };

@@ -1,7 +1,7 @@
 //! Where a platform sends an account's owner back to: finishes the attempt and says in plain words how it ended. The
 //! page is for a person: no scripts, nothing from elsewhere, and nothing of it is kept by anybody.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,6 +17,9 @@ use crate::app::App;
 
 /// Longest code or state that is read, in bytes.
 const PARAMETER_MAX: usize = 2_048;
+
+/// Longest the page waits for the platform.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 pub(super) fn mount(config: &mut web::ServiceConfig) {
     config.service(web::resource("/link/{platform}/callback").route(web::get().to(callback)));
@@ -73,8 +76,12 @@ async fn callback(
     let returned = ReturnedLink { platform: platform.into_inner(), state, code };
     // On a task of its own: a code works once, so what the platform gives for it is kept even if nobody waits any more.
     let accounts = std::sync::Arc::clone(&app.accounts);
-    let finished = tokio::spawn(async move { accounts.finish_link(&origin, returned).await }).await;
-    let Ok(finished) = finished else { return page(&request, &not_now(StatusCode::INTERNAL_SERVER_ERROR)) };
+    let finishing = tokio::spawn(async move { accounts.finish_link(&origin, returned).await });
+    let finished = match tokio::time::timeout(PATIENCE, finishing).await {
+        Ok(Ok(finished)) => finished,
+        Ok(Err(_)) => return page(&request, &not_now(StatusCode::INTERNAL_SERVER_ERROR)),
+        Err(_) => return page(&request, &soon()),
+    };
     let message = match finished {
         Ok(FinishedLink::Linked { nickname, .. }) => Message {
             status: StatusCode::OK,
@@ -104,6 +111,17 @@ fn closed() -> Message {
         "This page was used already, or is too old",
         "If the account does not show up in a moment, begin again where you came from.",
     )
+}
+
+fn soon() -> Message {
+    Message {
+        status: StatusCode::ACCEPTED,
+        title: "The platform takes its time",
+        text: "We go on without you: the account shows up where you came from as soon as the platform has confirmed \
+               it. You can close this page."
+            .to_owned(),
+        good: true,
+    }
 }
 
 fn not_now(status: StatusCode) -> Message {

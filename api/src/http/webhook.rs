@@ -1,22 +1,30 @@
 //! News that platforms send, one address for each app. What is not signed by the platform is refused, whoever it says
 //! it is about; what is, is answered at once.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
 use domain::kernel::{
-    ids::{AppId, TenantId},
+    ids::{AppId, ComplianceId, TenantId},
     limit::Quota,
+    outbox::Origin,
     scope::TenantScope,
 };
 use uuid::Uuid;
 
-use super::auth::{known, origin, problem, unavailable};
-use crate::app::App;
+use super::auth::{answer_of, facts_of, is_of, problem, unavailable};
+use crate::{app::App, origin::network_of};
 
 /// Most bytes of a message.
 const BODY_MAX: usize = 64 * 1024;
 
-/// Messages a minute for one app.
-const QUOTA: Quota = Quota { per_minute: 3_000, burst: 600 };
+/// Messages from one address, whatever they say.
+const ADDRESS_QUOTA: Quota = Quota { per_minute: 6_000, burst: 600 };
+
+/// Messages for one app that the platform signed.
+const APP_QUOTA: Quota = Quota { per_minute: 3_000, burst: 600 };
 
 pub(super) fn mount(config: &mut web::ServiceConfig) {
     config.service(
@@ -49,45 +57,60 @@ async fn receive(
     if !app.access_log.has_room() {
         return unavailable(&request);
     }
-    match app.limiter.take(&format!("webhook:{tenant}:{key}"), QUOTA, 1).await {
-        Ok(verdict) if verdict.allowed => {}
-        Ok(verdict) => {
-            let wait = verdict.retry_after_ms.div_ceil(1_000).max(1);
-            let mut answer = problem(
-                &request,
-                StatusCode::TOO_MANY_REQUESTS,
-                "THROTTLED",
-                None,
-                "too many messages for this app",
-            );
-            answer.headers_mut().insert(
-                actix_web::http::header::RETRY_AFTER,
-                actix_web::http::header::HeaderValue::from(wait),
-            );
-            return answer;
+    // By address first: the path is whatever a stranger writes, and a name made up costs them nothing.
+    let address = facts_of(&app, &request).ip.map_or_else(|| "unknown".to_owned(), network_of);
+    if let Err(answer) = within(&app, &request, &format!("webhook-address:{address}"), ADDRESS_QUOTA).await {
+        return answer;
+    }
+    let origin = Origin::system(ComplianceId::from_uuid(answer_of(&request)), "receive_news");
+    let claimed = Some(TenantScope::of(TenantId::from_uuid(tenant)));
+    let scope = match app.identity.known_tenant(&origin, claimed).await {
+        Ok(Some(scope)) => scope,
+        Ok(None) => return refused(),
+        Err(error) => {
+            tracing::warn!(error = %error, "news was not taken in");
+            return unavailable(&request);
         }
+    };
+    let app_key = AppId::from_uuid(key);
+    match app.accounts.is_signed(&origin, scope, app_key, signature, &body).await {
+        Ok(true) => {}
+        Ok(false) => return refused(),
         Err(fault) => {
-            tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
+            tracing::warn!(error = %fault, "news was not taken in");
             return unavailable(&request);
         }
     }
-    let claimed = Some(TenantScope::of(TenantId::from_uuid(tenant)));
-    let scope = match known(&app, &request, claimed, "receive_news").await {
-        Ok(Some(scope)) => scope,
-        Ok(None) => return refused(),
-        Err(answer) => return answer,
-    };
-    let origin = match origin(&app, &request, Some(scope), "receive_news").await {
-        Ok(origin) => origin,
-        Err(answer) => return answer,
-    };
-    match app.accounts.receive_news(&origin, scope, AppId::from_uuid(key), signature, &body).await {
+    // From here on it is the platform's word, and the tenant's matter.
+    is_of(&request, Some(scope));
+    if let Err(answer) = within(&app, &request, &format!("webhook:{tenant}:{key}"), APP_QUOTA).await {
+        return answer;
+    }
+    match app.accounts.receive_news(&origin, scope, app_key, signature, &body).await {
         Ok(Some(Some(answer))) => HttpResponse::Ok().content_type("application/json").body(answer),
         Ok(Some(None)) => HttpResponse::Ok().finish(),
         Ok(None) => refused(),
         Err(fault) => {
             tracing::warn!(error = %fault, "news was not taken in");
             unavailable(&request)
+        }
+    }
+}
+
+/// One more message from there, or why not.
+async fn within(app: &App, request: &HttpRequest, bucket: &str, quota: Quota) -> Result<(), HttpResponse> {
+    match app.limiter.take(bucket, quota, 1).await {
+        Ok(verdict) if verdict.allowed => Ok(()),
+        Ok(verdict) => {
+            let wait = verdict.retry_after_ms.div_ceil(1_000).max(1);
+            let mut answer =
+                problem(request, StatusCode::TOO_MANY_REQUESTS, "THROTTLED", None, "too many messages");
+            answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(wait));
+            Err(answer)
+        }
+        Err(fault) => {
+            tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
+            Err(unavailable(request))
         }
     }
 }

@@ -2,8 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::accounts::{Accounts, AccountsError, PoolTurn};
-use tokio::{sync::watch, task::JoinSet};
+use domain::{
+    accounts::{Accounts, AccountsError, PoolTurn},
+    kernel::{ids::AccountId, scope::TenantScope},
+};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
 
 use crate::metrics::{Metrics, TokenLabels};
 
@@ -13,6 +20,13 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// How often what the journal holds is taken in.
+const RECOVER_EVERY: Duration = Duration::from_mins(1);
+
+/// Pauses before a renewed token is tried to be taken in again, when the store did not take it at once.
+const AGAIN: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(8)];
+
 /// Tends accounts whose tokens are due, up to `width` at a time, until `stop` turns true. What is left then is tended by
 /// whoever runs next: claims run out by themselves.
 pub async fn tend_tokens(
@@ -21,18 +35,20 @@ pub async fn tend_tokens(
     width: u32,
     mut stop: watch::Receiver<bool>,
 ) {
-    recover(&accounts, &mut stop).await;
     let mut turns = JoinSet::new();
+    let mut recovered: Option<Instant> = None;
     while !*stop.borrow() {
+        if recovered.is_none_or(|at| at.elapsed() >= RECOVER_EVERY) {
+            recover(&accounts, &metrics).await;
+            recovered = Some(Instant::now());
+        }
         let busy = u32::try_from(turns.len()).unwrap_or(u32::MAX);
         let pause = match accounts.claim_due(width.saturating_sub(busy)).await {
             Ok(claimed) => {
                 let pause = if claimed.is_empty() { IDLE } else { Duration::ZERO };
                 for (scope, account) in claimed {
                     let (accounts, metrics) = (Arc::clone(&accounts), Arc::clone(&metrics));
-                    turns.spawn(
-                        async move { count(&metrics, &accounts.refresh_tokens(scope, account).await) },
-                    );
+                    turns.spawn(async move { tend(&accounts, &metrics, scope, account).await });
                 }
                 pause
             }
@@ -42,27 +58,67 @@ pub async fn tend_tokens(
             }
         };
         tokio::select! {
-            _ = turns.join_next(), if turns.len() >= usize::try_from(width).unwrap_or(usize::MAX) => {}
+            Some(ended) = turns.join_next(), if turns.len() >= usize::try_from(width).unwrap_or(usize::MAX) => {
+                note_panic(&metrics, &ended);
+            }
             _ = stop.changed() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        while turns.try_join_next().is_some() {}
+        while let Some(ended) = turns.try_join_next() {
+            note_panic(&metrics, &ended);
+        }
     }
-    while turns.join_next().await.is_some() {}
+    while let Some(ended) = turns.join_next().await {
+        note_panic(&metrics, &ended);
+    }
 }
 
-/// Takes in what a crash left in the journal, before anybody asks for the same again.
-async fn recover(accounts: &Accounts, stop: &mut watch::Receiver<bool>) {
-    while !*stop.borrow() {
-        match accounts.recover_tokens().await {
-            Ok(0) => return,
-            Ok(count) => {
-                tracing::info!(count, "renewed tokens were taken in from the journal");
-                return;
-            }
-            Err(fault) => tracing::warn!(error = %fault, "the journal was not taken in"),
+/// One account's turn. What the store did not take is tried again right away: the next to claim the account may be on
+/// another machine, which has another journal.
+async fn tend(accounts: &Accounts, metrics: &Metrics, scope: TenantScope, account: AccountId) {
+    let turn = accounts.refresh_tokens(scope, account).await;
+    let failed = turn.is_err();
+    count(metrics, &turn);
+    if !failed {
+        return;
+    }
+    for pause in AGAIN {
+        tokio::time::sleep(pause).await;
+        if accounts.recover_token(scope, account).await.is_ok() {
+            return;
         }
-        let _ = tokio::time::timeout(RETRY, stop.changed()).await;
+    }
+}
+
+/// Takes in what the journal holds. One that can't be taken in now is in nobody's way.
+async fn recover(accounts: &Accounts, metrics: &Metrics) {
+    let waiting = match accounts.unrecovered().await {
+        Ok(waiting) => waiting,
+        Err(fault) => {
+            tracing::warn!(error = %fault, "the journal can't be read");
+            return;
+        }
+    };
+    let mut left: i64 = 0;
+    for (scope, account) in waiting {
+        match accounts.recover_token(scope, account).await {
+            Ok(true) => {
+                tracing::info!(account.id = %account, "{account}: a renewed token was taken in from the journal");
+            }
+            Ok(false) => {}
+            Err(fault) => {
+                left += 1;
+                tracing::warn!(account.id = %account, error = %fault, "{account}: the journal's token was not taken in");
+            }
+        }
+    }
+    metrics.token_journal.set(left);
+}
+
+fn note_panic(metrics: &Metrics, ended: &Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(error = %error, "a turn on an account's tokens broke off");
+        metrics.tokens.get_or_create(&TokenLabels { result: "fault" }).inc();
     }
 }
 
@@ -78,6 +134,7 @@ fn count(metrics: &Metrics, turn: &Result<PoolTurn, AccountsError>) {
             add("renewed", turn.renewed);
             add("failed", turn.failed);
             add("ended", turn.ended);
+            add("unkept", turn.unkept);
         }
         Err(fault) => {
             tracing::warn!(error = %fault, "an account's tokens were not tended");

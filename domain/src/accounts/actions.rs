@@ -1,35 +1,9 @@
 //! Everything that can be done in accounts.
 
 use crate::kernel::{
-    action::{Action, Idempotency},
+    action::{ACCESS_MANAGEMENT, ACCOUNT_CHANGE, API_ACTIVITY, Action, actions},
     actor::Permission,
-    outbox::Stream,
 };
-
-/// OCSF class Account Change.
-const ACCOUNT_CHANGE: u32 = 3001;
-/// OCSF class User Access Management.
-const ACCESS_MANAGEMENT: u32 = 3005;
-/// OCSF class API Activity.
-const API_ACTIVITY: u32 = 6003;
-
-macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $stream:ident, $class:expr, $activity:literal,
-        $permission:expr, $idempotency:ident;)+) => {
-        $($(#[$doc])*
-        pub const $name: Action = Action {
-            name: $text,
-            stream: Stream::$stream,
-            ocsf_class: $class,
-            ocsf_activity: $activity,
-            permission: $permission,
-            idempotency: Idempotency::$idempotency,
-        };)+
-
-        /// All of them.
-        pub const ALL: &[Action] = &[$($name),+];
-    };
-}
 
 actions! {
     /// A tenant's credentials on a platform are taken in.

@@ -141,7 +141,7 @@ pub trait GroupStore: Send {
     async fn add_group(&mut self, group: &Group) -> Result<(), PortError>;
     /// Stores name and parent, and counts the version on; stale when it is another than the one stored.
     async fn update_group(&mut self, group: &Group) -> Result<(), PortError>;
-    /// Takes a group away, with the grants on it; `false` when accounts are in it.
+    /// Takes a group away, with the grants on it; `false` when accounts are in it that were not given up.
     async fn remove_group(&mut self, id: GroupId) -> Result<bool, PortError>;
     /// The groups a member was granted.
     async fn granted_groups(&mut self, member: MemberId) -> Result<Vec<GroupId>, PortError>;
@@ -214,6 +214,9 @@ pub trait TokenJournal: Send + Sync {
         asked: &RenewalAsked,
         renewed: &Renewed,
     ) -> Result<(), PortError>;
+
+    /// Whether a token could be written down now.
+    async fn ready(&self, scope: &TenantScope) -> Result<(), PortError>;
 
     /// What is written down.
     async fn kept(&self) -> Result<Vec<(TenantScope, AccountId)>, PortError>;

@@ -49,3 +49,33 @@ impl Action {
         name
     }
 }
+
+/// OCSF class Account Change.
+pub(crate) const ACCOUNT_CHANGE: u32 = 3001;
+/// OCSF class Authentication.
+pub(crate) const AUTHENTICATION: u32 = 3002;
+/// OCSF class User Access Management.
+pub(crate) const ACCESS_MANAGEMENT: u32 = 3005;
+/// OCSF class API Activity.
+pub(crate) const API_ACTIVITY: u32 = 6003;
+
+/// Defines a context's actions, one a line, and the list of them all: name, text form, stream, OCSF class and activity,
+/// permission, and whether an idempotency key is demanded.
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $stream:ident, $class:expr, $activity:literal,
+        $permission:expr, $idempotency:ident;)+) => {
+        $($(#[$doc])*
+        pub const $name: $crate::kernel::action::Action = $crate::kernel::action::Action {
+            name: $text,
+            stream: $crate::kernel::outbox::Stream::$stream,
+            ocsf_class: $class,
+            ocsf_activity: $activity,
+            permission: $permission,
+            idempotency: $crate::kernel::action::Idempotency::$idempotency,
+        };)+
+
+        /// All of them.
+        pub const ALL: &[$crate::kernel::action::Action] = &[$($name),+];
+    };
+}
+pub(crate) use actions;

@@ -1,5 +1,5 @@
-//! A clock that stands still, counted identifiers and counted bytes, and how to run what waits for nothing, for
-//! tests.
+//! A clock that stands still, counted identifiers and counted bytes, pages of what is in memory, and how to run what
+//! waits for nothing, for tests.
 
 use std::{
     pin::pin,
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     clock::{Clock, Timestamp},
     ids::{Entropy, IdSource},
+    page::{Direction, Key, Page, PageRequest},
 };
 
 /// A clock that moves only when told.
@@ -80,4 +81,29 @@ pub fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
     }
+}
+
+/// The part of a list asked for.
+pub fn page_of<T: Clone>(
+    rows: impl Iterator<Item = T>,
+    page: PageRequest,
+    key: impl Fn(&T) -> Key,
+) -> Page<T> {
+    let place = |row: &T| {
+        let key = key(row);
+        (key.at, key.id)
+    };
+    let behind = |row: &T| {
+        page.from.is_none_or(|from| match page.direction {
+            Direction::Forward => place(row) > (from.at, from.id),
+            Direction::Backward => place(row) < (from.at, from.id),
+        })
+    };
+    let mut found: Vec<T> = rows.filter(behind).collect();
+    found.sort_by_key(place);
+    if page.direction == Direction::Backward {
+        found.reverse();
+    }
+    found.truncate(usize::from(page.limit) + 1);
+    Page::of_read(found, &page)
 }

@@ -36,13 +36,14 @@ fn an_owner_consents_and_the_account_is_there() {
         LinkStep::Begun,
         LinkStep::Returned,
         LinkStep::CodeExchanged,
-        LinkStep::ProfileRead,
         LinkStep::Linked,
+        LinkStep::ProfileRead,
     ];
     assert_eq!(steps(&world), whole);
     let rows = world.rows();
-    assert_eq!(rows.announced.last().map(|news| news.fact), Some(AccountFact::AccountLinked(account)));
-    let last = rows.records.last().expect("a record");
+    let told: Vec<_> = rows.announced.iter().map(|news| news.fact).collect();
+    assert_eq!(told, [AccountFact::AccountLinked(account), AccountFact::AccountArranged(account)]);
+    let last = rows.records.iter().rfind(|record| record.actor.is_some()).expect("a record");
     assert_eq!((last.action.name, last.outcome), ("finish_link", Outcome::Success));
     assert_eq!(
         last.actor.as_ref().and_then(|actor| actor.id),
@@ -230,6 +231,13 @@ fn a_platforms_word_that_consent_is_gone_is_believed_and_asked_about() {
     assert!(matches!(lease, Err(AccountsError::ConsentNeeded)), "at once");
     world.turn();
     assert_eq!(world.account(account).state, AccountState::Connected, "the platform lets us in");
+    // One that comes while the one before is being asked about is asked about too.
+    tell("app-secret");
+    let doubted = world.account(account).version;
+    tell("app-secret");
+    assert!(world.account(account).version > doubted, "who asked before has asked too early");
+    world.turn();
+    assert_eq!(world.account(account).state, AccountState::Connected);
     // A true one.
     world.platform.revoke("alice");
     tell("app-secret");
@@ -241,7 +249,7 @@ fn a_platforms_word_that_consent_is_gone_is_believed_and_asked_about() {
         AccountState::ConsentNeeded { end: ConsentEnd::Revoked, .. }
     ));
     let told = rows.announced.iter().filter(|news| news.fact == AccountFact::ConsentNeeded(account)).count();
-    assert_eq!(told, 2, "once for each message that was believed");
+    assert_eq!(told, 3, "once for each that ended something");
 }
 
 #[test]

@@ -30,6 +30,14 @@ fn grant(world: &World, group: GroupId, actor: &Actor) -> Result<(), AccountsErr
     world.command(async |tx| world.accounts.grant_group(tx, &world.owner, group, member).await)
 }
 
+fn grant_anyway(world: &World, group: GroupId, actor: &Actor) {
+    let member = actor.member().expect("a member");
+    world.store.change(world.scope, |rows| {
+        rows.members.push(member);
+        rows.grants.insert((group, member), domain::kernel::clock::Timestamp::default());
+    });
+}
+
 #[test]
 fn operators_reach_what_they_were_granted_and_below() {
     let world = World::new();
@@ -88,6 +96,24 @@ fn links_go_where_the_operator_works() {
 }
 
 #[test]
+fn nobody_takes_an_account_over_by_linking_it() {
+    let world = World::new();
+    let (own, other) = (make(&world, "Own", None), make(&world, "Other", None));
+    let account = world.link_into("a", Some(other));
+    // The member who begins is an operator of another part by the time the owner comes back.
+    world.become_operator();
+    let me = world.owner.clone();
+    grant_anyway(&world, own, &me);
+    let state = world.begin_as_operator(own);
+    let back = world.come_back(&state, Some(world.platform.consent("a")));
+    assert!(
+        matches!(&back, Ok(domain::accounts::FinishedLink::Failed { reason, .. }) if reason == "other_account"),
+        "{back:?}"
+    );
+    assert_eq!(world.account(account).group, Some(other));
+}
+
+#[test]
 fn groups_are_moved_and_removed_with_care() {
     let world = World::new();
     let root = make(&world, "Root", None);
@@ -99,6 +125,10 @@ fn groups_are_moved_and_removed_with_care() {
     assert!(matches!(change(root, None, Some(Some(child))), Err(AccountsError::GroupMisplaced { .. })));
     assert!(matches!(remove(root), Err(AccountsError::GroupNotEmpty)));
     let account = world.link_into("a", Some(child));
+    let given_up = world.link_into("b", Some(child));
+    world
+        .command(async |tx| world.accounts.unlink_account(tx, &world.owner, given_up).await)
+        .expect("unlinks");
     assert!(matches!(remove(child), Err(AccountsError::GroupNotEmpty)));
     change(child, Some("Team"), Some(None)).expect("becomes a matrix");
     assert_eq!(world.rows().groups[&child].name, "Team");

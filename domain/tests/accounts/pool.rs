@@ -148,12 +148,12 @@ fn a_crash_between_the_platforms_answer_and_the_store_loses_no_token() {
     assert!(!world.works(account), "the store still has the dead token");
     // The process starts again, and asks the platform nothing.
     let calls = world.platform.calls().len();
-    assert_eq!(now(world.accounts.recover_tokens()).expect("takes in"), 1);
+    assert_eq!(world.recover(), 1);
     assert_eq!(world.platform.calls().len(), calls);
     assert!(world.works(account) && world.journal.is_empty());
     assert_eq!(world.tokens(account).terms.renewals_used, 1);
     // And once more: nothing is left to take in.
-    assert_eq!(now(world.accounts.recover_tokens()).expect("takes in"), 0);
+    assert_eq!(world.recover(), 0);
 }
 
 /// The commits of a turn that renews at once: one to write the renewal down, then the answer's.
@@ -182,9 +182,77 @@ fn what_another_replica_took_for_lost_comes_back_from_the_journal() {
     world.turn();
     assert_eq!(world.tokens(account).secrets.refresh, None, "taken for lost");
     now(world.put_journal(scope, account, kept));
-    assert_eq!(now(world.accounts.recover_tokens()).expect("takes in"), 1);
+    assert_eq!(world.recover(), 1);
     assert!(world.works(account));
     assert_eq!(world.tokens(account).terms.renewals_used, 1);
+}
+
+#[test]
+fn a_renewals_answer_is_taken_in_however_the_store_changed_meanwhile() {
+    let world = World::new();
+    let account = world.link("alice");
+    until_renewal(&world);
+    // While the platform renews, somebody whose claim came too early finds the old token still working.
+    let (store, scope) = (world.store.clone(), world.scope);
+    world.platform.meanwhile("renew", move || {
+        store.change(scope, |rows| {
+            let tokens = rows.tokens.get_mut(&account).expect("tokens");
+            tokens.terms.renewing_since = None;
+            tokens.terms.version += 1;
+            rows.versions.insert(account, tokens.terms.version);
+        });
+    });
+    while !world.platform.calls().contains(&"renew") {
+        world.wait(TimeDelta::hours(1));
+        world.turn();
+    }
+    assert!(world.works(account) && world.journal.is_empty(), "{:?}", world.tokens(account).terms);
+    assert_eq!(world.tokens(account).terms.renewals_used, 1);
+}
+
+#[test]
+fn nothing_is_renewed_whose_answer_could_not_be_written_down() {
+    let world = World::new();
+    let account = world.link("alice");
+    world.journal.fill(true);
+    world.live(26);
+    assert!(!world.platform.calls().contains(&"renew"));
+    assert_eq!(world.tokens(account).terms.last_error.as_deref(), Some("no journal"));
+    assert!(world.works(account));
+    world.journal.fill(false);
+    world.live(1);
+    assert_eq!(world.tokens(account).terms.renewals_used, 1);
+    assert!(world.works(account));
+}
+
+#[test]
+fn who_is_about_to_end_renews_nothing() {
+    let world = World::new();
+    let account = world.link("alice");
+    world.accounts.stop_renewing();
+    world.live(26);
+    assert!(!world.platform.calls().contains(&"renew") && world.works(account));
+}
+
+#[test]
+fn an_app_that_may_not_renew_has_shorter_consents() {
+    let world = World::new();
+    let account = world.link("alice");
+    let long = world.tokens(account).terms.consent_ends_at();
+    let scopes = |list: &[&str]| domain::accounts::AppChange {
+        scopes: Some(list.iter().map(|scope| (*scope).to_owned()).collect()),
+        ..domain::accounts::AppChange::default()
+    };
+    let change = |change| {
+        world.command(async |tx| world.accounts.change_app(tx, &world.owner, world.app, change).await)
+    };
+    change(scopes(&["comments", "profile", "publish"])).expect("changes");
+    world.turn();
+    let short = world.tokens(account).terms.consent_ends_at();
+    assert_eq!(long - short, TimeDelta::days(150), "without five renewals");
+    change(scopes(&["comments", "profile", "publish", "renew"])).expect("changes");
+    world.turn();
+    assert_eq!(world.tokens(account).terms.consent_ends_at(), long);
 }
 
 #[test]
@@ -192,19 +260,22 @@ fn an_older_answer_never_replaces_newer_tokens() {
     let world = World::new();
     let account = world.link("alice");
     world.wait(TimeDelta::days(12));
-    let claimed = now(world.accounts.claim_due(10)).expect("claims");
+    assert!(!now(world.accounts.claim_due(10)).expect("claims").is_empty());
     assert!(now(world.accounts.claim_due(10)).expect("claims").is_empty(), "nobody else gets it");
-    // The owner consents again while a slow refresh is under way: its answer is of the old consent.
-    let stale = world.tokens(account);
-    let again = world.link("alice");
-    assert_eq!(again, account);
-    let fresh = world.tokens(account);
-    assert!(fresh.terms.version > stale.terms.version);
-    for (scope, id) in claimed {
-        now(world.accounts.refresh_tokens(scope, id)).expect("tends");
-    }
-    assert_eq!(world.tokens(account).secrets, fresh.secrets);
-    assert!(world.works(account));
+    // While the platform refreshes, the owner consents again: the answer under way is of the old consent.
+    let (store, scope) = (world.store.clone(), world.scope);
+    let newer = domain::kernel::secret::Secret::from("act.newer".to_owned());
+    let written = newer.clone();
+    world.platform.meanwhile("refresh", move || {
+        store.change(scope, |rows| {
+            let tokens = rows.tokens.get_mut(&account).expect("tokens");
+            tokens.secrets.access = written;
+            tokens.terms.version += 1;
+        });
+    });
+    let turn = now(world.accounts.refresh_tokens(world.scope, account)).expect("tends");
+    assert_eq!(turn.refreshed, 0, "what came back is not stored");
+    assert_eq!(world.tokens(account).secrets.access, newer);
 }
 
 #[test]

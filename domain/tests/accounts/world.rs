@@ -76,6 +76,7 @@ impl World {
             ids: ids.clone(),
             entropy: ids.clone(),
             public_url: "https://m.example/".to_owned(),
+            stopping: false.into(),
         });
         let app = AppId::from_uuid(uuid::Uuid::nil());
         let mut world = Self { accounts, store, journal, platform, clock, scope, owner, app, people, ids };
@@ -147,8 +148,11 @@ impl World {
 
     /// The `state` of an attempt begun by the owner.
     pub(crate) fn begin(&self, ask: BeginLink) -> Secret {
-        let begun =
-            self.command(async |tx| self.accounts.begin_link(tx, &self.owner, ask).await).expect("begins");
+        self.begin_by(&self.owner, ask)
+    }
+
+    fn begin_by(&self, actor: &Actor, ask: BeginLink) -> Secret {
+        let begun = self.command(async |tx| self.accounts.begin_link(tx, actor, ask).await).expect("begins");
         let url = begun.consent_url.expose_str().expect("a text");
         let state = url.split("state=").nth(1).and_then(|rest| rest.split('&').next()).expect("a state");
         secret(state)
@@ -203,6 +207,15 @@ impl World {
         all
     }
 
+    /// Takes in what the journal holds, as a worker does every now and then: how many.
+    pub(crate) fn recover(&self) -> usize {
+        let waiting = now(self.accounts.unrecovered()).expect("reads");
+        let taken = waiting
+            .into_iter()
+            .filter(|(scope, account)| now(self.accounts.recover_token(*scope, *account)).expect("takes in"));
+        taken.count()
+    }
+
     /// Whether the tokens kept are the ones that work.
     pub(crate) fn works(&self, account: AccountId) -> bool {
         let (tokens, account) = (self.tokens(account), self.account(account));
@@ -230,6 +243,23 @@ impl World {
         kept: (RenewalAsked, Renewed),
     ) {
         self.journal.keep(&scope, account, &kept.0, &kept.1).await.expect("keeps");
+    }
+
+    /// The owner is an operator from now on.
+    pub(crate) fn become_operator(&self) {
+        let member = self.owner.member().expect("a member");
+        self.people
+            .change(self.scope, |rows| rows.members.get_mut(&member).expect("there").role = Role::Operator);
+    }
+
+    /// Begins an attempt as the operator the owner has become.
+    pub(crate) fn begin_as_operator(&self, group: GroupId) -> Secret {
+        let (Some(member), Some(session)) = (self.owner.member(), self.owner.session()) else {
+            panic!("the owner is a member in a session")
+        };
+        let principal = Principal::Member { member, session, role: Role::Operator };
+        let operator = Actor { tenant: self.scope.tenant(), principal };
+        self.begin_by(&operator, BeginLink { group: Some(group), ..self.ask() })
     }
 
     /// The owner's session is ended.

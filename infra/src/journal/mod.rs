@@ -72,21 +72,27 @@ impl std::fmt::Debug for FileJournal {
 }
 
 impl FileJournal {
-    /// Opens it, making the directory when it is missing; its parent must be there.
+    /// Names it. Nothing is touched before [`Self::prepare`]: not every process has a use for it.
+    pub fn new(directory: PathBuf, vault: Arc<dyn Vault>) -> Self {
+        Self { directory, vault }
+    }
+
+    /// Makes the directory when it is missing (its parent must be there) and tries whether it can be written to.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn open(directory: PathBuf, vault: Arc<dyn Vault>) -> Result<Self, JournalError> {
+    pub fn prepare(&self) -> Result<(), JournalError> {
+        let directory = &self.directory;
         let fault = |source| JournalError::Io { path: directory.clone(), source };
-        match DirBuilder::new().mode(0o700).create(&directory) {
+        match DirBuilder::new().mode(0o700).create(directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fault(error)),
             _ => {}
         }
-        let mode = fs::metadata(&directory).map_err(fault)?.mode() & 0o777;
+        let mode = fs::metadata(directory).map_err(fault)?.mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(JournalError::Open { path: directory, mode });
+            return Err(JournalError::Open { path: directory.clone(), mode });
         }
-        Ok(Self { directory, vault })
+        probe(directory).map_err(fault)
     }
 
     fn path(&self, scope: &TenantScope, account: AccountId) -> PathBuf {
@@ -139,6 +145,13 @@ fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Writes something and takes it away again.
+fn probe(directory: &Path) -> io::Result<()> {
+    const NAME: &str = "probe";
+    write(directory, NAME, NAME.as_bytes())?;
+    fs::remove_file(directory.join(NAME))
+}
+
 /// Runs what waits for a disk where it holds up nobody.
 async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -160,6 +173,13 @@ impl TokenJournal for FileJournal {
         let sealed = self.vault.seal(scope, place(account), plain.expose()).await?.0;
         let (directory, name) = (self.directory.clone(), name_of(scope, account));
         on_disk(move || write(&directory, &name, &sealed)).await
+    }
+
+    /// Seals something too: a token could not be written down without its tenant's key.
+    async fn ready(&self, scope: &TenantScope) -> Result<(), PortError> {
+        self.vault.seal(scope, place(AccountId::from_uuid(Uuid::nil())), b"probe").await?;
+        let directory = self.directory.clone();
+        on_disk(move || probe(&directory)).await
     }
 
     async fn kept(&self) -> Result<Vec<(TenantScope, AccountId)>, PortError> {

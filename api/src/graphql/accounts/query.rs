@@ -12,7 +12,7 @@ use output::Written;
 
 use super::{
     Account, App, Group, Link,
-    tokens::{ConsentDue, ConsentDueConnection},
+    tokens::ConsentDueConnection,
     types::{AccountConnection, AccountState, AppConnection},
 };
 use crate::graphql::{
@@ -196,7 +196,9 @@ async fn consents(ctx: &Context<'_>, days: i32, args: PageArgs) -> Result<Consen
     let request = cursors.request(&args)?;
     let page = app.accounts.consents(&mut *work, &actor, days, request).await?;
     let key = |due: &domain::accounts::Consent| Key { at: due.ends_at, id: due.account.id.uuid() };
-    Ok(ConsentDueConnection::new(paged(page, &request, &cursors, key, ConsentDue::from)))
+    Ok(ConsentDueConnection::new(paged(page, &request, &cursors, key, |due: domain::accounts::Consent| {
+        due.account.into()
+    })))
 }
 
 async fn groups(ctx: &Context<'_>) -> Result<Vec<Group>, ApiError> {

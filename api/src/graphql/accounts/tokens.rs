@@ -3,13 +3,16 @@
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    accounts::{Consent, model},
+    accounts::model,
     kernel::{clock::Timestamp, ids::AccountId},
 };
 use output::Output;
 
 use super::types::Account;
 use crate::graphql::connection::{connection, connection_fields};
+
+/// How long before its end an owner is best asked, in days.
+const ASK_AHEAD_DAYS: i64 = 14;
 
 /// How an account's tokens are.
 #[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct TokenState {
     renewals_left: u32,
     /// When the owner must have consented again, if all goes well until then.
     consent_ends_at: DateTime<Utc>,
+    /// From when on the owner is best asked for it.
+    ask_from: DateTime<Utc>,
     /// When a token was last got.
     refreshed_at: DateTime<Utc>,
     /// Why the last try brought none; null when it did.
@@ -60,6 +65,7 @@ impl TokenState {
         Self {
             health: terms.health(account, now).into(),
             consent_ends_at: terms.consent_ends_at(),
+            ask_from: terms.consent_ends_at() - TimeDelta::days(ASK_AHEAD_DAYS),
             renewals_left: terms.renewals_left(),
             scopes: terms.scopes.clone(),
             consented_at: terms.consented_at,
@@ -73,32 +79,8 @@ impl TokenState {
     }
 }
 
-/// How long before its end an owner is best asked, in days.
-const ASK_AHEAD_DAYS: i64 = 14;
-
-/// A consent that will be needed.
-#[derive(SimpleObject, Output, Clone)]
-pub struct ConsentDue {
-    /// The account.
-    account: Account,
-    /// When the last token ends.
-    ends_at: DateTime<Utc>,
-    /// From when on the owner should be asked.
-    ask_from: DateTime<Utc>,
-}
-
-impl From<Consent> for ConsentDue {
-    fn from(consent: Consent) -> Self {
-        Self {
-            account: consent.account.into(),
-            ends_at: consent.ends_at,
-            ask_from: consent.ends_at - TimeDelta::days(ASK_AHEAD_DAYS),
-        }
-    }
-}
-
-connection!(ConsentDueConnection, ConsentDueEdge, ConsentDue, "consents that will be needed");
-connection_fields!(ConsentDueConnection, ConsentDue);
+connection!(ConsentDueConnection, ConsentDueEdge, Account, "accounts whose consent ends");
+connection_fields!(ConsentDueConnection, Account);
 
 /// Something a platform may let us do for an account.
 #[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]

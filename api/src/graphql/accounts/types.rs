@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{
-    accounts::{Accounts, model},
+    accounts::{AccountFilter, Accounts, model},
     kernel::{
         actor::{Actor, Permission},
         clock::Timestamp,
@@ -207,37 +207,7 @@ impl Account {
     }
 }
 
-/// A part of the list of accounts.
-#[derive(SimpleObject, Output)]
-pub struct AccountEdge {
-    /// The row's place in the list.
-    cursor: String,
-    /// The row.
-    node: Account,
-}
-
-/// A part of a list, and where it stands.
-#[derive(SimpleObject, Output)]
-#[graphql(complex)]
-#[output(fields)]
-pub struct AccountConnection {
-    #[graphql(skip)]
-    pub(super) filter: domain::accounts::AccountFilter,
-    /// The rows with their cursors.
-    edges: Vec<AccountEdge>,
-    /// Where this part stands in the list.
-    page_info: crate::graphql::connection::PageInfo,
-}
-
-impl AccountConnection {
-    pub(super) fn new(
-        (rows, page_info): (Vec<(String, Account)>, crate::graphql::connection::PageInfo),
-        filter: domain::accounts::AccountFilter,
-    ) -> Self {
-        let edges = rows.into_iter().map(|(cursor, node)| AccountEdge { cursor, node }).collect();
-        Self { filter, edges, page_info }
-    }
-}
+connection!(AccountConnection, AccountEdge, Account, "accounts", filter: AccountFilter);
 
 /// Most accounts that are counted; one more stands for "more".
 const COUNT_MAX: u32 = 10_001;

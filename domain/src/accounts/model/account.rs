@@ -145,6 +145,13 @@ impl Account {
         self.state = AccountState::Connected;
     }
 
+    /// It was said once more that consent came to its end; who asked the platform before that has asked too early.
+    pub const fn doubt_again(&mut self, now: Timestamp) {
+        if let AccountState::ConsentNeeded { since, .. } = &mut self.state {
+            *since = now;
+        }
+    }
+
     /// Its consent came to an end; `false` when that was known, or it was given up.
     pub fn end_consent(&mut self, end: ConsentEnd, now: Timestamp) -> bool {
         if self.state != AccountState::Connected {
@@ -154,13 +161,12 @@ impl Account {
         true
     }
 
-    /// The tenant gives it up, and it leaves its group; `false` when it had.
+    /// The tenant gives it up; `false` when it had.
     pub const fn unlink(&mut self, now: Timestamp) -> bool {
         if matches!(self.state, AccountState::Unlinked { .. }) {
             return false;
         }
         self.state = AccountState::Unlinked { since: now };
-        self.group = None;
         true
     }
 }

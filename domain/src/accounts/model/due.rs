@@ -92,14 +92,14 @@ impl TokenTerms {
     }
 
     /// When the refresh token is to be renewed; `None` when it can't be.
-    fn renew_at(&self, account: AccountId, can_renew: bool) -> Option<Timestamp> {
-        let end = self.refresh_expires_at.filter(|_| can_renew && self.renewals_left() > 0)?;
+    fn renew_at(&self, account: AccountId) -> Option<Timestamp> {
+        let end = self.refresh_expires_at.filter(|_| self.renewals_left() > 0)?;
         let day = TimeDelta::days(1).num_seconds();
         Some(end - TimeDelta::days(RENEW_AHEAD_DAYS) - TimeDelta::seconds(spread(account, day)))
     }
 
-    /// What is to be done `now`; `can_renew` says whether the app may renew refresh tokens.
-    pub fn due(&self, account: AccountId, can_renew: bool, now: Timestamp) -> Due {
+    /// What is to be done `now`.
+    pub fn due(&self, account: AccountId, now: Timestamp) -> Due {
         let Some(refresh_end) = self.refresh_expires_at.filter(|end| now < *end) else {
             return if now < self.access_expires_at {
                 Due::Nothing(self.access_expires_at)
@@ -114,7 +114,7 @@ impl TokenTerms {
         if now >= refresh_at {
             return Due::Refresh;
         }
-        let Some(renew_at) = self.renew_at(account, can_renew) else {
+        let Some(renew_at) = self.renew_at(account) else {
             return Due::Nothing(refresh_at.min(refresh_end));
         };
         if now < renew_at {
@@ -150,7 +150,7 @@ mod tests {
     fn access_is_got_long_before_its_end_and_not_for_all_at_once() {
         let terms = tokens().terms;
         let whens: Vec<_> = (0..500_u128)
-            .map(|n| match terms.due(account(n * 7_919), true, at(0)) {
+            .map(|n| match terms.due(account(n * 7_919), at(0)) {
                 Due::Nothing(when) => when,
                 other @ (Due::SettleRenewal | Due::Refresh | Due::Renew | Due::Expire) => panic!("{other:?}"),
             })
@@ -159,32 +159,32 @@ mod tests {
         let first = whens.iter().min().unwrap();
         let last = whens.iter().max().unwrap();
         assert!(*last - *first > TimeDelta::hours(24), "spread over {}", *last - *first);
-        assert_eq!(terms.due(account(7), true, at(12)), Due::Refresh);
+        assert_eq!(terms.due(account(7), at(12)), Due::Refresh);
     }
 
     #[test]
     fn a_short_life_keeps_five_minutes() {
         let mut terms = tokens().terms;
         terms.access_expires_at = at(0) + TimeDelta::minutes(6);
-        assert_eq!(terms.due(account(7), true, at(0) + TimeDelta::seconds(61)), Due::Refresh);
+        assert_eq!(terms.due(account(7), at(0) + TimeDelta::seconds(61)), Due::Refresh);
     }
 
     #[test]
     fn a_renewal_comes_after_a_young_access_token() {
         let mut tokens = tokens();
         tokens.take(refreshed(15, 19), at(11));
-        assert_eq!(tokens.terms.due(tokens.account, true, at(23)), Due::Refresh, "12 days old");
+        assert_eq!(tokens.terms.due(tokens.account, at(23)), Due::Refresh, "12 days old");
         tokens.take(refreshed(15, 7), at(23));
-        assert_eq!(tokens.terms.due(tokens.account, true, at(23)), Due::Renew);
-        assert!(
-            matches!(tokens.terms.due(tokens.account, false, at(23)), Due::Nothing(_)),
-            "the app may not"
-        );
+        assert_eq!(tokens.terms.due(tokens.account, at(23)), Due::Renew);
+        assert!(tokens.allow_renewals(0));
+        assert!(matches!(tokens.terms.due(tokens.account, at(23)), Due::Nothing(_)), "the app may not");
+        assert_eq!(tokens.terms.consent_ends_at(), at(38), "and so consent ends with the access token");
+        assert!(tokens.allow_renewals(5) && !tokens.allow_renewals(5));
         tokens.begin_renewal(at(23));
-        assert_eq!(tokens.terms.due(tokens.account, true, at(23)), Due::SettleRenewal);
+        assert_eq!(tokens.terms.due(tokens.account, at(23)), Due::SettleRenewal);
         tokens.renew(Renewed { refresh: Secret::from("rft.2".to_owned()), life_s: 30 * 86_400 }, at(23));
         assert_eq!((tokens.terms.renewals_used, tokens.terms.refresh_expires_at), (1, Some(at(53))));
-        assert!(matches!(tokens.terms.due(tokens.account, true, at(23)), Due::Nothing(_)));
+        assert!(matches!(tokens.terms.due(tokens.account, at(23)), Due::Nothing(_)));
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
         let mut calls = 0;
         let mut expired = None;
         while expired.is_none() {
-            match tokens.terms.due(tokens.account, true, now) {
+            match tokens.terms.due(tokens.account, now) {
                 Due::Nothing(when) => now = when,
                 Due::Refresh => {
                     let left = (tokens.terms.refresh_expires_at.unwrap() - now).num_seconds();
@@ -225,8 +225,8 @@ mod tests {
         tokens.renewal_lost();
         assert_eq!(tokens.secrets.refresh, None);
         assert_eq!(tokens.terms.health(tokens.account, at(11)), Health::Ending);
-        assert_eq!(tokens.terms.due(tokens.account, true, at(11)), Due::Nothing(at(15)));
-        assert_eq!(tokens.terms.due(tokens.account, true, at(15)), Due::Expire);
+        assert_eq!(tokens.terms.due(tokens.account, at(11)), Due::Nothing(at(15)));
+        assert_eq!(tokens.terms.due(tokens.account, at(15)), Due::Expire);
         assert_eq!(tokens.terms.consent_ends_at(), at(15));
     }
 

@@ -15,9 +15,6 @@ const CALENDAR_END: Timestamp = match Timestamp::from_timestamp(253_402_300_799,
     None => Timestamp::UNIX_EPOCH,
 };
 
-/// What the board says of a renewal whose answer never came.
-const RENEWAL_LOST: &str = "renewal_lost";
-
 /// What is kept of an account's tokens, without the tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenTerms {
@@ -35,7 +32,7 @@ pub struct TokenTerms {
     pub refresh_life_s: i64,
     /// Renewals of the refresh token since the owner consented.
     pub renewals_used: u32,
-    /// Renewals the platform allows for each consent.
+    /// Renewals the platform allows for each consent; 0 when the app may not renew.
     pub renewals_max: u32,
     /// Since when a renewal is asked for whose answer is not known.
     pub renewing_since: Option<Timestamp>,
@@ -152,7 +149,8 @@ impl Tokens {
         if let Some(scopes) = refreshed.scopes {
             self.terms.scopes = scopes;
         }
-        // Whoever still has a good refresh token was not renewed: a renewal would have killed it.
+        // A refresh token that still works was not renewed, unless a renewal is on its way this moment; whoever gets that
+        // one's answer takes it in all the same.
         self.terms.renewing_since = None;
         self.terms.succeed(now);
     }
@@ -164,12 +162,12 @@ impl Tokens {
 
     /// Takes the renewal's answer.
     pub fn renew(&mut self, renewed: Renewed, now: Timestamp) {
-        self.secrets.refresh = Some(renewed.refresh);
-        self.terms.refresh_expires_at = Some(now + TimeDelta::seconds(renewed.life_s));
         // One that was taken for lost is counted already.
-        if self.terms.last_error.as_deref() != Some(RENEWAL_LOST) {
+        if self.secrets.refresh.is_some() {
             self.terms.renewals_used = self.terms.renewals_used.saturating_add(1);
         }
+        self.secrets.refresh = Some(renewed.refresh);
+        self.terms.refresh_expires_at = Some(now + TimeDelta::seconds(renewed.life_s));
         self.terms.renewing_since = None;
         self.terms.succeed(now);
     }
@@ -183,18 +181,15 @@ impl Tokens {
     /// The platform refuses to renew in this consent.
     pub fn renewals_over(&mut self, word: impl Into<String>) {
         self.terms.renewing_since = None;
-        self.terms.renewals_used = self.terms.renewals_max;
+        self.terms.renewals_used = self.terms.renewals_used.max(self.terms.renewals_max);
         self.terms.last_error = Some(word.into());
     }
 
     /// The renewal was made, and its answer was lost: the old token is dead and the new one nobody knows. The access
     /// token works on to its end.
     pub fn renewal_lost(&mut self) {
-        self.secrets.refresh = None;
-        self.terms.refresh_expires_at = None;
-        self.terms.renewing_since = None;
-        self.terms.renewals_used = self.terms.renewals_used.saturating_add(1);
-        self.terms.last_error = Some(RENEWAL_LOST.to_owned());
+        self.refresh_dead();
+        self.terms.last_error = Some("renewal_lost".to_owned());
     }
 
     /// What a renewal that is asked for now belongs to.
@@ -202,14 +197,29 @@ impl Tokens {
         RenewalAsked { consented_at: self.terms.consented_at, renewals_used: self.terms.renewals_used }
     }
 
-    /// Whether these are the tokens that a renewal belongs to: it is of the same consent, and its answer is waited for, or
-    /// was taken for lost.
+    /// The refresh token does not work any more, though no renewal was asked for. The access token works on to its end.
+    pub fn refresh_dead(&mut self) {
+        self.secrets.refresh = None;
+        self.terms.refresh_expires_at = None;
+        self.terms.renewing_since = None;
+        // Counted like a renewal that is lost: a token of one may still turn up.
+        self.terms.renewals_used = self.terms.renewals_used.saturating_add(1);
+        self.terms.last_error = Some("refresh_token_dead".to_owned());
+    }
+
+    /// Whether these are the tokens that a renewal belongs to: it is of the same consent, and none was taken in since.
+    /// Whatever else was thought of it meanwhile: who has the answer knows that the token it replaced is dead.
     pub fn awaits(&self, asked: &RenewalAsked) -> bool {
-        let lost = self.secrets.refresh.is_none() && self.terms.last_error.as_deref() == Some(RENEWAL_LOST);
-        let used = asked.renewals_used + u32::from(lost);
-        asked.consented_at == self.terms.consented_at
-            && self.terms.renewals_used == used
-            && (lost || self.terms.renewing_since.is_some())
+        // One that was taken for lost is counted already.
+        let used = asked.renewals_used + u32::from(self.secrets.refresh.is_none());
+        asked.consented_at == self.terms.consented_at && self.terms.renewals_used == used
+    }
+
+    /// Takes what the platform allows the app in the way of renewals; `false` when it was known.
+    pub const fn allow_renewals(&mut self, max: u32) -> bool {
+        let new = self.terms.renewals_max != max;
+        self.terms.renewals_max = max;
+        new
     }
 
     /// Whether an access token got `now` works for at least `least`.
@@ -240,12 +250,14 @@ mod tests {
     fn a_renewed_token_is_of_its_own_consent_and_turn() {
         let mut tokens = tokens();
         let asked = tokens.asking();
-        assert!(!tokens.awaits(&asked), "nothing was asked for");
         tokens.begin_renewal(at(23));
         assert!(tokens.awaits(&asked));
+        tokens.terms.renewing_since = None;
+        assert!(tokens.awaits(&asked), "whatever was thought of it meanwhile");
         assert!(!tokens.awaits(&RenewalAsked { consented_at: at(-30), ..asked }), "an older consent's");
         assert!(!tokens.awaits(&RenewalAsked { renewals_used: 1, ..asked }));
         tokens.renewal_lost();
+        tokens.terms.fail("something else since");
         assert!(tokens.awaits(&asked));
         tokens.renew(Renewed { refresh: Secret::from("rft.2".to_owned()), life_s: 86_400 }, at(24));
         assert!(!tokens.awaits(&asked), "taken in once");

@@ -15,12 +15,20 @@ use crate::{
 
 /// [`TokenJournal`] in memory.
 #[derive(Debug, Default)]
-pub struct MemoryJournal(Mutex<BTreeMap<AccountId, (TenantScope, RenewalAsked, Renewed)>>);
+pub struct MemoryJournal {
+    kept: Mutex<BTreeMap<AccountId, (TenantScope, RenewalAsked, Renewed)>>,
+    full: Mutex<bool>,
+}
 
 impl MemoryJournal {
     /// How many tokens are written down.
     pub fn len(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.kept).len()
+    }
+
+    /// Lets no more be written down, or again.
+    pub fn fill(&self, full: bool) {
+        *lock(&self.full) = full;
     }
 
     /// Whether none is.
@@ -38,12 +46,16 @@ impl TokenJournal for MemoryJournal {
         asked: &RenewalAsked,
         renewed: &Renewed,
     ) -> Result<(), PortError> {
-        lock(&self.0).insert(account, (*scope, *asked, renewed.clone()));
+        lock(&self.kept).insert(account, (*scope, *asked, renewed.clone()));
         Ok(())
     }
 
+    async fn ready(&self, _scope: &TenantScope) -> Result<(), PortError> {
+        if *lock(&self.full) { Err(PortError::passing("memory.journal", "no room")) } else { Ok(()) }
+    }
+
     async fn kept(&self) -> Result<Vec<(TenantScope, AccountId)>, PortError> {
-        Ok(lock(&self.0).iter().map(|(account, (scope, ..))| (*scope, *account)).collect())
+        Ok(lock(&self.kept).iter().map(|(account, (scope, ..))| (*scope, *account)).collect())
     }
 
     async fn read(
@@ -51,12 +63,12 @@ impl TokenJournal for MemoryJournal {
         scope: &TenantScope,
         account: AccountId,
     ) -> Result<Option<(RenewalAsked, Renewed)>, PortError> {
-        let kept = lock(&self.0).get(&account).filter(|(of, ..)| of == scope).cloned();
+        let kept = lock(&self.kept).get(&account).filter(|(of, ..)| of == scope).cloned();
         Ok(kept.map(|(_, asked, renewed)| (asked, renewed)))
     }
 
     async fn forget(&self, _scope: &TenantScope, account: AccountId) -> Result<(), PortError> {
-        lock(&self.0).remove(&account);
+        lock(&self.kept).remove(&account);
         Ok(())
     }
 }

@@ -40,20 +40,29 @@ struct Grant {
     revoked: bool,
 }
 
-#[derive(Debug, Default)]
+/// Something that happens beside a call.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
 struct Books {
     grants: BTreeMap<String, Grant>,
     codes: BTreeMap<String, String>,
     mishaps: VecDeque<Mishap>,
     calls: Vec<&'static str>,
+    meanwhile: Option<(&'static str, Meanwhile)>,
     made: u64,
 }
 
 /// [`Authorizer`] in memory.
-#[derive(Debug)]
 pub struct MemoryPlatform {
     facts: PlatformFacts,
     books: Mutex<Books>,
+}
+
+impl std::fmt::Debug for MemoryPlatform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryPlatform").field("facts", &self.facts).finish_non_exhaustive()
+    }
 }
 
 const DAY_S: i64 = 86_400;
@@ -108,6 +117,11 @@ impl MemoryPlatform {
         lock(&self.books).mishaps = mishaps.into_iter().collect();
     }
 
+    /// What happens while the next call of that name is under way.
+    pub fn meanwhile(&self, call: &'static str, happens: impl FnOnce() + Send + 'static) {
+        lock(&self.books).meanwhile = Some((call, Box::new(happens)));
+    }
+
     /// The calls received so far, by name.
     pub fn calls(&self) -> Vec<&'static str> {
         lock(&self.books).calls.clone()
@@ -131,6 +145,9 @@ impl MemoryPlatform {
     ) -> Result<T, PlatformError> {
         let mut books = lock(&self.books);
         books.calls.push(name);
+        if let Some((_, happens)) = books.meanwhile.take_if(|(call, _)| *call == name) {
+            happens();
+        }
         match books.mishaps.pop_front().unwrap_or(Mishap::None) {
             Mishap::None => work(&mut books),
             Mishap::Busy => Err(PlatformError::NotDone(PortError::passing("memory.platform", "busy"))),

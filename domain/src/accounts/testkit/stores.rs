@@ -14,31 +14,11 @@ use crate::{
         clock::Timestamp,
         fault::PortError,
         ids::{AccountId, AppId, GroupId, LinkId, MemberId},
-        page::{Direction, Key, Page, PageRequest},
+        page::{Key, Page, PageRequest},
         secret::Secret,
+        testkit::page_of,
     },
 };
-
-/// The part of a list asked for.
-fn page_of<T: Clone>(rows: impl Iterator<Item = T>, page: PageRequest, key: impl Fn(&T) -> Key) -> Page<T> {
-    let place = |row: &T| {
-        let key = key(row);
-        (key.at, key.id)
-    };
-    let behind = |row: &T| {
-        page.from.is_none_or(|from| match page.direction {
-            Direction::Forward => place(row) > (from.at, from.id),
-            Direction::Backward => place(row) < (from.at, from.id),
-        })
-    };
-    let mut found: Vec<T> = rows.filter(behind).collect();
-    found.sort_by_key(place);
-    if page.direction == Direction::Backward {
-        found.reverse();
-    }
-    found.truncate(usize::from(page.limit) + 1);
-    Page::of_read(found, &page)
-}
 
 fn count(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
@@ -283,8 +263,17 @@ impl GroupStore for MemoryUnit {
     }
 
     async fn remove_group(&mut self, id: GroupId) -> Result<bool, PortError> {
-        if self.rows.accounts.values().any(|account| account.group == Some(id)) {
+        let (given_up, living): (Vec<_>, Vec<_>) = self
+            .rows
+            .accounts
+            .values_mut()
+            .filter(|account| account.group == Some(id))
+            .partition(|account| word(account.state) == "unlinked");
+        if !living.is_empty() {
             return Ok(false);
+        }
+        for account in given_up {
+            account.group = None;
         }
         self.rows.groups.remove(&id);
         self.rows.grants.retain(|(group, _), _| *group != id);

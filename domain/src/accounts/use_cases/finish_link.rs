@@ -9,18 +9,18 @@ use super::{
         model::{
             Account, AccountState, AppCredentials, Link, LinkStep, Profile, TokenSecrets, TokenTerms, Tokens,
         },
-        ports::{AccountsTx, Authorizer, Granted},
+        ports::{AccountsTx, Granted, PlatformError},
     },
     Accounts, not_answered,
 };
 use crate::{
     accounts::AccountsError,
     kernel::{
-        actor::Permission,
+        actor::{Actor, Permission},
         clock::Timestamp,
         fault::Retry,
         ids::{AccountId, LinkId},
-        outbox::{Origin, Outcome, Party, Record},
+        outbox::{Origin, Party, Record},
         scope::TenantScope,
         secret::Secret,
         token::{Token, TokenKind},
@@ -61,6 +61,7 @@ pub enum FinishedLink {
 /// Taken from the attempt before the platform is asked.
 struct Ready {
     scope: TenantScope,
+    actor: Actor,
     link: Link,
     credentials: AppCredentials,
 }
@@ -94,13 +95,16 @@ impl Accounts {
         };
         let code = returned.code.unwrap_or_else(|| Secret::from(String::new()));
         let verifier = ready.link.verifier.as_ref();
-        match platform.exchange(&scope, &ready.credentials, &code, verifier).await {
-            Err(error) => self.fail(origin, &ready, error.word()).await,
-            Ok(granted) => {
-                let profile = self.profile_of(&*platform, &ready, &granted).await;
-                self.link_account(origin, &ready, granted, profile).await
-            }
-        }
+        let granted = match platform.exchange(&scope, &ready.credentials, &code, verifier).await {
+            Ok(granted) => granted,
+            Err(error) => return self.fail(origin, &ready, error.word()).await,
+        };
+        // The tokens first: a code works once. Whose they are is told after, if it can be.
+        let finished = self.link_account(origin, &ready, &granted).await?;
+        let FinishedLink::Linked { account, .. } = finished else { return Ok(finished) };
+        let profile = platform.profile(&scope, &ready.credentials, &granted.access, &granted.open_id).await;
+        let nickname = self.introduce(origin, &ready, account, profile).await?;
+        Ok(FinishedLink::Linked { account, nickname })
     }
 
     /// Uses the `state` up, before anything is asked of the platform: of two that come back with it, one goes on.
@@ -130,18 +134,16 @@ impl Accounts {
         tx.commit().await?;
         let who = self.0.identity.actor_of_session(origin, scope, link.member, link.session).await;
         let actor = who.map_err(not_answered)?;
-        let may = actor.is_some_and(|actor| actor.may(Permission::ManageAccounts));
-        let word = match (&credentials, may, &returned.code) {
-            (_, false, _) => "session_over",
-            (None, ..) => "app_removed",
+        let actor = actor.filter(|actor| actor.may(Permission::ManageAccounts));
+        let word = match (actor, credentials, &returned.code) {
+            (Some(actor), Some(credentials), Some(_)) => {
+                return Ok(Ok(Ready { scope, actor, link, credentials }));
+            }
+            (None, ..) => "session_over",
+            (_, None, _) => "app_removed",
             (.., None) => "owner_refused",
-            (Some(_), true, Some(_)) => "",
         };
-        let ready = credentials.map(|credentials| Ready { scope, link: link.clone(), credentials });
-        match ready {
-            Some(ready) if word.is_empty() => Ok(Ok(ready)),
-            _ => Ok(Err(self.fail_link(origin, scope, link.id, word.to_owned()).await?)),
-        }
+        Ok(Err(self.fail_link(origin, scope, link.id, word.to_owned()).await?))
     }
 
     async fn fail(
@@ -172,29 +174,50 @@ impl Accounts {
         Ok(FinishedLink::Failed { link: id, reason })
     }
 
-    /// Who the owner is; an account without a name is better than none.
-    async fn profile_of(
+    /// Takes down who the owner is; an account without a name is better than none.
+    async fn introduce(
         &self,
-        platform: &dyn Authorizer,
+        origin: &Origin,
         ready: &Ready,
-        granted: &Granted,
-    ) -> Result<Profile, String> {
-        let asked = platform.profile(&ready.scope, &ready.credentials, &granted.access, &granted.open_id);
-        asked.await.map_err(|error| error.word())
+        account: AccountId,
+        profile: Result<Profile, PlatformError>,
+    ) -> Result<String, AccountsError> {
+        let now = self.0.clock.now();
+        let mut tx = self.0.units.begin(ready.scope, origin).await?;
+        let mut link = tx.lock_link(ready.link.id).await?.ok_or(AccountsError::LinkClosed)?;
+        let known = tx.lock_account(account).await?;
+        let nickname = match (profile, known) {
+            (Ok(profile), Some(mut known)) => {
+                link.note(LinkStep::ProfileRead, None, now);
+                known.profile = profile;
+                tx.update_account(&known).await?;
+                known.profile.nickname
+            }
+            (Ok(_), None) => String::new(),
+            (Err(error), known) => {
+                link.note(LinkStep::ProfileRead, Some(error.word()), now);
+                known.map(|known| known.profile.nickname).unwrap_or_default()
+            }
+        };
+        tx.update_link(&link).await?;
+        let record = Record::success(actions::FINISH_LINK, Party::new("account", account.uuid()));
+        tx.record(Record { reason: Some("profile_read"), ..record }).await?;
+        self.announce(&mut *tx, AccountFact::AccountArranged(account));
+        tx.commit().await?;
+        Ok(nickname)
     }
 
     async fn link_account(
         &self,
         origin: &Origin,
         ready: &Ready,
-        granted: Granted,
-        profile: Result<Profile, String>,
+        granted: &Granted,
     ) -> Result<FinishedLink, AccountsError> {
         // Two consents of one owner may arrive together, and both find no account yet: the second reads again.
-        let first = self.try_to_link(origin, ready, &granted, &profile).await;
+        let first = self.try_to_link(origin, ready, granted).await;
         match first {
             Err(AccountsError::Port(fault)) if fault.retry == Retry::AfterReread => {
-                self.try_to_link(origin, ready, &granted, &profile).await
+                self.try_to_link(origin, ready, granted).await
             }
             other => other,
         }
@@ -205,23 +228,24 @@ impl Accounts {
         origin: &Origin,
         ready: &Ready,
         granted: &Granted,
-        profile: &Result<Profile, String>,
     ) -> Result<FinishedLink, AccountsError> {
         let now = self.0.clock.now();
         let mut tx = self.0.units.begin(ready.scope, origin).await?;
         let mut link = tx.lock_link(ready.link.id).await?.ok_or(AccountsError::LinkClosed)?;
         link.note(LinkStep::CodeExchanged, None, now);
-        match profile {
-            Ok(_) => link.note(LinkStep::ProfileRead, None, now),
-            Err(word) => link.note(LinkStep::ProfileRead, Some(word.clone()), now),
-        }
         let known = tx.lock_account_by_open_id(link.app, &granted.open_id).await?;
-        if link.again.is_some_and(|again| known.as_ref().is_none_or(|known| known.id != again)) {
+        // Nobody takes over an account by linking it that they could not reach to move it.
+        let reach = Self::reach(&mut *tx, &ready.actor).await?;
+        let out_of_reach = |known: &Account| known.group.is_some() && !reach.holds(known.group);
+        let other = |again| known.as_ref().is_none_or(|known| known.id != again);
+        if known.as_ref().is_some_and(out_of_reach) || link.again.is_some_and(other) {
             drop(tx);
             return self.fail(origin, ready, "other_account".to_owned()).await;
         }
-        let account = self.upsert(&mut *tx, &link, known, granted, profile.as_ref().ok()).await?;
-        let tokens = self.tokens_of(&link, &account, granted, now)?;
+        link.group = link.group.filter(|group| reach.holds(Some(*group)));
+        let account = self.upsert(&mut *tx, &link, known, granted).await?;
+        let app = Self::app_of(&mut *tx, link.app).await?;
+        let tokens = Self::tokens_of(&link, &account, granted, self.renewals_allowed(&app)?, now);
         tx.put_tokens(&tokens).await?;
         tx.hurry_tokens(account.id, now + TimeDelta::minutes(1)).await?;
         link.succeed(account.id, now);
@@ -229,7 +253,6 @@ impl Accounts {
         let mut record = Record::success(actions::FINISH_LINK, Party::new("account", account.id.uuid()));
         record.actor = Some(Party::new("member", link.member.uuid()));
         record.session = Some(link.session.uuid());
-        record.outcome = Outcome::Success;
         tx.record(record).await?;
         self.announce(&mut *tx, AccountFact::AccountLinked(account.id));
         tx.commit().await?;
@@ -243,7 +266,6 @@ impl Accounts {
         link: &Link,
         known: Option<Account>,
         granted: &Granted,
-        profile: Option<&Profile>,
     ) -> Result<Account, AccountsError> {
         let groups = tx.groups().await?;
         // The group may have been taken away meanwhile.
@@ -251,9 +273,6 @@ impl Accounts {
         if let Some(mut account) = known {
             account.connect();
             account.group = group.or(account.group);
-            if let Some(profile) = profile {
-                account.profile = profile.clone();
-            }
             tx.update_account(&account).await?;
             return Ok(account);
         }
@@ -262,7 +281,7 @@ impl Accounts {
             app: link.app,
             platform: link.platform.clone(),
             open_id: granted.open_id.clone(),
-            profile: profile.cloned().unwrap_or_default(),
+            profile: Profile::default(),
             group,
             tags: Vec::new(),
             state: AccountState::Connected,
@@ -275,15 +294,14 @@ impl Accounts {
     }
 
     fn tokens_of(
-        &self,
         link: &Link,
         account: &Account,
         granted: &Granted,
+        renewals_max: u32,
         now: Timestamp,
-    ) -> Result<Tokens, AccountsError> {
-        let facts = self.platform(link.platform.as_str())?.facts();
+    ) -> Tokens {
         let refresh_life = TimeDelta::seconds(granted.refresh_life_s);
-        Ok(Tokens {
+        Tokens {
             account: account.id,
             app: link.app,
             terms: TokenTerms {
@@ -294,7 +312,7 @@ impl Accounts {
                 refresh_expires_at: granted.refresh.as_ref().map(|_| now + refresh_life),
                 refresh_life_s: granted.refresh_life_s,
                 renewals_used: 0,
-                renewals_max: facts.renewals_max,
+                renewals_max,
                 renewing_since: None,
                 refreshed_at: now,
                 last_error: None,
@@ -302,6 +320,6 @@ impl Accounts {
                 version: 1,
             },
             secrets: TokenSecrets { access: granted.access.clone(), refresh: granted.refresh.clone() },
-        })
+        }
     }
 }

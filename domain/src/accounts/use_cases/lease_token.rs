@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     accounts::AccountsError,
-    kernel::{clock::Timestamp, ids::AccountId, outbox::Origin, scope::TenantScope, secret::Secret},
+    kernel::{
+        clock::Timestamp, fault::PortError, ids::AccountId, outbox::Origin, scope::TenantScope,
+        secret::Secret,
+    },
 };
 
 /// What a token lent must still live, in minutes.
@@ -40,17 +43,21 @@ impl Accounts {
         scope: TenantScope,
         account: AccountId,
     ) -> Result<TokenLease, AccountsError> {
-        let (lease, lasts) = self.read_lease(origin, scope, account).await?;
-        if lasts {
+        let now = self.0.clock.now();
+        let (lease, good) = self.read_lease(origin, scope, account).await?;
+        if good {
             return Ok(lease);
         }
-        let now = self.0.clock.now();
         // Who does not get the claim finds somebody else at it, and takes what there is while it lives.
         if self.0.schedule.claim_one(scope, account, now, Self::lease()).await? {
             self.refresh_tokens(scope, account).await?;
         }
         let (lease, _) = self.read_lease(origin, scope, account).await?;
-        if lease.expires_at > self.0.clock.now() { Ok(lease) } else { Err(AccountsError::ConsentNeeded) }
+        if lease.expires_at > self.0.clock.now() {
+            return Ok(lease);
+        }
+        // The consent is alive as far as anybody knows; there is no token of it just now.
+        Err(PortError::passing("accounts.tokens", "no token works just now").into())
     }
 
     async fn read_lease(
@@ -72,7 +79,10 @@ impl Accounts {
         }
         let tokens = tx.tokens(id).await?.ok_or(AccountsError::ConsentNeeded)?;
         let credentials = tx.app_credentials(account.app).await?.ok_or(AccountsError::ConsentNeeded)?;
-        let lasts = tokens.lasts(TimeDelta::minutes(LEAST_MINUTES), self.0.clock.now());
+        let now = self.0.clock.now();
+        // While refreshing fails it is left to the pool, which knows when to try again.
+        let failing = tokens.terms.failures > 0 && now < tokens.terms.access_expires_at;
+        let good = failing || tokens.lasts(TimeDelta::minutes(LEAST_MINUTES), now);
         let lease = TokenLease {
             expires_at: tokens.terms.access_expires_at,
             version: tokens.terms.version,
@@ -80,6 +90,6 @@ impl Accounts {
             open_id: account.open_id,
             credentials,
         };
-        Ok((lease, lasts))
+        Ok((lease, good))
     }
 }

@@ -14,7 +14,10 @@ mod revoke_consent;
 mod settle_tokens;
 mod unlink_account;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use super::{
     AccountsError,
@@ -53,6 +56,8 @@ pub struct AccountsPorts {
     pub entropy: Arc<dyn Entropy>,
     /// What the address that owners are sent back to begins with, as `https://matricula.example.com`.
     pub public_url: String,
+    /// Whether no renewal is to be begun any more.
+    pub stopping: AtomicBool,
 }
 
 /// Linked accounts, their tokens and their matrices.

@@ -5,11 +5,13 @@
 //! journal before the store, and a renewal whose answer never came is found out by trying the old token: it still
 //! works if the renewal was not made.
 
+use std::sync::atomic::Ordering;
+
 use chrono::TimeDelta;
 
 use super::{
     super::{
-        model::{Account, AccountState, AppCredentials, ConsentEnd, Due, Tokens},
+        model::{Account, AccountState, App, AppCredentials, ConsentEnd, Due, Tokens, backoff},
         ports::{Authorizer, PlatformError, RefusalKind},
     },
     Accounts,
@@ -18,6 +20,7 @@ use super::{
 use crate::{
     accounts::AccountsError,
     kernel::{
+        clock::Timestamp,
         ids::{AccountId, ComplianceId},
         outbox::Origin,
         scope::TenantScope,
@@ -26,6 +29,9 @@ use crate::{
 
 /// How long a claim holds, in seconds: longer than all tries of all calls that one turn may make.
 const CLAIM_S: i64 = 180;
+
+/// A renewal is begun this long after the claim at the latest, in seconds: its call must end within the claim.
+const RENEW_WITHIN_S: i64 = 60;
 
 /// Steps one account is taken through in a turn: settle, refresh, renew, and a look at what is next.
 const STEPS_MAX: u32 = 4;
@@ -41,12 +47,15 @@ pub struct PoolTurn {
     pub failed: u32,
     /// Consents found to be over.
     pub ended: u32,
+    /// Renewed tokens that could not be written into, or read from, the journal.
+    pub unkept: u32,
 }
 
 /// An account ready for its next step.
 pub(super) struct Ready {
     pub(super) account: Account,
     pub(super) tokens: Tokens,
+    pub(super) app: App,
     pub(super) credentials: AppCredentials,
     pub(super) due: Due,
 }
@@ -80,40 +89,56 @@ impl Accounts {
         scope: TenantScope,
         account: AccountId,
     ) -> Result<PoolTurn, AccountsError> {
-        let origin = Origin::system(ComplianceId::new(&*self.0.ids), "refresh_tokens");
+        let origin = self.pool_origin();
+        let claimed_at = self.0.clock.now();
         let mut turn = PoolTurn::default();
         for _ in 0..STEPS_MAX {
-            self.take_in(&origin, scope, account).await?;
-            let Some(ready) = self.next_step(&origin, scope, account).await? else { return Ok(turn) };
-            let answer = self.ask(scope, &ready).await?;
-            let settled = self.settle(&origin, scope, &ready, answer).await?;
-            match settled {
+            // What can't be read just now is read later: a token is waited for as long as its consent lasts.
+            turn.unkept += u32::from(self.take_in(&origin, scope, account).await.is_err());
+            let Some(ready) = self.next_step(&origin, scope, account, claimed_at).await? else { break };
+            let answer = self.ask(scope, &ready, &mut turn).await?;
+            match self.settle(&origin, scope, &ready, answer).await? {
                 Settled::Refreshed => turn.refreshed += 1,
                 Settled::Renewed => turn.renewed += 1,
                 Settled::Ended => turn.ended += 1,
                 Settled::Known => {}
                 Settled::Failed => {
                     turn.failed += 1;
-                    return Ok(turn);
+                    break;
                 }
-                // Somebody was faster: what they wrote is newer.
-                Settled::Overtaken => return Ok(turn),
+                Settled::Overtaken => {
+                    // What somebody else wrote is newer, but for a renewed token: that one is in the journal.
+                    turn.unkept += u32::from(self.take_in(&origin, scope, account).await.is_err());
+                    break;
+                }
             }
         }
         Ok(turn)
     }
 
-    /// Takes in what journals of this machine still hold: renewed tokens that a crash kept from the store.
+    fn pool_origin(&self) -> Origin {
+        Origin::system(ComplianceId::new(&*self.0.ids), "refresh_tokens")
+    }
+
+    /// Takes in what the journal of this machine holds of one account; `false` when that is nothing of use.
+    ///
+    /// # Errors
+    /// `Port`: it is still there.
+    pub async fn recover_token(&self, scope: TenantScope, account: AccountId) -> Result<bool, AccountsError> {
+        self.take_in(&self.pool_origin(), scope, account).await
+    }
+
+    /// Accounts that the journal of this machine holds renewed tokens of, which did not get into the store at once.
     ///
     /// # Errors
     /// `Port`.
-    pub async fn recover_tokens(&self) -> Result<u32, AccountsError> {
-        let origin = Origin::system(ComplianceId::new(&*self.0.ids), "refresh_tokens");
-        let mut taken = 0;
-        for (scope, account) in self.0.journal.kept().await? {
-            taken += u32::from(self.take_in(&origin, scope, account).await?);
-        }
-        Ok(taken)
+    pub async fn unrecovered(&self) -> Result<Vec<(TenantScope, AccountId)>, AccountsError> {
+        Ok(self.0.journal.kept().await?)
+    }
+
+    /// Begins no renewal from now on: the process is about to end, and their answers must not.
+    pub fn stop_renewing(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
     }
 
     /// The account's next step; `None` when there is none now, and it is scheduled for later.
@@ -122,6 +147,7 @@ impl Accounts {
         origin: &Origin,
         scope: TenantScope,
         id: AccountId,
+        claimed_at: Timestamp,
     ) -> Result<Option<Ready>, AccountsError> {
         let now = self.0.clock.now();
         let mut tx = self.0.units.begin(scope, origin).await?;
@@ -139,12 +165,16 @@ impl Accounts {
             tx.commit().await?;
             return Ok(None);
         };
-        let renewal_scope = self.platform(app.platform.as_str())?.facts().renewal_scope;
-        let can_renew = renewal_scope.is_none_or(|scope| app.working_scopes().any(|own| own == scope));
+        let allowed = self.renewals_allowed(&app)?;
+        if tokens.allow_renewals(allowed) {
+            tx.update_tokens(&tokens).await?;
+            tokens.terms.version += 1;
+        }
         let due = match account.state {
-            // Told that consent is gone, but not by the platform's own answer: ask.
+            AccountState::Connected => tokens.terms.due(id, now),
+            // Told that consent is gone, but not by the platform's own answer: ask, with what tells most.
+            AccountState::ConsentNeeded { .. } if tokens.secrets.refresh.is_some() => Due::Refresh,
             AccountState::ConsentNeeded { .. } => Due::Expire,
-            AccountState::Connected => tokens.terms.due(id, can_renew, now),
             AccountState::Unlinked { .. } => {
                 tx.remove_tokens(id).await?;
                 tx.schedule_tokens(id, None).await?;
@@ -158,20 +188,51 @@ impl Accounts {
                 tx.commit().await?;
                 return Ok(None);
             }
+            Due::Renew if self.0.stopping.load(Ordering::Relaxed) => {
+                tx.schedule_tokens(id, Some(now)).await?;
+                tx.commit().await?;
+                return Ok(None);
+            }
+            Due::Renew if now - claimed_at > TimeDelta::seconds(RENEW_WITHIN_S) => {
+                // Given back, and claimed anew by whoever is next.
+                tx.schedule_tokens(id, Some(now)).await?;
+                tx.commit().await?;
+                return Ok(None);
+            }
+            Due::Renew if self.0.journal.ready(&scope).await.is_err() => {
+                // Its answer could not be written down: not asked for while the access token lives on without.
+                tokens.terms.fail("no journal");
+                tx.update_tokens(&tokens).await?;
+                tx.schedule_tokens(id, Some(backoff(id, tokens.terms.failures, now))).await?;
+                tx.commit().await?;
+                return Ok(None);
+            }
             Due::Renew => {
                 tokens.begin_renewal(now);
                 tx.update_tokens(&tokens).await?;
                 tokens.terms.version += 1;
                 tx.commit().await?;
             }
-            // Only read: dropping it gives the locks back before the platform is asked.
-            Due::SettleRenewal | Due::Refresh | Due::Expire => drop(tx),
+            // No lock is held while the platform is asked.
+            Due::SettleRenewal | Due::Refresh | Due::Expire => tx.commit().await?,
         }
-        Ok(Some(Ready { account, tokens, credentials, due }))
+        Ok(Some(Ready { account, tokens, app, credentials, due }))
+    }
+
+    /// Renewals that the platform allows in a consent to this app.
+    pub(super) fn renewals_allowed(&self, app: &App) -> Result<u32, AccountsError> {
+        let facts = self.platform(app.platform.as_str())?.facts();
+        let may = facts.renewal_scope.is_none_or(|scope| app.working_scopes().any(|own| own == scope));
+        Ok(if may { facts.renewals_max } else { 0 })
     }
 
     /// Asks the platform. What can't be asked for again goes into the journal first of all.
-    async fn ask(&self, scope: TenantScope, ready: &Ready) -> Result<Answer, AccountsError> {
+    async fn ask(
+        &self,
+        scope: TenantScope,
+        ready: &Ready,
+        turn: &mut PoolTurn,
+    ) -> Result<Answer, AccountsError> {
         let platform = self.platform(ready.account.platform.as_str())?;
         let (credentials, id) = (&ready.credentials, ready.account.id);
         let Some(refresh) = ready.tokens.secrets.refresh.as_ref().filter(|_| ready.due != Due::Expire) else {
@@ -182,7 +243,8 @@ impl Accounts {
                 let answer = platform.renew(&scope, credentials, refresh).await;
                 if let Ok(renewed) = &answer {
                     // The store is next; if the journal can't be written, only a crash before that loses the token.
-                    let _ = self.0.journal.keep(&scope, id, &ready.tokens.asking(), renewed).await;
+                    let kept = self.0.journal.keep(&scope, id, &ready.tokens.asking(), renewed).await;
+                    turn.unkept += u32::from(kept.is_err());
                 }
                 match answer {
                     Err(PlatformError::Refused(refusal)) if ends(refusal.kind) => {
@@ -194,7 +256,9 @@ impl Accounts {
             Due::Refresh | Due::SettleRenewal | Due::Expire | Due::Nothing(_) => {
                 match platform.refresh(&scope, credentials, refresh).await {
                     Err(PlatformError::Refused(refusal)) if ends(refusal.kind) => {
-                        if ready.due == Due::SettleRenewal && refusal.kind == RefusalKind::ConsentGone {
+                        // Asked for, never answered, and the old one is dead: it was made.
+                        let renewing = ready.tokens.terms.renewing_since.is_some();
+                        if renewing && refusal.kind == RefusalKind::ConsentGone {
                             return Ok(Answer::RenewalLost);
                         }
                         Ok(self.still_lets_in(platform.as_ref(), scope, ready).await)

@@ -3,8 +3,8 @@
 use super::{
     super::{
         actions,
-        model::{App, AppState, scopes},
-        ports::AccountsTx,
+        model::{App, AppState, Reach, scopes},
+        ports::{AccountQuery, AccountsTx},
     },
     Accounts,
 };
@@ -15,6 +15,7 @@ use crate::{
         ids::AppId,
         name::display_name,
         outbox::Party,
+        page::{Direction, Key, PageRequest},
         secret::Secret,
     },
 };
@@ -122,7 +123,26 @@ impl Accounts {
         }
         app.state = AppState::Active;
         tx.update_app(&app, change.client_secret.as_ref()).await?;
+        self.hurry_accounts(tx, id).await?;
         Self::done(tx, actions::CHANGE_APP, Party::new("app", id.uuid())).await
+    }
+
+    /// Has the pool look at all accounts of an app: what it may do has changed, and with it when consents end.
+    async fn hurry_accounts(&self, tx: &mut dyn AccountsTx, app: AppId) -> Result<(), AccountsError> {
+        let query =
+            AccountQuery { reach: Reach::All, groups: None, app: Some(app), tags: Vec::new(), state: None };
+        let mut from = None;
+        loop {
+            let request = PageRequest { limit: 100, from, direction: Direction::Forward };
+            let page = tx.accounts(&query, request).await?;
+            for account in &page.items {
+                tx.hurry_tokens(account.id, self.0.clock.now()).await?;
+            }
+            from = page.items.last().map(|last| Key { at: last.created_at, id: last.id.uuid() });
+            if !page.more || from.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Throws credentials away.

@@ -39,6 +39,25 @@ impl Accounts {
         Ok(true)
     }
 
+    /// Whether news is signed by the platform with the secret of an app there is. Nothing is changed.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn is_signed(
+        &self,
+        origin: &Origin,
+        scope: TenantScope,
+        app: AppId,
+        signature: &str,
+        body: &[u8],
+    ) -> Result<bool, AccountsError> {
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        let (Some(app), Some(credentials)) = (tx.app(app).await?, tx.app_credentials(app).await?) else {
+            return Ok(false);
+        };
+        Ok(self.platform(app.platform.as_str())?.news(&credentials, signature, body).is_some())
+    }
+
     /// Takes news in, when its signature says that it is from the platform; `None` when it does not, or there is no such
     /// app. The inner answer is what the platform wants to hear.
     ///
@@ -67,9 +86,15 @@ impl Accounts {
             PlatformNews::Other => Ok(Some(None)),
             PlatformNews::ConsentRevoked { open_id } => {
                 let account = tx.lock_account_by_open_id(app.id, &open_id).await?;
-                if let Some(account) = account.filter(|account| account.state == AccountState::Connected) {
+                let given_up = |account: &Account| matches!(account.state, AccountState::Unlinked { .. });
+                if let Some(mut account) = account.filter(|account| !given_up(account)) {
                     let id = account.id;
-                    self.revoke_consent(&mut *tx, account, ConsentEnd::Revoked).await?;
+                    if account.state == AccountState::Connected {
+                        self.revoke_consent(&mut *tx, account, ConsentEnd::Revoked).await?;
+                    } else {
+                        account.doubt_again(self.0.clock.now());
+                        tx.update_account(&account).await?;
+                    }
                     tx.hurry_tokens(id, self.0.clock.now()).await?;
                     tx.commit().await?;
                 }

@@ -1,5 +1,7 @@
 //! What the platform answered is put into the store.
 
+use chrono::TimeDelta;
+
 use super::{
     super::{
         actions,
@@ -21,6 +23,9 @@ use crate::{
 
 /// How often a platform must say that there are no more renewals, when by our own count there are.
 const RENEWAL_DOUBTS: u32 = 5;
+
+/// How long an account of an app that the platform switched off is left alone, in hours.
+const APP_OFF_HOURS: i64 = 6;
 
 /// What was found out about an account.
 pub(super) enum Answer {
@@ -69,7 +74,7 @@ impl Accounts {
         let (Some(account), Some(tokens)) = (account, tokens) else {
             return Ok(Settled::Overtaken);
         };
-        let settled = self.apply(&mut *tx, account, tokens, answer).await?;
+        let settled = self.apply(&mut *tx, ready, account, tokens, answer).await?;
         tx.commit().await?;
         if settled == Settled::Renewed {
             self.0.journal.forget(&scope, id).await?;
@@ -80,6 +85,7 @@ impl Accounts {
     async fn apply(
         &self,
         tx: &mut dyn AccountsTx,
+        ready: &Ready,
         account: Account,
         mut tokens: Tokens,
         answer: Answer,
@@ -89,6 +95,7 @@ impl Accounts {
             Answer::Refreshed(Ok(refreshed)) => {
                 tokens.take(refreshed, now);
                 self.keep(tx, &tokens, "refreshed").await?;
+                self.confirm(tx, ready, account, None).await?;
                 Ok(Settled::Refreshed)
             }
             Answer::Renewed(Ok(renewed)) => {
@@ -103,7 +110,7 @@ impl Accounts {
                 self.announce(tx, AccountFact::RefreshFailed(id));
                 Ok(Settled::Known)
             }
-            Answer::LetsIn(profile) => self.let_in(tx, account, tokens, profile).await,
+            Answer::LetsIn(profile) => self.let_in(tx, ready, account, tokens, profile).await,
             Answer::Over(end) => {
                 self.revoke_consent(tx, account, end).await?;
                 tx.remove_tokens(id).await?;
@@ -113,7 +120,7 @@ impl Accounts {
             Answer::Refreshed(Err(error)) => {
                 // What was not told about a renewal stays open until it is.
                 tokens.terms.fail(error.word());
-                self.failed(tx, &account, &tokens, &error).await
+                self.failed(tx, ready, &tokens, &error).await
             }
             Answer::Renewed(Err(error)) => {
                 match &error {
@@ -132,9 +139,9 @@ impl Accounts {
                     PlatformError::Unknown(_) => tokens.terms.fail(error.word()),
                 }
                 if let PlatformError::Refused(refusal) = &error {
-                    self.heed_renewal(tx, &account, *refusal).await?;
+                    self.heed_renewal(tx, ready, *refusal).await?;
                 }
-                self.failed(tx, &account, &tokens, &error).await
+                self.failed(tx, ready, &tokens, &error).await
             }
         }
     }
@@ -161,27 +168,49 @@ impl Accounts {
         Ok(tx.record(Record { outcome, reason: Some(reason), ..record }).await?)
     }
 
-    /// The access token works although the refresh token does not, or although we were told that consent is gone.
+    /// The platform let us in: the consent is alive, whatever was said of it before, unless it was said since; and so is
+    /// the app.
+    async fn confirm(
+        &self,
+        tx: &mut dyn AccountsTx,
+        ready: &Ready,
+        mut account: Account,
+        profile: Option<Profile>,
+    ) -> Result<(), AccountsError> {
+        let id = account.id;
+        if account.state != AccountState::Connected && account.version == ready.account.version {
+            account.connect();
+            account.profile = profile.unwrap_or(account.profile);
+            tx.update_account(&account).await?;
+            Self::took_down(tx, id, Outcome::Success, "consent_confirmed").await?;
+            self.announce(tx, AccountFact::AccountLinked(id));
+        }
+        if ready.app.state == AppState::SwitchedOff
+            && let Some(mut app) = tx.app(ready.app.id).await?.filter(|app| app.version == ready.app.version)
+        {
+            app.state = AppState::Active;
+            tx.update_app(&app, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The access token works although the refresh token does not, or there is none.
     async fn let_in(
         &self,
         tx: &mut dyn AccountsTx,
-        mut account: Account,
+        ready: &Ready,
+        account: Account,
         mut tokens: Tokens,
         profile: Profile,
     ) -> Result<Settled, AccountsError> {
         let id = account.id;
-        if account.state != AccountState::Connected {
-            account.connect();
-            account.profile = profile;
-            tx.update_account(&account).await?;
-            Self::took_down(tx, id, Outcome::Success, "consent_confirmed").await?;
-            self.announce(tx, AccountFact::AccountLinked(id));
-            return Ok(Settled::Known);
+        if tokens.secrets.refresh.is_some() {
+            tokens.refresh_dead();
+            tx.update_tokens(&tokens).await?;
+            Self::took_down(tx, id, Outcome::Failure, "refresh_token_dead").await?;
+            self.announce(tx, AccountFact::RefreshFailed(id));
         }
-        tokens.renewal_lost();
-        tx.update_tokens(&tokens).await?;
-        Self::took_down(tx, id, Outcome::Failure, "refresh_token_dead").await?;
-        self.announce(tx, AccountFact::RefreshFailed(id));
+        self.confirm(tx, ready, account, Some(profile)).await?;
         Ok(Settled::Known)
     }
 
@@ -189,30 +218,31 @@ impl Accounts {
     async fn failed(
         &self,
         tx: &mut dyn AccountsTx,
-        account: &Account,
+        ready: &Ready,
         tokens: &Tokens,
         error: &PlatformError,
     ) -> Result<Settled, AccountsError> {
-        let id = account.id;
-        if let PlatformError::Refused(refusal) = error {
-            self.heed(tx, account, *refusal).await?;
+        let (id, now) = (tokens.account, self.0.clock.now());
+        let mut again = backoff(id, tokens.terms.failures, now);
+        if let PlatformError::Refused(refusal) = error
+            && refusal.kind == RefusalKind::AppOff
+        {
+            Self::heed(tx, ready).await?;
+            // The platform said stop, to all accounts of the app: each looks again a few times a day, for when it is over.
+            again += TimeDelta::hours(APP_OFF_HOURS);
         }
         tx.update_tokens(tokens).await?;
         Self::took_down(tx, id, Outcome::Failure, reason_of(error)).await?;
         self.announce(tx, AccountFact::RefreshFailed(id));
-        tx.schedule_tokens(id, Some(backoff(id, tokens.terms.failures, self.0.clock.now()))).await?;
+        tx.schedule_tokens(id, Some(again)).await?;
         Ok(Settled::Failed)
     }
 
-    /// Learns what a refusal says of the app: its accounts are not to blame, and none is disconnected for it.
-    async fn heed(
-        &self,
-        tx: &mut dyn AccountsTx,
-        account: &Account,
-        refusal: Refusal,
-    ) -> Result<(), AccountsError> {
-        let Some(mut app) = tx.app(account.app).await? else { return Ok(()) };
-        if refusal.kind == RefusalKind::AppOff && app.state == AppState::Active {
+    /// Learns that the platform has switched the app off: its accounts are not to blame, and none is disconnected for it.
+    /// Somebody who has changed the app since knows better.
+    async fn heed(tx: &mut dyn AccountsTx, ready: &Ready) -> Result<(), AccountsError> {
+        let app = tx.app(ready.app.id).await?;
+        if let Some(mut app) = app.filter(|app| app.version == ready.app.version) {
             app.state = AppState::SwitchedOff;
             tx.update_app(&app, None).await?;
         }
@@ -223,13 +253,13 @@ impl Accounts {
     async fn heed_renewal(
         &self,
         tx: &mut dyn AccountsTx,
-        account: &Account,
+        ready: &Ready,
         refusal: Refusal,
     ) -> Result<(), AccountsError> {
         if !matches!(refusal.kind, RefusalKind::AppLacks | RefusalKind::AbilityOff) {
             return Ok(());
         }
-        let Some(mut app) = tx.app(account.app).await? else { return Ok(()) };
+        let Some(mut app) = tx.app(ready.app.id).await? else { return Ok(()) };
         let renewal = self.platform(app.platform.as_str())?.facts().renewal_scope;
         if renewal.is_some_and(|scope| app.lose_scope(scope)) {
             tx.update_app(&app, None).await?;
@@ -253,6 +283,8 @@ impl Accounts {
             (Some(_), Some(mut tokens)) => {
                 tokens.renew(renewed, self.0.clock.now());
                 self.keep(&mut *tx, &tokens, "recovered").await?;
+                // It may have been put off to the end of the access token.
+                tx.hurry_tokens(id, self.0.clock.now()).await?;
                 tx.commit().await?;
                 true
             }

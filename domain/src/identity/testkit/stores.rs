@@ -20,36 +20,10 @@ use crate::{
         clock::Timestamp,
         fault::PortError,
         ids::{ApiKeyId, InvitationId, MemberId, PasswordResetId, RefreshTokenId, SessionId},
-        page::{Direction, Key, Page, PageRequest},
+        page::{Key, Page, PageRequest},
+        testkit::page_of,
     },
 };
-
-/// The part of a list asked for.
-fn page_of<'a, T: Clone + 'a>(
-    rows: impl Iterator<Item = &'a T>,
-    page: PageRequest,
-    key: impl Fn(&T) -> Key,
-) -> Page<T> {
-    let place = |row: &T| {
-        let key = key(row);
-        (key.at, key.id)
-    };
-    let mut found: Vec<T> = rows
-        .filter(|row| {
-            page.from.is_none_or(|from| match page.direction {
-                Direction::Forward => place(row) > (from.at, from.id),
-                Direction::Backward => place(row) < (from.at, from.id),
-            })
-        })
-        .cloned()
-        .collect();
-    found.sort_by_key(place);
-    if page.direction == Direction::Backward {
-        found.reverse();
-    }
-    found.truncate(usize::from(page.limit) + 1);
-    Page::of_read(found, &page)
-}
 
 fn count(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
@@ -107,7 +81,7 @@ impl MemberStore for MemoryUnit {
     }
 
     async fn members(&mut self, page: PageRequest) -> Result<Page<Member>, PortError> {
-        Ok(page_of(self.rows.members.values(), page, |m| Key { at: m.created_at, id: m.id.uuid() }))
+        Ok(page_of(self.rows.members.values().cloned(), page, |m| Key { at: m.created_at, id: m.id.uuid() }))
     }
 
     async fn count_members(&mut self, most: u32) -> Result<u32, PortError> {
@@ -164,7 +138,10 @@ impl InvitationStore for MemoryUnit {
     }
 
     async fn invitations(&mut self, page: PageRequest) -> Result<Page<Invitation>, PortError> {
-        Ok(page_of(self.rows.invitations.values(), page, |i| Key { at: i.created_at, id: i.id.uuid() }))
+        Ok(page_of(self.rows.invitations.values().cloned(), page, |i| Key {
+            at: i.created_at,
+            id: i.id.uuid(),
+        }))
     }
 }
 
@@ -199,7 +176,7 @@ impl SessionStore for MemoryUnit {
     ) -> Result<HashMap<MemberId, Page<Session>>, PortError> {
         let of = |member: &MemberId| {
             let live = self.rows.sessions.values().filter(|s| s.member == *member && s.is_live(now));
-            (*member, page_of(live, page, |s| Key { at: s.created_at, id: s.id.uuid() }))
+            (*member, page_of(live.cloned(), page, |s| Key { at: s.created_at, id: s.id.uuid() }))
         };
         Ok(members.iter().map(of).collect())
     }
@@ -291,6 +268,6 @@ impl ApiKeyStore for MemoryUnit {
     }
 
     async fn api_keys(&mut self, page: PageRequest) -> Result<Page<ApiKey>, PortError> {
-        Ok(page_of(self.rows.api_keys.values(), page, |k| Key { at: k.created_at, id: k.id.uuid() }))
+        Ok(page_of(self.rows.api_keys.values().cloned(), page, |k| Key { at: k.created_at, id: k.id.uuid() }))
     }
 }

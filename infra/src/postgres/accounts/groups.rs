@@ -36,6 +36,11 @@ const LOCK: &str = "SELECT 1 FROM identity.tenants WHERE tenant_id = $1 FOR NO K
 /// Locked first, so that whoever is putting an account into the group is waited for and then seen.
 const LOCK_ONE: &str = "SELECT 1 FROM accounts.groups WHERE tenant_id = $1 AND id = $2 FOR UPDATE";
 
+/// What was given up stands in nobody's way.
+const LET_GO: &str = "
+    UPDATE accounts.accounts SET group_id = NULL, version = version + 1
+    WHERE tenant_id = $1 AND group_id = $2 AND state = 'unlinked'";
+
 const REMOVE: &str = "
     DELETE FROM accounts.groups AS g WHERE g.tenant_id = $1 AND g.id = $2
     AND NOT EXISTS (SELECT FROM accounts.accounts AS a WHERE a.tenant_id = $1 AND a.group_id = $2)
@@ -108,6 +113,7 @@ impl GroupStore for PgWork {
         let tenant = self.tx.scope().tenant().uuid();
         let statement = |sql| TenantTx::statement(sql, [tenant.into(), id.uuid().into()]);
         self.tx.execute_raw(statement(LOCK_ONE)).await.map_err(|e| orm_error(PORT, e))?;
+        self.tx.execute_raw(statement(LET_GO)).await.map_err(|e| orm_error(PORT, e))?;
         let removed = self.tx.execute_raw(statement(REMOVE)).await.map_err(|e| orm_error(PORT, e))?;
         Ok(removed.rows_affected() == 1)
     }
