@@ -15,7 +15,7 @@ use harness::{
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Row as _;
-use tracing_subscriber::{fmt::format::FmtSpan, util::SubscriberInitExt as _};
+use tracing_subscriber::fmt::format::FmtSpan;
 
 const BOARD: &str = "{ accounts(first: 10) { totalCount nodes {
     id nickname platform state consentEnd openId tokens { health renewalsLeft lastError accessRemainingS }
@@ -249,7 +249,13 @@ fn dump_redis(app: &TestApp) -> String {
             table.insert(all, key .. ' ' .. cjson.encode(redis.call(unpack(call))))
         end
         return all";
-    let answer = Command::new("redis-cli").args(["-u", app.redis_url(), "EVAL", ALL, "0"]).output().unwrap();
+    let url = url::Url::parse(app.redis_url()).unwrap();
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port().unwrap_or(6379).to_string());
+    let answer = Command::new("redis-cli")
+        .env("REDISCLI_AUTH", url.password().unwrap_or_default())
+        .args(["-h", host, "-p", &port, "EVAL", ALL, "0"])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&answer.stdout).into_owned();
     assert!(answer.status.success() && text.contains("limit:"), "the dump is of this Redis: {text}");
     text
@@ -304,14 +310,36 @@ async fn no_token_secret_or_name_lies_readable_anywhere() {
     }
     let account = until(&app, &tenant.owner.token, |account| account["state"] == "CONNECTED").await;
     app.settle().await.unwrap();
+    let operators = app.operators().unwrap();
+    let (status, figures) = platform.open(&format!("{}/metrics", operators.base())).await.unwrap();
+    assert!(status == 200 && figures.contains("matricula_outbound_total"), "{figures}");
     let dump = dump(&app).await;
     assert!(dump.contains(&registered.client_key), "the dump is of this database");
+    let logged = log.text();
+    assert!(logged.contains("outbound.call") && logged.contains("begin_link"), "the log is of this story");
     let open_id = account["openId"].as_str().unwrap();
-    for word in ["act.", "rft.", &registered.client_secret, "Nickname", open_id, &tenant.owner.email, "mls_"]
-    {
-        assert!(!dump.contains(word), "{word} as text");
-        // bytea is shown as hexadecimal.
-        assert!(!dump.contains(&hex(word)), "{word} as bytes");
+    let owner = &tenant.owner;
+    let secret = registered.client_secret.as_str();
+    let words = [
+        "act.",
+        "rft.",
+        secret,
+        "Nickname",
+        open_id,
+        &owner.email,
+        "mls_",
+        &owner.token,
+        &owner.refresh,
+        PASSWORD,
+    ];
+    let places =
+        [("the database", dump), ("Redis", dump_redis(&app)), ("the log", logged), ("the figures", figures)];
+    for (place, text) in places {
+        for word in words {
+            assert!(!text.contains(word), "{word} in {place}");
+            // bytea is shown as hexadecimal.
+            assert!(!text.contains(&hex(word)), "{word} in {place}, as bytes");
+        }
     }
     app.stop().await.unwrap();
     platform.stop().await;
