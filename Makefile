@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-containers bench lint schema images
+.PHONY: help setup run test test-containers bench soak lint schema images
 
 # Passed on to the program or the test runner: `make run ARGS=--exit`, `make test ARGS="-E 'test(plans)'"`.
 ARGS ?=
@@ -43,6 +43,10 @@ images: ## Build images for test-containers from Debian packages, where no regis
 
 bench: ## Run the benchmarks; tests/bench/RESULTS.md says how to read them
 	tests/bench/run.sh $(ARGS)
+
+soak: setup ## Have 500 accounts' tokens end in one minute, on two replicas and a platform that fails
+	cargo build --workspace --bins
+	MATRICULA_TEST_POOL_ACCOUNTS=500 cargo test -p tests --test it -- --nocapture pool:: $(ARGS)
 
 lint: ## Check format, lints and, where cargo-deny is installed, dependencies
 	cargo fmt --all --check

@@ -26,6 +26,9 @@ use transport::{
 };
 use uuid::Uuid;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Longest wait for the answer to one request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
