@@ -35,8 +35,12 @@ fn nonce(case: &Value, name: &str) -> Nonce {
 
 #[test]
 fn aes_256_gcm() {
-    let (mut good, mut bad) = (0, 0);
+    let (mut good, mut bad, mut refused) = (0, 0, 0);
     for (group, case) in vectors(include_str!("../../tests/vectors/aes_gcm_test.json")) {
+        if group["ivSize"] != 96 {
+            assert!(Nonce::try_assume_unique_for_key(&bytes(&case, "iv")).is_err(), "case {}", case["tcId"]);
+            refused += 1;
+        }
         if (&group["keySize"], &group["ivSize"], &group["tagSize"]) != (&256.into(), &96.into(), &128.into())
         {
             continue;
@@ -58,6 +62,7 @@ fn aes_256_gcm() {
         }
     }
     assert_eq!((good, bad), (39, 27), "cases of the one form that is used");
+    assert_eq!(refused, 119, "nonces of other lengths");
 }
 
 #[test]

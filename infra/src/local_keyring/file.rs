@@ -15,6 +15,9 @@ use super::fault::KeyringFault;
 /// Longest file read, in bytes: a thousand keys and their comments.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 
+/// Longest line of a key: `v`, ten digits, a space, 44 characters and the line's end.
+const LINE_MAX_BYTES: usize = 57;
+
 /// One root key.
 pub(super) struct RootKey {
     pub(super) version: u32,
@@ -97,13 +100,13 @@ pub(super) fn create(path: &Path, key: &RootKey) -> Result<(), KeyringFault> {
             KeyringFault::Io(error)
         }
     })?;
-    let text = Zeroizing::new(format!("v{} {}\n", key.version, *encoded(&key.key)));
+    // Room for all of it at once, as when reading.
+    let mut text = Zeroizing::new(String::with_capacity(LINE_MAX_BYTES));
+    text.extend(["v", &key.version.to_string(), " "]);
+    STANDARD.encode_string(key.key.as_slice(), &mut text);
+    text.push('\n');
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     written.and_then(|()| sync_directory(path)).map_err(KeyringFault::Io)
-}
-
-fn encoded(key: &[u8; 32]) -> Zeroizing<String> {
-    Zeroizing::new(STANDARD.encode(key))
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

@@ -32,6 +32,8 @@ pub(super) enum ModuleFault {
     Extractable(u32),
     #[error("a key's CKA_ID is not its version, 1 to 4 bytes of a number above zero")]
     Unnumbered,
+    #[error("the key {0} has {1} bytes: it must be an AES key of 32")]
+    Length(u32, u64),
     #[error("two keys have the version {0}")]
     Twice(u32),
     #[error("the wrapped key has an unknown form")]
@@ -280,9 +282,11 @@ fn roots(session: &Session, label: &str) -> Result<Vec<Root>, ModuleFault> {
         if extractable || !sensitive {
             return Err(ModuleFault::Extractable(version));
         }
-        if length == 32 {
-            roots.push(Root { version, handle });
+        // Passed over, it would leave an older key to wrap on, and whoever brought it in would not hear of it.
+        if length != 32 {
+            return Err(ModuleFault::Length(version, length));
         }
+        roots.push(Root { version, handle });
     }
     roots.sort_by_key(|root| root.version);
     match roots.windows(2).find(|pair| pair[0].version == pair[1].version) {

@@ -12,6 +12,7 @@ use aws_sdk_kms::{
     Client,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::compliance::ports::KeyCustody as _;
 use domain::kernel::{
     fault::Retry,
@@ -147,6 +148,10 @@ async fn answering(status: &str, body: &str) -> u16 {
 #[tokio::test]
 async fn what_passes_is_told_from_what_stays() {
     let failed = |code: &str| format!("{{\"__type\":\"{code}\",\"message\":\"no\"}}");
+    let plaintext = |length: usize| {
+        let bytes = vec![b's'; length];
+        format!("{{\"Plaintext\":\"{}\"}}", STANDARD.encode(bytes))
+    };
     for (status, body, retry) in [
         ("400 Bad Request", failed("ThrottlingException"), Retry::MayHelp),
         ("500 Internal Server Error", failed("KMSInternalException"), Retry::MayHelp),
@@ -156,13 +161,19 @@ async fn what_passes_is_told_from_what_stays() {
         ("400 Bad Request", failed("DisabledException"), Retry::Useless),
         ("400 Bad Request", failed("AccessDeniedException"), Retry::Useless),
         ("400 Bad Request", failed("InvalidCiphertextException"), Retry::Useless),
+        // To be deleted, or its material not brought in yet.
+        ("400 Bad Request", failed("KMSInvalidStateException"), Retry::Useless),
+        ("400 Bad Request", failed("IncorrectKeyException"), Retry::Useless),
         ("200 OK", "{\"Plaintext\":\"c2hvcnQ=\"}".to_owned(), Retry::Useless),
+        ("200 OK", plaintext(0), Retry::Useless),
+        ("200 OK", plaintext(31), Retry::Useless),
+        ("200 OK", plaintext(33), Retry::Useless),
     ] {
         let provider = AwsKms::over(client(answering(status, &body).await), "key".to_owned());
         let error = provider.unwrap(&CONTEXT, b"wrapped").await.unwrap_err();
         assert_eq!(error.retry, retry, "{status} {body}: {:?}", error.source);
         let told = format!("{:?} {}", error.source, error.source);
-        assert!(!told.contains("c2V") && !told.contains("c2h"), "an answer is quoted: {told}");
+        assert!(!["c2V", "c2h", "c3N"].iter().any(|part| told.contains(part)), "an answer is quoted: {told}");
     }
 }
 

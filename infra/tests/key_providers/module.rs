@@ -83,6 +83,10 @@ fn settings(label: &str) -> Pkcs11Settings {
 }
 
 fn make_key(session: &Session, label: &str, version: &[u8], extractable: bool) {
+    make_key_of(session, label, version, extractable, 32);
+}
+
+fn make_key_of(session: &Session, label: &str, version: &[u8], extractable: bool, length: u64) {
     let template = [
         Attribute::Token(true),
         Attribute::Private(true),
@@ -90,7 +94,7 @@ fn make_key(session: &Session, label: &str, version: &[u8], extractable: bool) {
         Attribute::Extractable(extractable),
         Attribute::Encrypt(true),
         Attribute::Decrypt(true),
-        Attribute::ValueLen(32.into()),
+        Attribute::ValueLen(length.into()),
         Attribute::Label(label.as_bytes().to_vec()),
         Attribute::Id(version.to_vec()),
     ];
@@ -141,6 +145,9 @@ async fn with_a_token() {
     assert!(refusal(settings("open")).await.contains("could be taken out"));
     make_key(&session, "unnumbered", b"seven", false);
     assert!(refusal(settings("unnumbered")).await.contains("CKA_ID"));
+    make_key(&session, "short", &[1], false);
+    make_key_of(&session, "short", &[2], false, 16);
+    assert!(refusal(settings("short")).await.contains("key 2 has 16 bytes"));
     make_key(&session, "twice", &[3], false);
     make_key(&session, "twice", &[3], false);
     assert!(refusal(settings("twice")).await.contains("version 3"));
