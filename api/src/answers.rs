@@ -8,7 +8,7 @@ use domain::{
     identity::SignedIn,
     kernel::{
         ids::{ComplianceId, EventId, PLATFORM, TenantId},
-        outbox::{Origin, Outcome as AuditOutcome},
+        outbox::Outcome as AuditOutcome,
         scope::TenantScope,
     },
 };
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     metrics::AnswerLabels,
-    origin::{ClientFacts, origin_of},
+    origin::{ClientFacts, bare_origin, origin_of},
 };
 
 /// Words of error codes, for metrics and events.
@@ -88,12 +88,8 @@ pub(crate) async fn take_down(
     let origin = match origin_of(app, scope, answer, &operation, facts, known).await {
         Ok(origin) => origin,
         Err(fault) => {
-            // Without keys the hashes can't be made; the answer is still told of.
             tracing::warn!(port = fault.port, error = %fault.source, "an access event goes without hashes");
-            let mut origin = Origin::system(answer, operation);
-            origin.actor =
-                known.map_or(domain::kernel::outbox::Party::ANONYMOUS, |known| (&known.actor).into());
-            origin
+            bare_origin(answer, &operation, known)
         }
     };
     let id = EventId::new(&*app.ids);
@@ -138,7 +134,11 @@ fn route_of(path: &str) -> &'static str {
         "/livez",
         "/readyz",
     ];
-    ROUTES.into_iter().find(|route| *route == path).unwrap_or("none")
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["", "link", _, "callback"] => "/link/{platform}/callback",
+        ["", "webhooks", _, _, _] => "/webhooks/{platform}/{tenant}/{app}",
+        _ => ROUTES.into_iter().find(|route| *route == path).unwrap_or("none"),
+    }
 }
 
 /// Takes down the answers of every route but GraphQL's.

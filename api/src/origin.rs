@@ -7,7 +7,7 @@ use domain::{
     identity::SignedIn,
     kernel::{
         fault::PortError,
-        ids::ComplianceId,
+        ids::{ComplianceId, SessionId},
         outbox::{IpHash, Origin, Party},
         scope::TenantScope,
     },
@@ -111,12 +111,21 @@ pub(crate) async fn origin_of(
         compliance_id: answer,
         operation: operation.to_owned(),
         actor: known.map_or(Party::ANONYMOUS, |known| Party::from(&known.actor)),
-        session: known.and_then(|known| known.actor.session()).map(domain::kernel::ids::SessionId::uuid),
+        session: known.and_then(|known| known.actor.session()).map(SessionId::uuid),
         mfa: known.and_then(|known| known.mfa),
         device,
         geo: facts.ip.and_then(|address| app.geography.locate(address)),
         ip,
     })
+}
+
+/// The origin of a request when there are no keys to make hashes with: what failed for want of them is told of too.
+pub(crate) fn bare_origin(answer: ComplianceId, operation: &str, known: Option<&SignedIn>) -> Origin {
+    let mut origin = Origin::system(answer, operation);
+    origin.actor = known.map_or(Party::ANONYMOUS, |known| Party::from(&known.actor));
+    origin.session = known.and_then(|known| known.actor.session()).map(SessionId::uuid);
+    origin.mfa = known.and_then(|known| known.mfa);
+    origin
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -112,3 +112,45 @@ async fn what_is_not_there_is_not_rotated() {
     );
     app.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_keys_nothing_is_done_and_that_it_was_tried_is_in_the_log() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let invite = "mutation ($key: String!) { inviteMember(input: { email: \"a@example.com\", role: ANALYST })
+        @idempotent(key: $key) { userErrors { code } } }";
+    let before = app.client.graphql(&tenant.owner.token, invite, json!({ "key": "1" })).await.unwrap();
+    assert_eq!(before.status, 200, "{}", before.body);
+    // Who is behind the token is remembered for a moment, so that the command itself is reached.
+    app.client.graphql(&tenant.owner.token, "{ viewer { member { id } } }", json!({})).await.unwrap();
+    app.settle().await.unwrap();
+    // As when the provider is away and every key's time is over: none is held, and none can be had.
+    app.service.parts.envelope.close();
+    let answer = app.client.graphql(&tenant.owner.token, invite, json!({ "key": "2" })).await.unwrap();
+    assert!(["UNAVAILABLE", "INTERNAL_SERVER_ERROR"].contains(&answer.code()), "{}", answer.body);
+    app.service.parts.app.access_log.flush().await;
+    let mut database = app.superuser_connection().await.unwrap();
+    let told: Vec<(String, String)> = sqlx::query_as(
+        "SELECT type, outcome FROM compliance.audit_outbox WHERE tenant_id = $1 AND compliance_id = $2::uuid
+         UNION ALL SELECT type, outcome FROM compliance.audit_leaves WHERE tenant_id = $1 AND compliance_id = $2::uuid",
+    )
+    .bind(tenant.id.uuid())
+    .bind(answer.compliance_id())
+    .fetch_all(&mut database)
+    .await
+    .unwrap();
+    for event in ["invite_member", "access"] {
+        assert!(
+            told.contains(&(event.to_owned(), "failure".to_owned())),
+            "{event} in {told:?}: {}",
+            answer.body
+        );
+    }
+    let invitations: i64 = sqlx::query_scalar("SELECT count(*) FROM identity.invitations")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(invitations, 1, "the one from before");
+    // Its log can't grow without keys, so what waits is not waited for.
+    app.service.stop().await;
+}

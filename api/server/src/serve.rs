@@ -50,7 +50,8 @@ pub struct ServiceParts {
     /// The facades.
     pub app: Arc<api::app::App>,
     health: Arc<http::Health>,
-    envelope: Arc<infra::envelope::Envelope>,
+    /// The keys in memory.
+    pub envelope: Arc<infra::envelope::Envelope>,
 }
 
 /// Starts the service.

@@ -18,7 +18,12 @@ use transport::ErrorCode;
 use uuid::Uuid;
 
 use super::error::{ApiError, Failure, UserError, from_transport};
-use crate::{app::App, callers::Caller, metrics::CommandLabels, origin::origin_of};
+use crate::{
+    app::App,
+    callers::Caller,
+    metrics::CommandLabels,
+    origin::{bare_origin, origin_of},
+};
 use domain::kernel::actor::Actor;
 
 /// The steps of a command, on the transaction it is lent.
@@ -83,7 +88,16 @@ where
     let caller = caller(ctx)?;
     let signed_in = caller.signed_in();
     let actor = &signed_in.actor;
-    let origin = origin_of(app, actor.scope(), id, action.name, caller.facts(), Some(signed_in)).await?;
+    let origin = origin_of(app, actor.scope(), id, action.name, caller.facts(), Some(signed_in)).await;
+    let origin = match origin {
+        Ok(origin) => origin,
+        Err(fault) => {
+            // No keys, so nothing is done; that it was tried is in the log all the same.
+            let bare = bare_origin(id, action.name, Some(signed_in));
+            record_refusal(app, actor, &bare, action, Outcome::Failure, "unavailable").await?;
+            return Err(fault.into());
+        }
+    };
     if let Some(permission) = action.permission
         && let Err(denied) = actor.require(permission)
     {
