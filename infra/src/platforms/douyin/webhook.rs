@@ -59,7 +59,9 @@ fn told(body: &[u8]) -> Option<PlatformNews> {
             let number = challenge(message.content?.get())?;
             Some(PlatformNews::Challenge(format!("{{\"challenge\":{number}}}")))
         }
-        "unauthorize" => {
+        // The second is about the scopes whose names end in `.bind`. How much of the consent is left, the platform is asked:
+        // a refresh tells what is still granted.
+        "unauthorize" | "contract_unauthorize" => {
             let open_id = message.from_user_id.filter(|id| !id.is_empty())?;
             Some(PlatformNews::ConsentRevoked { open_id })
         }
@@ -178,6 +180,8 @@ mod tests {
             signed(include_str!("fixtures/unauthorize_string.json")),
             revoked("7d0f3a52-1111-4c2e-9a4b-0b1c2d3e4f50")
         );
+        let bind = r#"{"event":"contract_unauthorize","from_user_id":"owner","content":"{}"}"#;
+        assert_eq!(signed(bind), revoked("owner"));
         for body in [
             r#"{"event":"unauthorize","from_user_id":"","content":{}}"#,
             r#"{"event":"unauthorize","content":{}}"#,
