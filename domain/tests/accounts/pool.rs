@@ -226,6 +226,19 @@ fn nothing_is_renewed_whose_answer_could_not_be_written_down() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_read_is_in_nobodys_way() {
+    let world = World::new();
+    let account = world.link("alice");
+    world.journal.spoil(true);
+    world.wait(TimeDelta::days(12));
+    let (scope, id) = now(world.accounts.claim_due(10)).expect("claims").remove(0);
+    let turn = now(world.accounts.refresh_tokens(scope, id)).expect("tends");
+    assert_eq!((turn.refreshed, turn.failed), (1, 0));
+    assert!(turn.unkept > 0, "and it is told");
+    assert!(world.works(account));
+}
+
+#[test]
 fn who_is_about_to_end_renews_nothing() {
     let world = World::new();
     let account = world.link("alice");

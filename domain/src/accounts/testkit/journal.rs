@@ -18,6 +18,7 @@ use crate::{
 pub struct MemoryJournal {
     kept: Mutex<BTreeMap<AccountId, (TenantScope, RenewalAsked, Renewed)>>,
     full: Mutex<bool>,
+    unreadable: Mutex<bool>,
 }
 
 impl MemoryJournal {
@@ -29,6 +30,11 @@ impl MemoryJournal {
     /// Lets no more be written down, or again.
     pub fn fill(&self, full: bool) {
         *lock(&self.full) = full;
+    }
+
+    /// Lets nothing be read any more, or again.
+    pub fn spoil(&self, unreadable: bool) {
+        *lock(&self.unreadable) = unreadable;
     }
 
     /// Whether none is.
@@ -63,6 +69,9 @@ impl TokenJournal for MemoryJournal {
         scope: &TenantScope,
         account: AccountId,
     ) -> Result<Option<(RenewalAsked, Renewed)>, PortError> {
+        if *lock(&self.unreadable) {
+            return Err(PortError::lasting("memory.journal", "it can't be opened"));
+        }
         let kept = lock(&self.kept).get(&account).filter(|(of, ..)| of == scope).cloned();
         Ok(kept.map(|(_, asked, renewed)| (asked, renewed)))
     }
