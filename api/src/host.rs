@@ -32,7 +32,7 @@ use crate::{
     app::App,
     callers::Caller,
     metrics::AnswerLabels,
-    origin::{ClientFacts, network_of},
+    origin::{ClientFacts, bucket_part, network_of},
 };
 
 /// How often a caller is looked up again while it listens, should the news of its end not arrive.
@@ -136,7 +136,9 @@ impl Host for ProductHost {
         let Some(signed_in) = look_up(app, &token).await? else {
             // Bad credentials alone are counted: behind one address there may be a thousand callers with good ones.
             let address = facts.ip.map_or_else(|| "unknown".to_owned(), network_of);
-            let verdict = self.take(&format!("credentials:{address}"), app.quotas.credentials, 1).await?;
+            let verdict = self
+                .take(&format!("credentials:{}", bucket_part(&address)), app.quotas.credentials, 1)
+                .await?;
             return Err(if verdict.allowed {
                 Refusal::new(
                     ErrorCode::Unauthenticated,

@@ -13,6 +13,7 @@ use domain::{
     },
 };
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::app::App;
 
@@ -47,6 +48,13 @@ pub(crate) fn network_of(address: IpAddr) -> String {
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
     }
+}
+
+/// What stands for somebody in the name of a bucket: names are kept where people look, and hashed they say nothing of
+/// anybody.
+pub(crate) fn bucket_part(text: &str) -> Uuid {
+    let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    Uuid::from_slice(&hash[..16]).unwrap_or_default()
 }
 
 /// What a client shows of itself beside its credential.

@@ -31,6 +31,7 @@ pub mod outbound;
 pub mod pkcs11;
 pub mod platforms;
 pub mod postgres;
+mod private_dir;
 pub mod redis;
 pub mod spool;
 pub mod system;

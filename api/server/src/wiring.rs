@@ -131,7 +131,6 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
         ids: system.clone(),
         entropy: system.clone(),
         public_url,
-        stopping: false.into(),
     }));
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),

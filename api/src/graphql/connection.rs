@@ -20,6 +20,9 @@ const SIZE_DEFAULT: u16 = 20;
 /// Most rows at a time.
 const SIZE_MAX: i32 = 100;
 
+/// Most rows of a list that are counted; one more stands for "more".
+pub(super) const COUNT_MAX: u32 = 10_001;
+
 /// The four arguments of a connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PageArgs {

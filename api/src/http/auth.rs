@@ -17,12 +17,11 @@ use domain::{
     },
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
     app::App,
-    origin::{ClientFacts, network_of, origin_of},
+    origin::{ClientFacts, bucket_part, network_of, origin_of},
 };
 
 /// Most bytes of a body here.
@@ -221,11 +220,6 @@ pub(super) async fn attempt(app: &App, request: &HttpRequest, account: &str) -> 
         return Err(unavailable(request));
     }
     let address = facts_of(app, request).ip.map_or_else(|| "unknown".to_owned(), network_of);
-    // Names of buckets are kept where people look: hashed, they say nothing of anybody.
-    let digest = |text: &str| {
-        let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        Uuid::from_slice(&hash[..16]).unwrap_or_default()
-    };
     let quota = app.quotas.sign_in;
     let times = |factor: u32| Quota {
         per_minute: quota.per_minute.saturating_mul(factor),
@@ -234,31 +228,36 @@ pub(super) async fn attempt(app: &App, request: &HttpRequest, account: &str) -> 
     // Many share an address, so it may try more often than one account may be tried from it. An account as a whole
     // has a ceiling far above, so that strangers do not shut its owner out.
     for (key, quota) in [
-        (format!("auth:address:{}", digest(&address)), times(6)),
-        (format!("auth:pair:{}", digest(&format!("{address}\0{account}"))), quota),
-        (format!("auth:account:{}", digest(account)), times(30)),
+        (format!("auth:address:{}", bucket_part(&address)), times(6)),
+        (format!("auth:pair:{}", bucket_part(&format!("{address}\0{account}"))), quota),
+        (format!("auth:account:{}", bucket_part(account)), times(30)),
     ] {
-        match app.limiter.take(&key, quota, 1).await {
-            Ok(verdict) if verdict.allowed => {}
-            Ok(verdict) => {
-                let mut answer = problem(
-                    request,
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "THROTTLED",
-                    None,
-                    "too many attempts; wait as long as Retry-After says",
-                );
-                let wait = verdict.retry_after_ms.div_ceil(1_000).max(1);
-                answer.headers_mut().insert(
-                    actix_web::http::header::RETRY_AFTER,
-                    actix_web::http::header::HeaderValue::from(wait),
-                );
-                return Err(answer);
-            }
-            Err(fault) => return Err(refused(request, &fault.into())),
-        }
+        within(app, request, &key, quota, "too many attempts; wait as long as Retry-After says").await?;
     }
     Ok(())
+}
+
+/// One more unit of a bucket, or the answer that says why not.
+pub(super) async fn within(
+    app: &App,
+    request: &HttpRequest,
+    bucket: &str,
+    quota: Quota,
+    message: &str,
+) -> Result<(), HttpResponse> {
+    match app.limiter.take(bucket, quota, 1).await {
+        Ok(verdict) if verdict.allowed => Ok(()),
+        Ok(verdict) => {
+            let mut answer = problem(request, StatusCode::TOO_MANY_REQUESTS, "THROTTLED", None, message);
+            let wait = verdict.retry_after_ms.div_ceil(1_000).max(1);
+            answer.headers_mut().insert(
+                actix_web::http::header::RETRY_AFTER,
+                actix_web::http::header::HeaderValue::from(wait),
+            );
+            Err(answer)
+        }
+        Err(fault) => Err(refused(request, &fault.into())),
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,11 +1,7 @@
 //! News that platforms send, one address for each app. What is not signed by the platform is refused, whoever it says
 //! it is about; what is, is answered at once.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use domain::kernel::{
     ids::{AppId, ComplianceId, TenantId},
     limit::Quota,
@@ -14,8 +10,11 @@ use domain::kernel::{
 };
 use uuid::Uuid;
 
-use super::auth::{answer_of, facts_of, is_of, problem, unavailable};
-use crate::{app::App, origin::network_of};
+use super::auth::{answer_of, facts_of, is_of, problem, unavailable, within};
+use crate::{
+    app::App,
+    origin::{bucket_part, network_of},
+};
 
 /// Most bytes of a message.
 const BODY_MAX: usize = 64 * 1024;
@@ -25,6 +24,8 @@ const ADDRESS_QUOTA: Quota = Quota { per_minute: 6_000, burst: 600 };
 
 /// Messages for one app that the platform signed.
 const APP_QUOTA: Quota = Quota { per_minute: 3_000, burst: 600 };
+
+const TOO_MANY: &str = "too many messages";
 
 pub(super) fn mount(config: &mut web::ServiceConfig) {
     config.service(
@@ -59,7 +60,8 @@ async fn receive(
     }
     // By address first: the path is whatever a stranger writes, and a name made up costs them nothing.
     let address = facts_of(&app, &request).ip.map_or_else(|| "unknown".to_owned(), network_of);
-    if let Err(answer) = within(&app, &request, &format!("webhook-address:{address}"), ADDRESS_QUOTA).await {
+    let bucket = format!("webhook:address:{}", bucket_part(&address));
+    if let Err(answer) = within(&app, &request, &bucket, ADDRESS_QUOTA, TOO_MANY).await {
         return answer;
     }
     let origin = Origin::system(ComplianceId::from_uuid(answer_of(&request)), "receive_news");
@@ -72,45 +74,28 @@ async fn receive(
             return unavailable(&request);
         }
     };
-    let app_key = AppId::from_uuid(key);
-    match app.accounts.is_signed(&origin, scope, app_key, signature, &body).await {
-        Ok(true) => {}
-        Ok(false) => return refused(),
+    let verified = app.accounts.verify_news(&origin, scope, AppId::from_uuid(key), signature, &body).await;
+    let verified = match verified {
+        Ok(Some(verified)) => verified,
+        Ok(None) => return refused(),
         Err(fault) => {
-            tracing::warn!(error = %fault, "news was not taken in");
+            tracing::warn!(error = %fault, "news was not looked at");
             return unavailable(&request);
         }
-    }
+    };
     // From here on it is the platform's word, and the tenant's matter.
     is_of(&request, Some(scope));
-    if let Err(answer) = within(&app, &request, &format!("webhook:{tenant}:{key}"), APP_QUOTA).await {
+    if let Err(answer) =
+        within(&app, &request, &format!("webhook:app:{tenant}:{key}"), APP_QUOTA, TOO_MANY).await
+    {
         return answer;
     }
-    match app.accounts.receive_news(&origin, scope, app_key, signature, &body).await {
-        Ok(Some(Some(answer))) => HttpResponse::Ok().content_type("application/json").body(answer),
-        Ok(Some(None)) => HttpResponse::Ok().finish(),
-        Ok(None) => refused(),
+    match app.accounts.receive_news(&origin, verified).await {
+        Ok(Some(answer)) => HttpResponse::Ok().content_type("application/json").body(answer),
+        Ok(None) => HttpResponse::Ok().finish(),
         Err(fault) => {
             tracing::warn!(error = %fault, "news was not taken in");
             unavailable(&request)
-        }
-    }
-}
-
-/// One more message from there, or why not.
-async fn within(app: &App, request: &HttpRequest, bucket: &str, quota: Quota) -> Result<(), HttpResponse> {
-    match app.limiter.take(bucket, quota, 1).await {
-        Ok(verdict) if verdict.allowed => Ok(()),
-        Ok(verdict) => {
-            let wait = verdict.retry_after_ms.div_ceil(1_000).max(1);
-            let mut answer =
-                problem(request, StatusCode::TOO_MANY_REQUESTS, "THROTTLED", None, "too many messages");
-            answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(wait));
-            Err(answer)
-        }
-        Err(fault) => {
-            tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
-            Err(unavailable(request))
         }
     }
 }

@@ -216,8 +216,10 @@ fn a_platforms_word_that_consent_is_gone_is_believed_and_asked_about() {
     let account = world.link("alice");
     let tell = |signature: &str| {
         let origin = world.origin();
-        now(world.accounts.receive_news(&origin, world.scope, world.app, signature, b"revoked alice"))
-            .expect("taken in")
+        let verified =
+            now(world.accounts.verify_news(&origin, world.scope, world.app, signature, b"revoked alice"));
+        let verified = verified.expect("looked at")?;
+        Some(now(world.accounts.receive_news(&origin, verified)).expect("taken in"))
     };
     assert_eq!(tell("not the secret"), None, "somebody else's word");
     assert_eq!(world.account(account).state, AccountState::Connected);

@@ -76,7 +76,6 @@ impl World {
             ids: ids.clone(),
             entropy: ids.clone(),
             public_url: "https://m.example/".to_owned(),
-            stopping: false.into(),
         });
         let app = AppId::from_uuid(uuid::Uuid::nil());
         let mut world = Self { accounts, store, journal, platform, clock, scope, owner, app, people, ids };

@@ -9,9 +9,9 @@
 //! - A file appears whole: it is written under another name and renamed.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,6 +32,8 @@ use domain::{
 };
 use uuid::Uuid;
 
+use crate::private_dir::{Unfit, private_directory};
+
 const PORT: &str = "journal";
 
 /// What is sealed is bound to this place and the account.
@@ -48,7 +50,13 @@ pub enum JournalError {
         /// Permission bits.
         mode: u32,
     },
-    /// It can't be made or looked at.
+    /// Something that is no directory is in its place.
+    #[error("journal {}: it is not a directory", path.display())]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It can't be made, looked at or written to.
     #[error("journal {}: it can't be used: {source}", path.display())]
     Io {
         /// The directory.
@@ -82,17 +90,16 @@ impl FileJournal {
     /// # Errors
     /// [`JournalError`].
     pub fn prepare(&self) -> Result<(), JournalError> {
-        let directory = &self.directory;
-        let fault = |source| JournalError::Io { path: directory.clone(), source };
-        match DirBuilder::new().mode(0o700).create(directory) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fault(error)),
-            _ => {}
-        }
-        let mode = fs::metadata(directory).map_err(fault)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(JournalError::Open { path: directory.clone(), mode });
-        }
-        probe(directory).map_err(fault)
+        let usable =
+            private_directory(&self.directory).and_then(|()| probe(&self.directory).map_err(Unfit::Io));
+        usable.map_err(|unfit| {
+            let path = self.directory.clone();
+            match unfit {
+                Unfit::Open(mode) => JournalError::Open { path, mode },
+                Unfit::NotADirectory => JournalError::NotADirectory { path },
+                Unfit::Io(source) => JournalError::Io { path, source },
+            }
+        })
     }
 
     fn path(&self, scope: &TenantScope, account: AccountId) -> PathBuf {

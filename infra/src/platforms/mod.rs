@@ -32,7 +32,9 @@ type Register = fn(&Value, Arc<dyn Transport>) -> Result<Arc<dyn Authorizer>, Se
 const ALL: &[(&str, Register)] = &[(douyin::KEY, douyin::register)];
 
 /// Their names, which their tables have too.
-pub const KEYS: &[&str] = &[douyin::KEY];
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(key, _)| *key)
+}
 
 /// All platforms, each with the table `tables` has under its name; a platform without one has its defaults.
 ///
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn platforms_are_there_without_settings_and_faults_are_told_together() {
         assert_eq!(register_with(&json!({})), Ok(vec!["douyin".to_owned()]));
-        assert!(ALL.iter().map(|(key, _)| key).eq(KEYS), "every platform has its table read");
+        assert!(ALL.iter().map(|(key, _)| *key).eq(keys()), "every platform has its table read");
         assert_eq!(
             register_with(&json!({ "douyn": {}, "douyin": { "base_url": 7 } })),
             Err(vec!["douyn".to_owned(), "douyin".to_owned()])

@@ -1,13 +1,14 @@
 //! The spool's directories.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::message::Message;
+use crate::private_dir::{Unfit, private_directory};
 
 /// The spool can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,10 +52,10 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn open(directory: &Path) -> Result<Self, SpoolError> {
-        private_directory(directory)?;
+        self::directory(directory)?;
         let place = Self { tmp: directory.join("tmp"), new: directory.join("new") };
-        private_directory(&place.tmp)?;
-        private_directory(&place.new)?;
+        self::directory(&place.tmp)?;
+        self::directory(&place.new)?;
         Ok(place)
     }
 
@@ -78,18 +79,13 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn private_directory(path: &Path) -> Result<(), SpoolError> {
-    let io = |source| SpoolError::Io { path: path.to_owned(), source };
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
-        _ => {}
-    }
-    let metadata = fs::metadata(path).map_err(io)?;
-    if !metadata.is_dir() {
-        return Err(SpoolError::NotADirectory { path: path.to_owned() });
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(SpoolError::Open { path: path.to_owned(), mode: metadata.mode() & 0o777 });
-    }
-    Ok(())
+fn directory(path: &Path) -> Result<(), SpoolError> {
+    private_directory(path).map_err(|unfit| {
+        let path = path.to_owned();
+        match unfit {
+            Unfit::Open(mode) => SpoolError::Open { path, mode },
+            Unfit::NotADirectory => SpoolError::NotADirectory { path },
+            Unfit::Io(source) => SpoolError::Io { path, source },
+        }
+    })
 }

@@ -409,8 +409,8 @@ const SECRETS: [&str; 1] = ["cursor_key"];
 impl Config {
     /// The tables of platforms, which their adapters read by themselves.
     pub fn platforms(&self) -> serde_json::Map<String, serde_json::Value> {
-        let table = |key: &&str| Some(((*key).to_owned(), serde_json::to_value(self.table.get(*key)?).ok()?));
-        infra::platforms::KEYS.iter().filter_map(table).collect()
+        let table = |key: &str| Some((key.to_owned(), serde_json::to_value(self.table.get(key)?).ok()?));
+        infra::platforms::keys().filter_map(table).collect()
     }
 
     /// What is in force, as TOML, with secrets masked.

@@ -15,7 +15,7 @@ use output::Output;
 use super::tokens::{Capability, TokenState};
 use crate::graphql::{
     command::{app, reading},
-    connection::{connection, connection_fields},
+    connection::{COUNT_MAX, connection, connection_fields},
     error::ApiError,
     scalars::{Kind, global_id},
 };
@@ -208,9 +208,6 @@ impl Account {
 }
 
 connection!(AccountConnection, AccountEdge, Account, "accounts", filter: AccountFilter);
-
-/// Most accounts that are counted; one more stands for "more".
-const COUNT_MAX: u32 = 10_001;
 
 #[output::fields]
 impl AccountConnection {

@@ -16,7 +16,7 @@ use output::{Output, Written};
 
 use crate::graphql::{
     command::{app, reading},
-    connection::{Cursors, PageArgs, connection, connection_fields, paged},
+    connection::{COUNT_MAX, Cursors, PageArgs, connection, connection_fields, paged},
     error::ApiError,
     scalars::{Kind, global_id},
 };
@@ -220,9 +220,6 @@ async fn sessions_of(
 }
 
 connection!(MemberConnection, MemberEdge, Member, "members");
-
-/// Most members that are counted; one more stands for "more".
-const COUNT_MAX: u32 = 10_001;
 
 #[output::fields]
 impl MemberConnection {

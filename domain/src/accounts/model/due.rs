@@ -6,7 +6,7 @@ use super::TokenTerms;
 use crate::kernel::{clock::Timestamp, ids::AccountId};
 
 /// How long before its end a refresh token is renewed, in days.
-pub const RENEW_AHEAD_DAYS: i64 = 7;
+const RENEW_AHEAD_DAYS: i64 = 7;
 
 /// An access token is refreshed when this part of its life is over at the latest, in per cent ...
 const REFRESH_AT_PERCENT: i32 = 80;

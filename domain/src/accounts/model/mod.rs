@@ -13,7 +13,7 @@ mod tokens;
 pub use account::{Account, AccountState, ConsentEnd, Pause, Profile, TAG_MAX_CHARS, TAGS_MAX, tags};
 pub use app::{App, AppCredentials, AppState, SCOPES_MAX, scopes};
 pub use capability::{Ability, AbilityRule, Capability, Obstacle, Way, capabilities};
-pub use due::{Due, Health, RENEW_AHEAD_DAYS, backoff};
+pub use due::{Due, Health, backoff};
 pub use group::{GROUP_LEVELS_MAX, GROUPS_MAX, Group, Matrix, Reach};
 pub use link::{LINK_MINUTES, Link, LinkOutcome, LinkStep, TraceEntry};
 pub use tokens::{Refreshed, RenewalAsked, Renewed, TokenSecrets, TokenTerms, Tokens};

@@ -1,5 +1,6 @@
 //! The owner answered, by way of the platform.
 
+use chrono::TimeDelta;
 use subtle::ConstantTimeEq as _;
 
 use super::{
@@ -26,7 +27,6 @@ use crate::{
         token::{Token, TokenKind},
     },
 };
-use chrono::TimeDelta;
 
 /// What comes back from a platform's consent page.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ struct Ready {
 }
 
 /// The tenant a `state` says it is of.
-pub(super) fn tenant_of(state: &Secret) -> Option<(TenantScope, Token)> {
+fn tenant_of(state: &Secret) -> Option<(TenantScope, Token)> {
     let token = Token::parse(TokenKind::LinkState, state.expose_str()?)?;
     Some((TenantScope::of(token.tenant), token))
 }

@@ -10,7 +10,7 @@ mod place_account;
 pub(super) mod read_accounts;
 pub(super) mod refresh_tokens;
 pub(super) mod register_app;
-mod revoke_consent;
+pub(super) mod revoke_consent;
 mod settle_tokens;
 mod unlink_account;
 
@@ -56,17 +56,15 @@ pub struct AccountsPorts {
     pub entropy: Arc<dyn Entropy>,
     /// What the address that owners are sent back to begins with, as `https://matricula.example.com`.
     pub public_url: String,
-    /// Whether no renewal is to be begun any more.
-    pub stopping: AtomicBool,
 }
 
-/// Linked accounts, their tokens and their matrices.
-pub struct Accounts(AccountsPorts);
+/// Linked accounts, their tokens and their matrices; and whether no renewal is to be begun any more.
+pub struct Accounts(AccountsPorts, AtomicBool);
 
 impl Accounts {
     /// Takes its ports.
     pub const fn new(ports: AccountsPorts) -> Self {
-        Self(ports)
+        Self(ports, AtomicBool::new(false))
     }
 
     /// The platforms there are.

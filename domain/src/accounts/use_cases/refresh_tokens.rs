@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use super::{
     super::{
         model::{Account, AccountState, App, AppCredentials, ConsentEnd, Due, Tokens, backoff},
-        ports::{Authorizer, PlatformError, RefusalKind},
+        ports::{AccountsUnit, Authorizer, PlatformError, RefusalKind},
     },
     Accounts,
     settle_tokens::{Answer, Settled},
@@ -92,9 +92,9 @@ impl Accounts {
         let origin = self.pool_origin();
         let claimed_at = self.0.clock.now();
         let mut turn = PoolTurn::default();
+        // What can't be read just now is read later: a token is waited for as long as its consent lasts.
+        turn.unkept += u32::from(self.take_in(&origin, scope, account).await.is_err());
         for _ in 0..STEPS_MAX {
-            // What can't be read just now is read later: a token is waited for as long as its consent lasts.
-            turn.unkept += u32::from(self.take_in(&origin, scope, account).await.is_err());
             let Some(ready) = self.next_step(&origin, scope, account, claimed_at).await? else { break };
             let answer = self.ask(scope, &ready, &mut turn).await?;
             match self.settle(&origin, scope, &ready, answer).await? {
@@ -138,7 +138,7 @@ impl Accounts {
 
     /// Begins no renewal from now on: the process is about to end, and their answers must not.
     pub fn stop_renewing(&self) {
-        self.0.stopping.store(true, Ordering::Relaxed);
+        self.1.store(true, Ordering::Relaxed);
     }
 
     /// The account's next step; `None` when there is none now, and it is scheduled for later.
@@ -154,16 +154,12 @@ impl Accounts {
         let account = tx.lock_account(id).await?;
         let tokens = tx.tokens(id).await?;
         let (Some(account), Some(mut tokens)) = (account, tokens) else {
-            tx.schedule_tokens(id, None).await?;
-            tx.commit().await?;
-            return Ok(None);
+            return Self::put_off(tx, id, None).await;
         };
         let app = tx.app(account.app).await?;
         let credentials = tx.app_credentials(account.app).await?;
         let (Some(app), Some(credentials)) = (app, credentials) else {
-            tx.schedule_tokens(id, None).await?;
-            tx.commit().await?;
-            return Ok(None);
+            return Self::put_off(tx, id, None).await;
         };
         let allowed = self.renewals_allowed(&app)?;
         if tokens.allow_renewals(allowed) {
@@ -177,35 +173,24 @@ impl Accounts {
             AccountState::ConsentNeeded { .. } => Due::Expire,
             AccountState::Unlinked { .. } => {
                 tx.remove_tokens(id).await?;
-                tx.schedule_tokens(id, None).await?;
-                tx.commit().await?;
-                return Ok(None);
+                return Self::put_off(tx, id, None).await;
             }
         };
         match due {
-            Due::Nothing(when) => {
-                tx.schedule_tokens(id, Some(when)).await?;
-                tx.commit().await?;
-                return Ok(None);
-            }
-            Due::Renew if self.0.stopping.load(Ordering::Relaxed) => {
-                tx.schedule_tokens(id, Some(now)).await?;
-                tx.commit().await?;
-                return Ok(None);
-            }
-            Due::Renew if now - claimed_at > TimeDelta::seconds(RENEW_WITHIN_S) => {
-                // Given back, and claimed anew by whoever is next.
-                tx.schedule_tokens(id, Some(now)).await?;
-                tx.commit().await?;
-                return Ok(None);
+            Due::Nothing(when) => return Self::put_off(tx, id, Some(when)).await,
+            // Given back, and claimed anew by whoever is next: a renewal's call must end within the claim, and before
+            // the process does.
+            Due::Renew
+                if self.1.load(Ordering::Relaxed)
+                    || now - claimed_at > TimeDelta::seconds(RENEW_WITHIN_S) =>
+            {
+                return Self::put_off(tx, id, Some(now)).await;
             }
             Due::Renew if self.0.journal.ready(&scope).await.is_err() => {
                 // Its answer could not be written down: not asked for while the access token lives on without.
                 tokens.terms.fail("no journal");
                 tx.update_tokens(&tokens).await?;
-                tx.schedule_tokens(id, Some(backoff(id, tokens.terms.failures, now))).await?;
-                tx.commit().await?;
-                return Ok(None);
+                return Self::put_off(tx, id, Some(backoff(id, tokens.terms.failures, now))).await;
             }
             Due::Renew => {
                 tokens.begin_renewal(now);
@@ -217,6 +202,17 @@ impl Accounts {
             Due::SettleRenewal | Due::Refresh | Due::Expire => tx.commit().await?,
         }
         Ok(Some(Ready { account, tokens, app, credentials, due }))
+    }
+
+    /// Nothing is to be done now: says when to come back, and gives the claim back.
+    async fn put_off(
+        mut tx: Box<dyn AccountsUnit>,
+        id: AccountId,
+        when: Option<Timestamp>,
+    ) -> Result<Option<Ready>, AccountsError> {
+        tx.schedule_tokens(id, when).await?;
+        tx.commit().await?;
+        Ok(None)
     }
 
     /// Renewals that the platform allows in a consent to this app.

@@ -18,6 +18,14 @@ use crate::{
     },
 };
 
+/// News that is the platform's own word.
+#[derive(Debug)]
+pub struct VerifiedNews {
+    scope: TenantScope,
+    app: AppId,
+    news: PlatformNews,
+}
+
 impl Accounts {
     /// Ends a consent, once: one event, one notice. `false` when it had ended.
     ///
@@ -39,27 +47,28 @@ impl Accounts {
         Ok(true)
     }
 
-    /// Whether news is signed by the platform with the secret of an app there is. Nothing is changed.
+    /// News that is signed by the platform with the secret of an app there is; `None` for anything else. Nothing is
+    /// changed.
     ///
     /// # Errors
     /// `Port`.
-    pub async fn is_signed(
+    pub async fn verify_news(
         &self,
         origin: &Origin,
         scope: TenantScope,
         app: AppId,
         signature: &str,
         body: &[u8],
-    ) -> Result<bool, AccountsError> {
+    ) -> Result<Option<VerifiedNews>, AccountsError> {
         let mut tx = self.0.units.begin(scope, origin).await?;
         let (Some(app), Some(credentials)) = (tx.app(app).await?, tx.app_credentials(app).await?) else {
-            return Ok(false);
+            return Ok(None);
         };
-        Ok(self.platform(app.platform.as_str())?.news(&credentials, signature, body).is_some())
+        let news = self.platform(app.platform.as_str())?.news(&credentials, signature, body);
+        Ok(news.map(|news| VerifiedNews { scope, app: app.id, news }))
     }
 
-    /// Takes news in, when its signature says that it is from the platform; `None` when it does not, or there is no such
-    /// app. The inner answer is what the platform wants to hear.
+    /// Takes news in: what the platform wants to hear, if anything.
     ///
     /// That consent was taken back is believed at once and then asked about: nothing in such a message says when it was
     /// sent, so an old one sent again must not cost an account whose owner has consented since.
@@ -69,38 +78,28 @@ impl Accounts {
     pub async fn receive_news(
         &self,
         origin: &Origin,
-        scope: TenantScope,
-        app: AppId,
-        signature: &str,
-        body: &[u8],
-    ) -> Result<Option<Option<String>>, AccountsError> {
-        let mut tx = self.0.units.begin(scope, origin).await?;
-        let (Some(app), Some(credentials)) = (tx.app(app).await?, tx.app_credentials(app).await?) else {
-            return Ok(None);
+        verified: VerifiedNews,
+    ) -> Result<Option<String>, AccountsError> {
+        let open_id = match verified.news {
+            PlatformNews::Challenge(answer) => return Ok(Some(answer)),
+            PlatformNews::Other => return Ok(None),
+            PlatformNews::ConsentRevoked { open_id } => open_id,
         };
-        let Some(news) = self.platform(app.platform.as_str())?.news(&credentials, signature, body) else {
-            return Ok(None);
-        };
-        match news {
-            PlatformNews::Challenge(answer) => Ok(Some(Some(answer))),
-            PlatformNews::Other => Ok(Some(None)),
-            PlatformNews::ConsentRevoked { open_id } => {
-                let account = tx.lock_account_by_open_id(app.id, &open_id).await?;
-                let given_up = |account: &Account| matches!(account.state, AccountState::Unlinked { .. });
-                if let Some(mut account) = account.filter(|account| !given_up(account)) {
-                    let id = account.id;
-                    if account.state == AccountState::Connected {
-                        self.revoke_consent(&mut *tx, account, ConsentEnd::Revoked).await?;
-                    } else {
-                        account.doubt_again(self.0.clock.now());
-                        tx.update_account(&account).await?;
-                    }
-                    tx.hurry_tokens(id, self.0.clock.now()).await?;
-                    tx.commit().await?;
-                }
-                Ok(Some(None))
-            }
+        let now = self.0.clock.now();
+        let mut tx = self.0.units.begin(verified.scope, origin).await?;
+        let account = tx.lock_account_by_open_id(verified.app, &open_id).await?;
+        let given_up = |account: &Account| matches!(account.state, AccountState::Unlinked { .. });
+        let Some(mut account) = account.filter(|account| !given_up(account)) else { return Ok(None) };
+        let id = account.id;
+        if account.state == AccountState::Connected {
+            self.revoke_consent(&mut *tx, account, ConsentEnd::Revoked).await?;
+        } else {
+            account.doubt_again(now);
+            tx.update_account(&account).await?;
         }
+        tx.hurry_tokens(id, now).await?;
+        tx.commit().await?;
+        Ok(None)
     }
 
     /// The header a platform's signature is in; `None` when there is no such platform.
