@@ -123,8 +123,9 @@ pub(crate) async fn take_down(
 
 /// The route of a path: one of ours, or none. A path itself may name somebody.
 fn route_of(path: &str) -> &'static str {
-    const ROUTES: [&str; 9] = [
+    const ROUTES: [&str; 10] = [
         "/graphql",
+        "/uploads",
         "/auth/sign-in",
         "/auth/refresh",
         "/auth/password-reset/request",
@@ -136,6 +137,7 @@ fn route_of(path: &str) -> &'static str {
     ];
     match path.split('/').collect::<Vec<_>>().as_slice() {
         ["", "link", _, "callback"] => "/link/{platform}/callback",
+        ["", "uploads", _] => "/uploads/{id}",
         ["", "webhooks", _, _, _] => "/webhooks/{platform}/{tenant}/{app}",
         _ => ROUTES.into_iter().find(|route| *route == path).unwrap_or("none"),
     }

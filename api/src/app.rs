@@ -5,19 +5,22 @@ use std::{collections::HashMap, sync::Arc};
 use domain::{
     accounts::{Accounts, events::AccountFact},
     compliance::Compliance,
+    content::{Content, events::ContentFact},
     identity::{Identity, events::IdentityFact, ports::Geography},
     kernel::{
         clock::Clock,
         feed::NewsFeed,
-        ids::IdSource,
+        ids::{IdSource, UploadId},
         limit::{Quota, RateLimiter},
         secret::Vault,
     },
     work::UnitOfWork,
 };
 
+use tokio::sync::Semaphore;
+
 pub use crate::origin::Proxies;
-use crate::{access_log::AccessLog, callers::Callers, metrics::Metrics};
+use crate::{access_log::AccessLog, callers::Callers, http::UPLOADS, metrics::Metrics};
 
 /// Documents that may be sent by name.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,8 @@ pub struct Quotas {
     pub credentials: Quota,
     /// Attempts to prove an identity, for one address and for one account.
     pub sign_in: Quota,
+    /// Requests of one caller that bring bytes of files.
+    pub uploads: Quota,
     /// Subscriptions of one tenant, on one replica.
     pub streams: u32,
 }
@@ -53,6 +58,7 @@ impl Default for Quotas {
             cost: Quota { per_minute: 6_000, burst: 2_000 },
             credentials: Quota { per_minute: 600, burst: 600 },
             sign_in: Quota { per_minute: 10, burst: 10 },
+            uploads: Quota { per_minute: 1_200, burst: 300 },
             streams: 500,
         }
     }
@@ -64,6 +70,8 @@ pub struct App {
     pub identity: Arc<Identity>,
     /// Linked accounts, their tokens and matrices.
     pub accounts: Arc<Accounts>,
+    /// Files that are to be posted.
+    pub content: Arc<Content>,
     /// The audit log.
     pub compliance: Arc<Compliance>,
     /// Transactions.
@@ -72,6 +80,12 @@ pub struct App {
     pub feed: Arc<dyn NewsFeed<IdentityFact>>,
     /// The accounts' news, for subscribers.
     pub account_feed: Arc<dyn NewsFeed<AccountFact>>,
+    /// Content's news, for subscribers.
+    pub content_feed: Arc<dyn NewsFeed<ContentFact>>,
+    /// Places for requests that bring bytes: each has some in memory.
+    pub uploads_at_once: Semaphore,
+    /// What our own addresses begin with, as `https://matricula.example.com`.
+    pub public_url: String,
     /// Keyed hashes of addresses and devices.
     pub vault: Arc<dyn Vault>,
     /// Where addresses are.
@@ -98,4 +112,11 @@ pub struct App {
     pub documents: Documents,
     /// Browser origins allowed, as `https://app.example.com`.
     pub origins: Vec<String>,
+}
+
+impl App {
+    /// Where an upload's bytes are sent to.
+    pub(crate) fn upload_url(&self, id: UploadId) -> String {
+        format!("{}{UPLOADS}/{}", self.public_url.trim_end_matches('/'), id.uuid().simple())
+    }
 }

@@ -51,27 +51,6 @@ impl ProductHost {
         Self { app, streams: Arc::default() }
     }
 
-    fn bearer(credentials: &Credentials) -> Option<String> {
-        let from_header = credentials.authorization.as_deref().and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-        });
-        from_header.or_else(|| {
-            let async_graphql::Value::Object(payload) = credentials.connection_init.as_ref()? else {
-                return None;
-            };
-            let (_, value) = payload.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
-            let async_graphql::Value::String(value) = value else { return None };
-            match value.split_once(' ') {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                    Some(token.trim().to_owned())
-                }
-                Some(_) => None,
-                None => Some(value.clone()),
-            }
-        })
-    }
-
     fn facts(&self, credentials: &Credentials) -> ClientFacts {
         ClientFacts {
             ip: self.app.proxies.client_of(credentials.peer, credentials.forwarded_for.as_deref()),
@@ -80,17 +59,72 @@ impl ProductHost {
             accept_language: credentials.accept_language.clone(),
         }
     }
+}
 
-    async fn take(&self, key: &str, quota: Quota, units: u32) -> Result<Verdict, Refusal> {
-        self.app.limiter.take(key, quota, units).await.map_err(|fault| {
-            tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
-            Refusal::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1)
-        })
+fn bearer(credentials: &Credentials) -> Option<String> {
+    let from_header = credentials.authorization.as_deref().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    from_header.or_else(|| {
+        let async_graphql::Value::Object(payload) = credentials.connection_init.as_ref()? else {
+            return None;
+        };
+        let (_, value) = payload.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
+        let async_graphql::Value::String(value) = value else { return None };
+        match value.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim().to_owned()),
+            Some(_) => None,
+            None => Some(value.clone()),
+        }
+    })
+}
+
+/// Who is behind a credential; `None` when there is none.
+pub(crate) async fn caller_of(
+    app: &App,
+    credentials: &Credentials,
+    facts: ClientFacts,
+) -> Result<Option<Caller>, Refusal> {
+    let Some(token) = bearer(credentials) else {
+        return match credentials.authorization {
+            Some(_) => {
+                Err(Refusal::new(ErrorCode::Unauthenticated, "Authorization must be `Bearer <token>`"))
+            }
+            None => Ok(None),
+        };
+    };
+    if let Some(known) = app.callers.get(&token, app.clock.now()) {
+        return Ok(Some(Caller::new(known, facts)));
     }
+    let Some(signed_in) = look_up(app, &token).await? else {
+        // Bad credentials alone are counted: behind one address there may be a thousand callers with good ones.
+        let address = facts.ip.map_or_else(|| "unknown".to_owned(), network_of);
+        let bucket = format!("credentials:{}", bucket_part(&address));
+        let verdict = take(app, &bucket, app.quotas.credentials, 1).await?;
+        return Err(if verdict.allowed {
+            Refusal::new(
+                ErrorCode::Unauthenticated,
+                "the token is not valid (any more); refresh the session or sign in again",
+            )
+        } else {
+            Refusal::new(ErrorCode::Throttled, "too many bad credentials from this address")
+                .retry_after(seconds(verdict.retry_after_ms).max(1))
+        });
+    };
+    app.callers.put(&token, signed_in.clone());
+    Ok(Some(Caller::new(signed_in, facts)))
+}
+
+async fn take(app: &App, key: &str, quota: Quota, units: u32) -> Result<Verdict, Refusal> {
+    app.limiter.take(key, quota, units).await.map_err(|fault| {
+        tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
+        Refusal::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1)
+    })
 }
 
 /// The caller's part of every bucket's name: the tenant first, so that no two tenants ever share one.
-fn bucket_of(caller: Option<&Caller>) -> String {
+pub(crate) fn bucket_of(caller: Option<&Caller>) -> String {
     match caller {
         Some(caller) => format!("{}:{}", caller.signed_in().actor.tenant.uuid(), caller.key()),
         None => "nobody".to_owned(),
@@ -120,37 +154,7 @@ impl Host for ProductHost {
     }
 
     async fn authenticate(&self, credentials: &Credentials) -> Result<Option<Caller>, Refusal> {
-        let Some(token) = Self::bearer(credentials) else {
-            return match credentials.authorization {
-                Some(_) => {
-                    Err(Refusal::new(ErrorCode::Unauthenticated, "Authorization must be `Bearer <token>`"))
-                }
-                None => Ok(None),
-            };
-        };
-        let facts = self.facts(credentials);
-        let app = &self.app;
-        if let Some(known) = app.callers.get(&token, app.clock.now()) {
-            return Ok(Some(Caller::new(known, facts)));
-        }
-        let Some(signed_in) = look_up(app, &token).await? else {
-            // Bad credentials alone are counted: behind one address there may be a thousand callers with good ones.
-            let address = facts.ip.map_or_else(|| "unknown".to_owned(), network_of);
-            let verdict = self
-                .take(&format!("credentials:{}", bucket_part(&address)), app.quotas.credentials, 1)
-                .await?;
-            return Err(if verdict.allowed {
-                Refusal::new(
-                    ErrorCode::Unauthenticated,
-                    "the token is not valid (any more); refresh the session or sign in again",
-                )
-            } else {
-                Refusal::new(ErrorCode::Throttled, "too many bad credentials from this address")
-                    .retry_after(seconds(verdict.retry_after_ms).max(1))
-            });
-        };
-        app.callers.put(&token, signed_in.clone());
-        Ok(Some(Caller::new(signed_in, facts)))
+        caller_of(&self.app, credentials, self.facts(credentials)).await
     }
 
     async fn admit(&self, caller: Option<&Caller>, ask: &Ask<'_>) -> Result<Admission, Refusal> {
@@ -160,13 +164,13 @@ impl Host for ProductHost {
         let (endpoint_key, caller_key, cost_key) =
             ("endpoint:graphql", format!("caller:{who}"), format!("cost:{who}"));
         let (requests, cost) = futures_util::future::try_join(
-            self.take(&caller_key, quotas.caller, 1),
-            self.take(&cost_key, quotas.cost, units),
+            take(&self.app, &caller_key, quotas.caller, 1),
+            take(&self.app, &cost_key, quotas.cost, units),
         )
         .await?;
         // Last, and only for who is within their own: nobody uses up what belongs to all by being refused.
         let endpoint = if requests.allowed && cost.allowed {
-            self.take(endpoint_key, quotas.endpoint, 1).await?
+            take(&self.app, endpoint_key, quotas.endpoint, 1).await?
         } else {
             Verdict { allowed: true, remaining: 0, retry_after_ms: 0, reset_after_ms: 0 }
         };

@@ -8,6 +8,7 @@ mod answers;
 pub mod app;
 pub mod callers;
 pub mod graphql;
+mod hex;
 mod host;
 pub mod http;
 pub mod metrics;

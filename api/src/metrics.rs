@@ -28,6 +28,17 @@ pub struct CommandLabels {
     pub outcome: &'static str,
 }
 
+/// Which call to which key provider, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KeyCallLabels {
+    /// The provider's name.
+    pub provider: String,
+    /// `wrap` or `unwrap`.
+    pub call: &'static str,
+    /// `success` or `failure`.
+    pub outcome: &'static str,
+}
+
 /// All figures.
 pub struct Metrics {
     registry: Registry,
@@ -59,10 +70,14 @@ pub struct Metrics {
     pub output: Family<OutputLabels, Counter>,
     /// `matricula_streams`: subscriptions open.
     pub streams: Gauge,
+    /// `matricula_key_provider_calls_total`: calls to key providers, by how they ended.
+    pub key_provider_calls: Family<KeyCallLabels, Counter>,
     /// `matricula_tokens_total`: what the pool's turns on accounts came to.
     pub tokens: Family<TokenLabels, Counter>,
     /// `matricula_token_journal`: renewed tokens that this machine could not get into the store yet.
     pub token_journal: Gauge,
+    /// `matricula_uploads_total`: what came of files that were sent.
+    pub uploads: Family<UploadLabels, Counter>,
     /// `matricula_outbound_total`: calls to platforms, by how they ended.
     pub outbound: Family<OutboundLabels, Counter>,
     /// `matricula_outbound_duration_seconds`: time of a call to a platform, all its tries together.
@@ -73,6 +88,13 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct TokenLabels {
     /// `refreshed`, `renewed`, `failed`, `ended`; `unkept` by the journal; or `fault` of ours.
+    pub result: &'static str,
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UploadLabels {
+    /// `ready`, `refused`, `expired`, `swept`; or `fault` of ours.
     pub result: &'static str,
 }
 
@@ -135,8 +157,10 @@ impl Default for Metrics {
             documents: Family::default(),
             output: Family::default(),
             streams: Gauge::default(),
+            key_provider_calls: Family::default(),
             tokens: Family::default(),
             token_journal: Gauge::default(),
+            uploads: Family::default(),
             outbound: Family::default(),
             outbound_duration_s: Histogram::new([0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0, 30.0]),
         };
@@ -164,12 +188,18 @@ impl Default for Metrics {
         r.register("documents", "Queries run, by what was known of their documents", m.documents.clone());
         r.register("output", "Values of answers, written out or left to the library", m.output.clone());
         r.register("streams", "Subscriptions open", m.streams.clone());
+        r.register(
+            "key_provider_calls",
+            "Calls to key providers, by how they ended",
+            m.key_provider_calls.clone(),
+        );
         r.register("tokens", "Turns of the pool on accounts' tokens, by result", m.tokens.clone());
         r.register(
             "token_journal",
             "Renewed tokens that did not get into the store yet",
             m.token_journal.clone(),
         );
+        r.register("uploads", "What came of files that were sent", m.uploads.clone());
         r.register("outbound", "Calls to platforms, by how they ended", m.outbound.clone());
         r.register("outbound_duration_seconds", "Time of calls to platforms", m.outbound_duration_s.clone());
         metrics

@@ -1,6 +1,6 @@
 //! Where a request came from, as its events will say: nothing personal in the clear.
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::net::IpAddr;
 
 use chrono::Datelike as _;
 use domain::{
@@ -15,7 +15,7 @@ use domain::{
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::{app::App, hex::hex};
 
 /// Addresses of proxies of ours: the only ones whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default)]
@@ -134,14 +134,6 @@ pub(crate) fn bare_origin(answer: ComplianceId, operation: &str, known: Option<&
     origin.session = known.and_then(|known| known.actor.session()).map(SessionId::uuid);
     origin.mfa = known.and_then(|known| known.mfa);
     origin
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

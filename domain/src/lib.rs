@@ -1,6 +1,7 @@
 //! What Matricula is: its contexts, their rules and use cases. No I/O happens here.
 //!
-//! Contexts and the arrows between them: `kernel <- identity <- accounts`, `kernel <- compliance`. A context
+//! Contexts and the arrows between them: `kernel <- identity <- accounts`, `kernel <- content`,
+//! `kernel <- compliance`. A context
 //! holds another's facade, never its ports, model internals or tables.
 //!
 //! Invariants kept across all of them:
@@ -10,6 +11,7 @@
 
 pub mod accounts;
 pub mod compliance;
+pub mod content;
 pub mod identity;
 pub mod kernel;
 pub mod work;

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use crate::{
     accounts::ports::AccountsTx,
     compliance::ports::ComplianceTx,
+    content::ports::ContentTx,
     identity::ports::IdentityTx,
     kernel::{clock::Timestamp, fault::PortError, outbox::Origin, scope::TenantScope},
 };
 
 /// One open transaction. Dropped without [`Work::commit`], it leaves nothing behind.
 #[async_trait]
-pub trait Work: IdentityTx + AccountsTx + ComplianceTx + IdempotencyStore + Send {
+pub trait Work: IdentityTx + AccountsTx + ContentTx + ComplianceTx + IdempotencyStore + Send {
     /// How many audit events have been recorded in it so far.
     fn recorded(&self) -> usize;
 

@@ -6,7 +6,7 @@
 //! | `kernel::secret::Vault` | [`envelope`] over key providers: [`local_keyring`], [`aws_kms`], [`pkcs11`] |
 //! | `kernel::limit::RateLimiter` | [`redis`], [`governor`]; [`layers`] falls back from the one to the other |
 //! | `kernel::feed::NewsFeed` | [`redis`] |
-//! | `work::UnitOfWork`, `identity::ports::IdentityUnits`, `accounts::ports::AccountsUnits` | [`postgres`] |
+//! | `work::UnitOfWork`, `identity::ports::IdentityUnits`, `accounts::ports::AccountsUnits`, `content::ports::ContentUnits` | [`postgres`] |
 //! | `identity::ports::TenantDirectory` | [`postgres`] |
 //! | `identity::ports::PasswordHasher` | [`argon2`] |
 //! | `identity::ports::OneTimeCodes` | [`totp`] |
@@ -16,6 +16,8 @@
 //! | `accounts::ports::TokenSchedule` | [`postgres`] |
 //! | `accounts::ports::TokenJournal` | [`journal`] |
 //! | `accounts::ports::Authorizer` | [`platforms`], each over [`outbound`] |
+//! | `content::ports::UploadSchedule` | [`postgres`] |
+//! | `content::ports::ObjectStore` | [`object_store`] |
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |
 
 pub mod argon2;
@@ -27,6 +29,7 @@ pub mod jwt;
 pub mod layers;
 pub mod local_keyring;
 pub mod maxmind;
+pub mod object_store;
 pub mod outbound;
 pub mod pkcs11;
 pub mod platforms;

@@ -15,6 +15,8 @@ mod m20261122_0004_compliance_audit_log;
 mod m20261122_0005_compliance_fair_sequencing;
 mod m20261122_0006_compliance_rewrap;
 mod m20261126_0007_accounts_links;
+mod m20261126_0008_compliance_retired_keys;
+mod m20261126_0009_content_uploads;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -32,6 +34,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_0005_compliance_fair_sequencing::Migration),
             Box::new(m20261122_0006_compliance_rewrap::Migration),
             Box::new(m20261126_0007_accounts_links::Migration),
+            Box::new(m20261126_0008_compliance_retired_keys::Migration),
+            Box::new(m20261126_0009_content_uploads::Migration),
         ]
     }
 }

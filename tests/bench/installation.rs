@@ -47,6 +47,8 @@ pub(crate) struct Running {
     worker: Child,
     /// Speaks to it.
     pub(crate) client: Client,
+    /// Where operators ask the server.
+    operators: String,
 }
 
 impl Installation {
@@ -123,10 +125,11 @@ impl Installation {
     /// # Errors
     /// They are not built beside this program, or did not answer.
     pub(crate) async fn serve(&self) -> Result<Running, HarnessError> {
-        let server = self.product("serve")?;
-        let worker = self.product("work")?;
+        let operators = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let server = self.product("serve", &operators)?;
+        let worker = self.product("work", "127.0.0.1:0")?;
         let client = Client::new(format!("http://{}", self.address))?;
-        let mut running = Running { server, worker, client };
+        let mut running = Running { server, worker, client, operators };
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         while running.client.graphql("", "{ __typename }", serde_json::json!({})).await.is_err() {
             let ended = running.server.try_wait()?.or(running.worker.try_wait()?);
@@ -143,13 +146,14 @@ impl Installation {
         std::fs::read_to_string(self.dir.join("serve.log")).unwrap_or_default()
     }
 
-    fn product(&self, verb: &str) -> Result<Child, HarnessError> {
+    fn product(&self, verb: &str, operators: &str) -> Result<Child, HarnessError> {
         let program = std::env::current_exe()?.with_file_name("matricula");
         let log = File::create(self.dir.join(format!("{verb}.log")))?;
         let child = Command::new(&program)
             .arg(verb)
             .env_clear()
             .envs(&self.settings)
+            .env("MATRICULA_HTTP_OPERATORS_LISTEN", operators)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -170,6 +174,17 @@ impl Installation {
 }
 
 impl Running {
+    /// The sum of one of the figures `matricula serve` shows to operators, whatever its labels.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(crate) async fn figure(&self, name: &str) -> Result<f64, HarnessError> {
+        let text = reqwest::get(format!("http://{}/metrics", self.operators)).await?.text().await?;
+        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
+        Ok(text.lines().filter(of_name).filter_map(value).sum())
+    }
+
     /// What load asks.
     pub(crate) fn service(&self) -> Service {
         Service { url: format!("{}/graphql", self.client.base()), pid: self.server.id() }

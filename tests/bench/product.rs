@@ -46,9 +46,17 @@ pub(crate) async fn run(
         commands(&requests, owners).await?,
     ];
     let series = measure(tools, &target, async || Ok(())).await;
+    let key_calls = running.figure("matricula_key_provider_calls_total").await;
+    let answers = running.figure("matricula_answers_total").await;
     running.stop().await?;
     let series = series.map_err(|error| format!("{error}\n{}", installation.log()))?;
-    Ok(told(&series))
+    let (mut table, goals) = told(&series);
+    let (key_calls, answers) = (key_calls?, answers?);
+    table.note(format!(
+        "Key provider: {key_calls} calls for {answers} requests, {:.2} for 1,000.",
+        key_calls * 1000.0 / answers
+    ));
+    Ok((table, goals))
 }
 
 fn told([floor, page, nothing, command_floor, command]: &[Series; 5]) -> (Table, Vec<Goal>) {

@@ -14,9 +14,19 @@ pub(crate) struct Table {
     heading: &'static str,
     head: &'static [&'static str],
     rows: Vec<Vec<String>>,
+    notes: Vec<String>,
 }
 
 impl Table {
+    const fn new(heading: &'static str, head: &'static [&'static str]) -> Self {
+        Self { heading, head, rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// A sentence below the table.
+    pub(crate) fn note(&mut self, sentence: String) {
+        self.notes.push(sentence);
+    }
+
     /// Of loads that ask again and again.
     pub(crate) const fn of_loads(heading: &'static str) -> Self {
         let head = &[
@@ -31,18 +41,18 @@ impl Table {
             "others' cores",
             "reached",
         ];
-        Self { heading, head, rows: Vec::new() }
+        Self::new(heading, head)
     }
 
     /// Of events dealt with until none is left.
     pub(crate) const fn of_events(heading: &'static str) -> Self {
         let head = &["work", "events/s", "spread", "program us", "Postgres us", "others' cores", "reached"];
-        Self { heading, head, rows: Vec::new() }
+        Self::new(heading, head)
     }
 
     /// Of things done one after another on one core.
     pub(crate) const fn of_times(heading: &'static str) -> Self {
-        Self { heading, head: &["work", "seal ns", "open ns", "reached"], rows: Vec::new() }
+        Self::new(heading, &["work", "seal ns", "open ns", "reached"])
     }
 
     /// A row of [`Self::of_loads`].
@@ -87,6 +97,9 @@ impl Table {
         let _ = writeln!(text, "| {} |\n|{}", self.head.join(" | "), "---|".repeat(self.head.len()));
         for row in &self.rows {
             let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "\n{note}");
         }
         text
     }

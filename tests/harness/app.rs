@@ -1,6 +1,6 @@
 //! One running service for one test.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, net::TcpListener, path::PathBuf, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
@@ -32,6 +32,7 @@ use url::Url;
 
 use crate::{
     client::{Client, PATIENCE},
+    process::Process,
     stores::{HarnessError, TestSpace, migrations_fingerprint},
 };
 
@@ -45,6 +46,7 @@ pub struct TestApp {
     /// Speaks to it.
     pub client: Client,
     logins: Logins,
+    settings: BTreeMap<String, String>,
     config: Config,
     dir: PathBuf,
     database: Url,
@@ -72,7 +74,7 @@ impl TestStack {
         let database = stores.database_url().clone();
         migrate(database.as_str(), &logins_of(&database)?).await?;
         let redis = (stores.redis_url().clone(), "stack".to_owned());
-        let app = Box::pin(TestApp::on(database, redis, None, &[])).await?;
+        let app = Box::pin(TestApp::on(database, redis, None, &[], &Duties::all())).await?;
         Ok(Self { app, stores, dir })
     }
 
@@ -126,13 +128,21 @@ impl TestApp {
     /// # Errors
     /// The stores or the service did not start.
     pub async fn start_with(settings: &[(&str, &str)]) -> Result<Self, HarnessError> {
+        Self::start_for(settings, &Duties::all()).await
+    }
+
+    /// Starts one that does no more than `duties`: the rest is left to [`Self::process`]es.
+    ///
+    /// # Errors
+    /// The stores or the service did not start.
+    pub async fn start_for(settings: &[(&str, &str)], duties: &Duties) -> Result<Self, HarnessError> {
         let fingerprint = migrations_fingerprint()?;
         let space = Box::pin(TestSpace::open(&fingerprint, |url: Url| async move {
             migrate(url.as_str(), &logins_of(&url)?).await
         }))
         .await?;
         let redis = (space.redis_url().clone(), space.key_prefix().trim_end_matches(':').to_owned());
-        Box::pin(Self::on(space.database_url(), redis, Some(space), settings)).await
+        Box::pin(Self::on(space.database_url(), redis, Some(space), settings, duties)).await
     }
 
     async fn on(
@@ -140,14 +150,16 @@ impl TestApp {
         redis: (Url, String),
         space: Option<TestSpace>,
         settings: &[(&str, &str)],
+        duties: &Duties,
     ) -> Result<Self, HarnessError> {
         let logins = logins_of(&database)?;
         let dir = new_dir()?;
         LocalKeyring::create(&dir.join("keyring"), &System)?;
-        let config = config_of(&redis, &logins, &dir, settings)?;
-        let service = Box::pin(start(&config, Duties { serve: true, sequence: true, tend: true })).await?;
+        let settings = settings_of(&redis, &logins, &dir, settings);
+        let config = config::load(None, settings.clone(), Need::Working)?;
+        let service = Box::pin(start(&config, duties)).await?;
         let client = Client::new(format!("http://{}", service.address))?;
-        Ok(Self { service, client, logins, config, dir, database, _space: space })
+        Ok(Self { service, client, logins, settings, config, dir, database, _space: space })
     }
 
     /// Does what `matricula keys` does, from a process's point of view: with keys of its own in memory.
@@ -159,13 +171,45 @@ impl TestApp {
         Box::pin(server::keys::run(self.config.clone(), task, &tenants)).await
     }
 
+    /// Starts the program with these arguments on the same stores, in a process of its own.
+    ///
+    /// # Errors
+    /// It is not built, or does not start.
+    pub fn process(&self, arguments: &[&str]) -> Result<Process, HarnessError> {
+        Process::start(arguments, &self.settings, &self.dir)
+    }
+
+    /// Starts `matricula serve` on the same stores, in a process of its own, and speaks to it.
+    ///
+    /// # Errors
+    /// It is not built, or does not answer.
+    pub async fn serving_process(&self) -> Result<(Process, Client), HarnessError> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let mut settings = self.settings.clone();
+        settings.insert("MATRICULA_HTTP_LISTEN".to_owned(), address.clone());
+        let mut process = Process::start(&["serve"], &settings, &self.dir)?;
+        let client = Client::new(format!("http://{address}"))?;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while client.graphql("", "{ __typename }", serde_json::json!({})).await.is_err() {
+            if process.has_ended()? || tokio::time::Instant::now() >= deadline {
+                return Err(format!("the process does not answer: {}", process.log()).into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok((process, client))
+    }
+
+    /// Where files are kept.
+    pub fn content_folder(&self) -> PathBuf {
+        self.dir.join("content")
+    }
+
     /// Starts a second service on the same stores.
     ///
     /// # Errors
     /// It did not start.
     pub async fn replica(&self) -> Result<(Service, Client), HarnessError> {
-        let service =
-            Box::pin(start(&self.config, Duties { serve: true, sequence: true, tend: true })).await?;
+        let service = Box::pin(start(&self.config, &Duties::all())).await?;
         let client = Client::new(format!("http://{}", service.address))?;
         Ok((service, client))
     }
@@ -448,12 +492,12 @@ fn new_dir() -> Result<PathBuf, HarnessError> {
     Ok(dir)
 }
 
-fn config_of(
+fn settings_of(
     (redis, prefix): &(Url, String),
     logins: &Logins,
     dir: &std::path::Path,
     settings: &[(&str, &str)],
-) -> Result<Config, HarnessError> {
+) -> BTreeMap<String, String> {
     let mail = dir.join("mail");
     let mut all: BTreeMap<String, String> = [
         ("MATRICULA_HTTP_LISTEN", "127.0.0.1:0".to_owned()),
@@ -470,6 +514,8 @@ fn config_of(
         ("MATRICULA_KEYS_CURSOR_KEY", "11".repeat(32)),
         ("MATRICULA_MAIL_SPOOL", mail.to_string_lossy().into_owned()),
         ("MATRICULA_ACCOUNTS_JOURNAL", dir.join("journal").to_string_lossy().into_owned()),
+        ("MATRICULA_CONTENT_FOLDER", dir.join("content").to_string_lossy().into_owned()),
+        ("MATRICULA_LIMITS_UPLOADS_PER_MINUTE", "100000".to_owned()),
         ("MATRICULA_LIMITS_REQUESTS_PER_MINUTE", "100000".to_owned()),
         ("MATRICULA_LIMITS_COST_POINTS", "10000000".to_owned()),
         ("MATRICULA_LIMITS_SIGN_IN_PER_MINUTE", "10000".to_owned()),
@@ -480,5 +526,5 @@ fn config_of(
     for (name, value) in settings {
         all.insert((*name).to_owned(), (*value).to_owned());
     }
-    Ok(config::load(None, all, Need::Working)?)
+    all
 }

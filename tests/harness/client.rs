@@ -80,6 +80,20 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<String>,
     ) -> Result<Answer, HarnessError> {
+        self.send_bytes(method, path, headers, body.map(String::into_bytes)).await
+    }
+
+    /// The same with a body that is no text.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn send_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, HarnessError> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);

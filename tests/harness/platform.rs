@@ -4,7 +4,10 @@ use domain::kernel::ids::IdSource as _;
 use infra::system::System;
 use reqwest::Method;
 use serde_json::{Value, json};
-use server::rehearsal::{self, Sandbox};
+use server::{
+    rehearsal::{self, Sandbox},
+    serve::{Duties, Queue},
+};
 use url::Url;
 
 use crate::{
@@ -62,6 +65,15 @@ impl TestPlatform {
     /// It did not start.
     pub async fn app(&self) -> Result<TestApp, HarnessError> {
         TestApp::start_with(&[("MATRICULA_DOUYIN_BASE_URL", &self.url)]).await
+    }
+
+    /// A service that speaks to it, and leaves tokens to other processes.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub async fn untended_app(&self) -> Result<TestApp, HarnessError> {
+        let duties = Duties::all_but(Queue::Tokens);
+        TestApp::start_for(&[("MATRICULA_DOUYIN_BASE_URL", &self.url)], &duties).await
     }
 
     /// Ends it.

@@ -8,6 +8,10 @@ use domain::{
         events::{AccountEvent, AccountFact},
         ports::AccountsTx,
     },
+    content::{
+        events::{ContentEvent, ContentFact},
+        ports::ContentTx,
+    },
     identity::{
         events::{IdentityEvent, IdentityFact},
         model::Slug,
@@ -16,7 +20,7 @@ use domain::{
     },
     kernel::{
         feed::{News, NewsStream},
-        ids::{AccountId, ComplianceId, IdSource as _, MemberId, TenantId},
+        ids::{AccountId, ComplianceId, IdSource as _, MemberId, TenantId, UploadId},
         outbox::Origin,
         scope::TenantScope,
     },
@@ -38,7 +42,11 @@ async fn identitys_stores_keep_their_promises() {
     let units = PgUnits::new(
         db(app.app_url()),
         parts.vault.clone(),
-        Feeds { identity: parts.feed.clone(), accounts: parts.account_feed.clone() },
+        Feeds {
+            identity: parts.feed.clone(),
+            accounts: parts.account_feed.clone(),
+            content: parts.content_feed.clone(),
+        },
         system.clone(),
         system,
         logs,
@@ -61,25 +69,30 @@ async fn every_contexts_news_is_told_once_it_is_committed() {
     let origin = Origin::system(ComplianceId::new(&System), "announce");
     let mut identity = parts.feed.subscribe(&scope).await.unwrap();
     let mut accounts = parts.account_feed.subscribe(&scope).await.unwrap();
-    let (member, account) = (MemberId::new(&System), AccountId::new(&System));
+    let mut content = parts.content_feed.subscribe(&scope).await.unwrap();
+    let (member, account, upload) = (MemberId::new(&System), AccountId::new(&System), UploadId::new(&System));
     let at = parts.clock.now();
     let joined = IdentityEvent { fact: IdentityFact::MemberJoined(member), at };
     let linked = AccountEvent { fact: AccountFact::AccountLinked(account), at };
+    let begun = ContentEvent { fact: ContentFact::UploadBegun(upload), at };
+    let ended = ContentEvent { fact: ContentFact::UploadEnded(upload), at };
     let suspended = IdentityEvent { fact: IdentityFact::MemberSuspended(member), at };
     let paused = AccountEvent { fact: AccountFact::AccountPaused(account), at };
 
-    let announcing = async |of_identity, of_accounts| {
+    let announcing = async |of_identity, of_accounts, of_content| {
         let mut work = parts.units.begin(scope, &origin).await.unwrap();
         IdentityTx::announce(&mut *work, of_identity);
         AccountsTx::announce(&mut *work, of_accounts);
+        ContentTx::announce(&mut *work, of_content);
         work
     };
-    drop(announcing(suspended, paused).await);
-    announcing(suspended, paused).await.roll_back().await;
-    announcing(joined, linked).await.commit().await.unwrap();
+    drop(announcing(suspended, paused, ended).await);
+    announcing(suspended, paused, ended).await.roll_back().await;
+    announcing(joined, linked, begun).await.commit().await.unwrap();
     // What was told of those undone would have come before.
     assert_eq!(heard(&mut identity).await, joined);
     assert_eq!(heard(&mut accounts).await, linked);
-    drop((identity, accounts));
+    assert_eq!(heard(&mut content).await, begun);
+    drop((identity, accounts, content));
     app.stop().await.unwrap();
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    accounts, compliance, identity,
+    accounts, compliance, content, identity,
     kernel::{
         action::{Action, Idempotency},
         actor::Role,
@@ -25,7 +25,7 @@ const DOORS: [&str; 6] = [
 
 /// All that callers can have done, of every context.
 fn actions() -> impl Iterator<Item = &'static Action> {
-    identity::actions::ALL.iter().chain(accounts::actions::ALL)
+    identity::actions::ALL.iter().chain(accounts::actions::ALL).chain(content::actions::ALL)
 }
 
 /// The names of a root type's fields and whether each takes an input, from the schema's text.
@@ -46,7 +46,8 @@ fn fields_of(root: &str) -> BTreeMap<String, bool> {
 async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Value> {
     let member = app.member(tenant, Role::Operator).await.unwrap();
     let seed = "mutation { inviteMember(input: { email: \"seed@example.com\", role: ADMIN }) @idempotent(key: \"s\") { invitation { id } }
-        issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } } }";
+        issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } }
+        beginUpload(input: { name: \"seed.mp4\", sizeBytes: \"5\" }) { upload { id } } }";
     let seeded = app.client.graphql(&tenant.owner.token, seed, json!({})).await.unwrap();
     let session =
         app.client.graphql(&member.token, "{ viewer { session { id } } }", json!({})).await.unwrap();
@@ -72,6 +73,8 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
         ("removeGroup", json!({ "id": group })),
         ("grantGroup", json!({ "id": group, "memberId": member.id })),
         ("revokeGroup", json!({ "id": group, "memberId": member.id })),
+        ("beginUpload", json!({ "name": "a.mp4", "mediaType": "video/mp4", "sizeBytes": "5" })),
+        ("cancelUpload", id(&seeded.data("beginUpload")["upload"]["id"])),
         ("inviteMember", json!({ "email": "new@example.com", "role": "ANALYST" })),
         ("revokeInvitation", id(&seeded.data("inviteMember")["invitation"]["id"])),
         ("changeMemberRole", json!({ "id": member.id, "role": "ANALYST" })),
@@ -131,8 +134,9 @@ fn every_action_has_a_door_and_every_mutation_an_action() {
         action_of(field);
     }
     for action in actions() {
-        let without = accounts::actions::WITHOUT_MUTATION.iter().any(|other| other.name == action.name);
-        let doored = DOORS.contains(&action.name) || without;
+        let mut without =
+            accounts::actions::WITHOUT_MUTATION.iter().chain(content::actions::WITHOUT_MUTATION);
+        let doored = DOORS.contains(&action.name) || without.any(|other| other.name == action.name);
         assert!(
             doored != mutations.contains_key(&action.field_name()),
             "{} must be either a mutation, a door before sign-in, or what a platform or the pool does",
@@ -145,7 +149,11 @@ fn every_action_has_a_door_and_every_mutation_an_action() {
 #[test]
 fn what_operators_do_has_names_of_its_own() {
     let operators: Vec<_> = compliance::actions::ALL.iter().map(|action| action.name).collect();
-    assert_eq!(operators, ["rotate_keys", "rewrap_keys"], "each is tested in tests/it/keys.rs");
+    assert_eq!(
+        operators,
+        ["rotate_keys", "rewrap_keys", "retire_keys"],
+        "each is tested in tests/it/keys.rs"
+    );
     let mutations = fields_of("Mutation");
     for action in compliance::actions::ALL {
         assert!(!mutations.contains_key(&action.field_name()), "{} is no mutation", action.name);
@@ -260,7 +268,7 @@ async fn footprint(app: &TestApp, tenant: &TestTenant) -> Vec<(String, String)> 
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
          JOIN pg_namespace AS n ON n.oid = c.relnamespace
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-         WHERE c.relkind = 'r' AND n.nspname IN ('identity', 'accounts') ORDER BY 1",
+         WHERE c.relkind = 'r' AND n.nspname IN ('identity', 'accounts', 'content') ORDER BY 1",
     )
     .fetch_all(&mut database)
     .await

@@ -7,7 +7,8 @@ use sqlx::{Connection as _, Executor as _, Row as _};
 
 async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let seed = "mutation { inviteMember(input: { email: \"seed@example.com\", role: ADMIN }) @idempotent(key: \"s\") { invitation { id } }
-        issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } } }";
+        issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } }
+        beginUpload(input: { name: \"seed.mp4\", sizeBytes: \"5\" }) { upload { id } } }";
     let seeded = app.client.graphql(&tenant.owner.token, seed, json!({})).await.unwrap();
     app.settle().await.unwrap();
     let read =
@@ -30,6 +31,7 @@ async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
         &apps.data("createGroup")["group"]["id"],
         &seeded.body["data"]["inviteMember"]["invitation"]["id"],
         &seeded.body["data"]["issueApiKey"]["apiKey"]["id"],
+        &seeded.body["data"]["beginUpload"]["upload"]["id"],
         &read.data("viewer")["tenant"]["id"],
         &read.data("viewer")["session"]["id"],
         &read.data("viewer")["member"]["id"],

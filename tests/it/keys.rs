@@ -39,14 +39,37 @@ async fn keys_are_rotated_under_a_running_service() {
         assert_eq!(email(client, &rotated.owner.token).await, rotated.owner.email);
         assert_eq!(email(client, &other.owner.token).await, other.owner.email);
     }
+    // Retired, the old key takes nothing any more and does not come back.
+    app.keys(KeysTask::Retire, &[&rotated.slug]).await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    for undo in [
+        "UPDATE compliance.data_keys SET kek_version = 1 WHERE tenant_id = $1",
+        "UPDATE compliance.tenant_keys SET retired_at = NULL WHERE tenant_id = $1 AND version = 1",
+    ] {
+        let refused = sqlx::query(undo).bind(rotated.id.uuid()).execute(&mut database).await.unwrap_err();
+        assert_eq!(refused.as_database_error().unwrap().code().as_deref(), Some("23514"), "{refused}");
+    }
+    let retired: Vec<i32> = sqlx::query_scalar(
+        "SELECT version FROM compliance.tenant_keys WHERE tenant_id = $1 AND retired_at IS NOT NULL",
+    )
+    .bind(rotated.id.uuid())
+    .fetch_all(&mut database)
+    .await
+    .unwrap();
+    assert_eq!(retired, [1]);
     // Found by its keyed hash, as before.
     app.sign_in(&rotated.slug, &rotated.owner.email).await.unwrap();
     replica.stop().await;
 
     app.settle().await.unwrap();
-    let list = "{ auditEvents(filter: { stream: ADMIN, types: [\"rotate_keys\"] }) { nodes { outcome } } }";
+    let list = "{ auditEvents(filter: { stream: ADMIN, types: [\"rotate_keys\", \"retire_keys\"] }) { nodes { outcome } } }";
     let events = app.client.graphql(&rotated.owner.token, list, json!({})).await.unwrap();
-    assert_eq!(events.data("auditEvents")["nodes"], json!([{ "outcome": "SUCCESS" }]), "{}", events.body);
+    assert_eq!(
+        events.data("auditEvents")["nodes"],
+        json!([{ "outcome": "SUCCESS" }, { "outcome": "SUCCESS" }]),
+        "{}",
+        events.body
+    );
     let events = app.client.graphql(&other.owner.token, list, json!({})).await.unwrap();
     assert_eq!(events.data("auditEvents")["nodes"], json!([]));
     app.stop().await.unwrap();

@@ -20,3 +20,4 @@ mod schema;
 mod sequencing;
 mod subscriptions;
 mod tidy;
+mod uploads;

@@ -136,6 +136,92 @@ async fn a_failing_platform_and_two_replicas_leave_every_account_with_a_token_th
     platform.stop().await;
 }
 
+/// Waits until the platform has made as many renewals.
+async fn until_renewed(platform: &TestPlatform, count: usize) {
+    let begun = tokio::time::Instant::now();
+    while platform.calls("/oauth/renew_refresh_token/").await.unwrap().1 < count {
+        assert!(begun.elapsed() < PATIENCE, "no renewal was asked for");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_a_renewals_answer_and_its_commit_the_new_token_is_not_lost() {
+    let platform = TestPlatform::start().unwrap();
+    let app = Box::pin(platform.untended_app()).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let registered = platform.register(&app, &tenant).await.unwrap();
+    Box::pin(link_all(&platform, &app, &tenant, &registered, 4)).await;
+    age(&app).await;
+    // Nobody may write of tokens from the moment that a renewal is noted, so that its answer can't be committed. What
+    // was noted is seen by a trigger: a lock taken any earlier would keep the renewal from being asked for.
+    let mut database = app.superuser_connection().await.unwrap();
+    for sql in [
+        "CREATE FUNCTION accounts.hold_answers() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END $$",
+        "CREATE TRIGGER hold_answers BEFORE UPDATE ON accounts.tokens FOR EACH ROW
+         WHEN (OLD.renewing_since IS NOT NULL AND NEW.renewing_since IS NULL) EXECUTE FUNCTION accounts.hold_answers()",
+        "GRANT EXECUTE ON FUNCTION accounts.hold_answers() TO PUBLIC",
+        "SELECT pg_advisory_lock(4711)",
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+    }
+    let worker = app.process(&["work", "--queue", "tokens"]).unwrap();
+    until_renewed(&platform, 1).await;
+    // The answer has come when somebody waits to write it down.
+    let begun = tokio::time::Instant::now();
+    loop {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted",
+        )
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+        if waiting > 0 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no answer is waiting: {}", worker.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    worker.kill9().await.unwrap();
+    // Whoever was waiting is gone, and so is what it would have written.
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted",
+    )
+    .execute(&mut database)
+    .await
+    .unwrap();
+    sqlx::query("SELECT pg_advisory_unlock(4711)").execute(&mut database).await.unwrap();
+    let renewing: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM accounts.tokens WHERE renewing_since IS NOT NULL")
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
+    assert!(renewing >= 1, "the renewal is noted, and its answer is not");
+
+    // Claims of the one that is gone run out by themselves; nobody waits for that here.
+    sqlx::query("UPDATE accounts.token_schedule SET leased_until = '-infinity', due_at = now()")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    let second = app.process(&["work", "--queue", "tokens"]).unwrap();
+    let begun = tokio::time::Instant::now();
+    loop {
+        let (stale, lost) = unfinished(&app).await;
+        assert_eq!(lost, 0, "an account was disconnected: {}", second.log());
+        if stale == 0 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{stale} accounts are not done: {}", second.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(platform.calls("/oauth/renew_refresh_token/").await.unwrap(), (1, 1), "asked for once");
+    the_tokens_are_the_ones_that_work(&platform, &app, 4).await;
+    second.kill9().await.unwrap();
+    app.stop().await.unwrap();
+    platform.stop().await;
+}
+
 /// Asks the platform with every token that is kept.
 async fn the_tokens_are_the_ones_that_work(platform: &TestPlatform, app: &TestApp, count: usize) {
     platform.control(Method::DELETE, "faults", &json!({})).await.unwrap();

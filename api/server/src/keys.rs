@@ -26,6 +26,8 @@ pub enum KeysTask {
     Rotate(Option<String>),
     /// Bring older data keys under the newest tenant key.
     Rewrap,
+    /// Refuse from now on what is under older tenant keys.
+    Retire,
 }
 
 /// Does `task` for each tenant named, or for the platform itself when none is, and says on standard output what came of
@@ -63,9 +65,17 @@ async fn all(parts: &Parts, task: &KeysTask, scopes: &[(&str, TenantScope)]) -> 
         let done = match task {
             KeysTask::Status => None,
             KeysTask::Rotate(to) => {
-                Some((actions::ROTATE_KEYS, keeping.rotate(*scope, to.as_deref()).await.map(|()| None)))
+                let rotated = keeping.rotate(*scope, to.as_deref()).await;
+                Some((actions::ROTATE_KEYS, rotated.map(|()| "rotated".to_owned())))
             }
-            KeysTask::Rewrap => Some((actions::REWRAP_KEYS, keeping.rewrap(*scope).await.map(Some))),
+            KeysTask::Rewrap => {
+                let count = keeping.rewrap(*scope).await;
+                Some((actions::REWRAP_KEYS, count.map(|count| format!("{count} data keys wrapped anew"))))
+            }
+            KeysTask::Retire => {
+                let count = keeping.retire(*scope).await;
+                Some((actions::RETIRE_KEYS, count.map(|count| format!("{count} tenant keys retired"))))
+            }
         };
         if let Some((action, done)) = done {
             let origin = Origin::system(ComplianceId::new(&System), action.name);
@@ -76,15 +86,15 @@ async fn all(parts: &Parts, task: &KeysTask, scopes: &[(&str, TenantScope)]) -> 
             };
             let told = told.await;
             // What went wrong with the keys is the thing to hear of first.
-            if let Some(count) = done? {
-                writeln!(out, "{slug}: {count} data keys wrapped anew")?;
-            }
+            writeln!(out, "{slug}: {}", done?)?;
             told?;
         }
         let versions = keeping.status(*scope).await?;
         let newest = versions.last().map_or(0, |key| key.version);
         for key in versions {
-            let needed = if key.data_keys == 0 && key.version != newest {
+            let needed = if key.is_retired {
+                ", retired"
+            } else if key.data_keys == 0 && key.version != newest {
                 ", not needed any more but for backups"
             } else {
                 ""

@@ -19,7 +19,7 @@ use server::{
     keys::{self, KeysTask},
     migrate::{Logins, migrate},
     rehearsal,
-    serve::{Duties, asked_to_stop, start},
+    serve::{Duties, Queue, asked_to_stop, start},
     wiring::{StartupError, build},
 };
 
@@ -46,7 +46,7 @@ enum Verb {
     Work {
         /// Which work; all of it when left out.
         #[arg(long, value_enum)]
-        queue: Vec<Queue>,
+        queue: Vec<QueueName>,
     },
     /// Make roles, logins and tables, or bring them up to date.
     Migrate,
@@ -93,12 +93,25 @@ enum Verb {
     },
 }
 
+/// [`serve::Queue`] as it is written on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Queue {
+enum QueueName {
     /// Give audit events their indexes and sign the logs' heads.
     Sequence,
     /// Keep the tokens of linked accounts fresh.
     Tokens,
+    /// Check files that have arrived, and throw away what nobody needs.
+    Uploads,
+}
+
+impl From<QueueName> for Queue {
+    fn from(name: QueueName) -> Self {
+        match name {
+            QueueName::Sequence => Self::Sequence,
+            QueueName::Tokens => Self::Tokens,
+            QueueName::Uploads => Self::Uploads,
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -154,6 +167,8 @@ enum KeysVerb {
     },
     /// Bring data keys that are under older tenant keys under the newest.
     Rewrap(WhoseKeys),
+    /// Refuse for good what is wrapped under older tenant keys, as rows put back from an old backup are.
+    Retire(WhoseKeys),
 }
 
 #[derive(Subcommand)]
@@ -196,13 +211,13 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
     match arguments.verb {
         Verb::Schema => write!(std::io::stdout(), "{}", api::graphql::sdl()).map_err(Into::into),
         Verb::Config => write!(std::io::stdout(), "{}", load(Need::Nothing)?.masked()).map_err(Into::into),
-        Verb::Serve => {
-            serve(load(Need::Serving)?, Duties { serve: true, sequence: false, tend: false }).await
-        }
+        Verb::Serve => serve(load(Need::Serving)?, Duties { serve: true, queues: Vec::new() }).await,
         Verb::Work { queue } => {
-            let sequence = queue.is_empty() || queue.contains(&Queue::Sequence);
-            let tend = queue.is_empty() || queue.contains(&Queue::Tokens);
-            serve(load(Need::Working)?, Duties { serve: false, sequence, tend }).await
+            let queues = match queue.as_slice() {
+                [] => Queue::ALL.to_vec(),
+                named => named.iter().copied().map(Into::into).collect(),
+            };
+            serve(load(Need::Working)?, Duties { serve: false, queues }).await
         }
         Verb::Migrate => {
             let config = load(Need::Migrating)?;
@@ -238,6 +253,7 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
                 KeysVerb::Status(whose) => (KeysTask::Status, whose),
                 KeysVerb::Rotate { whose, to } => (KeysTask::Rotate(to), whose),
                 KeysVerb::Rewrap(whose) => (KeysTask::Rewrap, whose),
+                KeysVerb::Retire(whose) => (KeysTask::Retire, whose),
             };
             let config = load(Need::Serving)?;
             log(&config)?;
@@ -269,7 +285,7 @@ fn log(config: &Config) -> Result<(), StartupError> {
 
 async fn serve(config: Config, duties: Duties) -> Result<(), StartupError> {
     log(&config)?;
-    let service = Box::pin(start(&config, duties)).await?;
+    let service = Box::pin(start(&config, &duties)).await?;
     tracing::info!(address = %service.address, operators = %service.operators, "ready");
     asked_to_stop().await?;
     tracing::info!("stopping");

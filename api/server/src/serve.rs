@@ -16,16 +16,49 @@ use crate::{
     wiring::{FIGURES_EVERY, Parts, StartupError, build},
 };
 
-/// What this process does.
+/// Work that has no caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// Give audit events their indexes and sign the logs' heads.
+    Sequence,
+    /// Keep the tokens of linked accounts fresh.
+    Tokens,
+    /// Check files that have arrived, and throw away what nobody needs.
+    Uploads,
+}
+
+impl Queue {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sequence, Self::Tokens, Self::Uploads];
+}
+
+/// What this process does.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duties {
     /// Answer callers.
     pub serve: bool,
-    /// Give audit events their indexes.
-    pub sequence: bool,
-    /// Keep tokens fresh.
-    pub tend: bool,
+    /// What is worked on beside.
+    pub queues: Vec<Queue>,
 }
+
+impl Duties {
+    /// Everything.
+    pub fn all() -> Self {
+        Self { serve: true, queues: Queue::ALL.to_vec() }
+    }
+
+    /// Everything but one queue.
+    pub fn all_but(queue: Queue) -> Self {
+        Self { serve: true, queues: Queue::ALL.into_iter().filter(|other| *other != queue).collect() }
+    }
+
+    fn has(&self, queue: Queue) -> bool {
+        self.queues.contains(&queue)
+    }
+}
+
+/// Longest a request that brings bytes may take: a gigabyte at two and a half megabits a second.
+const UPLOAD_DEADLINE: Duration = Duration::from_hours(1);
 
 /// Longest the last calls to platforms are waited for when stopping: what they answer can't be asked for again.
 const LAST_CALLS: Duration = Duration::from_secs(25);
@@ -58,13 +91,13 @@ pub struct ServiceParts {
 ///
 /// # Errors
 /// What is wrong and how to right it.
-pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupError> {
+pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupError> {
     // First, so that the address is known that platforms are to send people back to.
     let listener = duties.serve.then(|| listen(config.http.listen)).transpose()?;
     let address = listener.as_ref().map_or(Ok(config.http.listen), TcpListener::local_addr)?;
     let public_url = config.accounts.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let Parts { app, sequencing, health, db, envelope, journal } =
-        build(config, duties.sequence, public_url).await?;
+        build(config, duties.has(Queue::Sequence), public_url).await?;
     journal.prepare()?;
     let (stop, stopping) = watch::channel(false);
     let (drain, drained) = DrainHandle::new();
@@ -73,15 +106,20 @@ pub async fn start(config: &Config, duties: Duties) -> Result<Service, StartupEr
         workers.push(tokio::spawn(worker::sequence(sequencer, app.metrics.clone(), stopping.clone())));
         store
     });
-    if duties.tend {
+    if duties.has(Queue::Tokens) {
         let (accounts, metrics, width) =
             (app.accounts.clone(), app.metrics.clone(), config.accounts.pool_width);
         workers.push(tokio::spawn(worker::tend_tokens(accounts, metrics, width, stopping.clone())));
     }
+    if duties.has(Queue::Uploads) {
+        let (content, metrics) = (app.content.clone(), app.metrics.clone());
+        workers.push(tokio::spawn(worker::tend_uploads(content, metrics, stopping.clone())));
+    }
     workers.push(tokio::spawn(figures(app.clone(), db, backlog, stopping)));
     let host = Arc::new(ProductHost::new(app.clone()));
     let ids =
-        AnswerIds::new(Arc::new(Answers::new(app.clone())), config.http.deadline + Duration::from_secs(1));
+        AnswerIds::new(Arc::new(Answers::new(app.clone())), config.http.deadline + Duration::from_secs(1))
+            .allow_longer(http::UPLOADS, UPLOAD_DEADLINE);
     let threads = match config.http.workers {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         workers => workers,

@@ -7,11 +7,12 @@ use api::{
     app::{App, Documents, Proxies, Quotas},
     callers::Callers,
     http::{Dependency, Health},
-    metrics::{Metrics, OutboundLabels},
+    metrics::{KeyCallLabels, Metrics, OutboundLabels},
 };
 use domain::{
     accounts::{Accounts, AccountsPorts, events::AccountFact, ports::Platforms},
     compliance::{Compliance, CompliancePorts, Sequencer, SequencerPorts},
+    content::{Content, ContentPorts, events::ContentFact},
     identity::{Identity, IdentityPorts, events::IdentityFact, ports::Geography},
     kernel::{
         ids::{Entropy, IdSource, PLATFORM},
@@ -25,14 +26,16 @@ use infra::{
     envelope::{Envelope, EnvelopeSettings, KeyProvider, Providers, SystemTicks},
     journal::FileJournal,
     jwt::{JwtParts, JwtSettings, JwtTokens},
-    layers::{FallbackRateLimiter, FallbackSettings, LimitEvent},
+    layers::{CountedKeys, FallbackRateLimiter, FallbackSettings, KeyCallObserver, LimitEvent},
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
+    object_store::{BucketCredentials, BucketSettings, Objects},
     outbound::{EgressRoutes, OutboundEvent, OutboundSettings, outbound},
     pkcs11::{Pkcs11Settings, Pkcs11Token},
     postgres::{
         Db, Feeds, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys,
-        PgTenantDirectory, PgTokenSchedule, PgUnits, PoolSettings, recorder::PgAccessRecorder, self_check,
+        PgTenantDirectory, PgTokenSchedule, PgUnits, PgUploadSchedule, PoolSettings,
+        recorder::PgAccessRecorder, self_check,
     },
     redis::{Redis, RedisFeed, RedisFeedSettings, RedisRateLimiter, RedisSettings},
     spool::{SpoolCourier, SpoolSettings},
@@ -40,9 +43,10 @@ use infra::{
     totp::TotpCodes,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, Keys};
+use crate::config::{Bucket, Config, Files, Keys};
 
 /// Why the service does not start.
 pub type StartupError = Box<dyn std::error::Error + Send + Sync>;
@@ -82,8 +86,9 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
     let recorder_db = Db::connect(&config.database.recorder_url, pool(config, ROLE_CONNECTIONS))?;
     self_check(&db, &migrations::names()).await?;
 
+    let metrics = Arc::new(Metrics::default());
     let envelope = Arc::new(Envelope::new(
-        key_providers(&config.keys).await?,
+        key_providers(&config.keys, &metrics).await?,
         Arc::new(PgKeyStore::new(keys_db.clone())),
         system.clone(),
         Arc::new(SystemTicks),
@@ -97,7 +102,6 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
         ..RedisSettings::at(config.redis.url.clone())
     })?;
     let feeds = feeds(&redis, &*system);
-    let metrics = Arc::new(Metrics::default());
     let limiter = limiter(&redis, &metrics);
 
     let logs = LogWatch::start(
@@ -130,8 +134,9 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
         clock: system.clone(),
         ids: system.clone(),
         entropy: system.clone(),
-        public_url,
+        public_url: public_url.clone(),
     }));
+    let content = content(config, &units, &db)?;
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),
         None => Arc::new(NoGeography),
@@ -139,6 +144,7 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
     let app = Arc::new(App {
         identity,
         accounts,
+        content,
         compliance: Arc::new(Compliance::new(CompliancePorts {
             log_keys: log_keys.clone(),
             host: config.audit.host.clone(),
@@ -146,6 +152,9 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
         units,
         feed: feeds.identity,
         account_feed: feeds.accounts,
+        content_feed: feeds.content,
+        uploads_at_once: Semaphore::new(usize::try_from(config.content.uploads_at_once).unwrap_or(1)),
+        public_url,
         vault,
         geography,
         limiter,
@@ -168,12 +177,45 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
     Ok(Parts { app, sequencing, health, db, envelope, journal })
 }
 
+fn content(config: &Config, units: &Arc<PgUnits>, db: &Db) -> Result<Arc<Content>, StartupError> {
+    let objects = match &config.content.files {
+        Files::Folder(folder) => Objects::in_folder(folder)?,
+        Files::Bucket(bucket) => Objects::in_bucket(&bucket_settings(bucket)?)?,
+    };
+    Ok(Arc::new(Content::new(ContentPorts {
+        units: units.clone(),
+        schedule: Arc::new(PgUploadSchedule::new(db.clone())),
+        objects: Arc::new(objects),
+        clock: Arc::new(System),
+        ids: Arc::new(System),
+    })))
+}
+
+fn bucket_settings(bucket: &Bucket) -> Result<BucketSettings, StartupError> {
+    let file = &bucket.secret_access_key_file;
+    let secret = || -> Result<Zeroizing<String>, StartupError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| format!("content.secret_access_key_file {} can't be read: {e}", file.display()))?;
+        Ok(Zeroizing::new(Zeroizing::new(text).trim_end().to_owned()))
+    };
+    let credentials = |id: &String| -> Result<BucketCredentials, StartupError> {
+        Ok(BucketCredentials { access_key_id: id.clone(), secret_access_key: secret()? })
+    };
+    Ok(BucketSettings {
+        bucket: bucket.bucket.clone(),
+        region: bucket.region.clone(),
+        endpoint: bucket.endpoint.clone(),
+        credentials: bucket.access_key_id.as_ref().map(credentials).transpose()?,
+    })
+}
+
 /// Every context's news, over one Redis.
 fn feeds(redis: &Redis, ids: &dyn IdSource) -> Feeds {
     let settings = RedisFeedSettings::default();
     Feeds {
         identity: Arc::new(RedisFeed::<IdentityFact>::start(redis.clone(), ids, settings)),
         accounts: Arc::new(RedisFeed::<AccountFact>::start(redis.clone(), ids, settings)),
+        content: Arc::new(RedisFeed::<ContentFact>::start(redis.clone(), ids, settings)),
     }
 }
 
@@ -199,7 +241,7 @@ const fn pool(config: &Config, connections_max: u32) -> PoolSettings {
 }
 
 /// All key providers that are set up; the one for new tenants first.
-async fn key_providers(keys: &Keys) -> Result<Providers, StartupError> {
+async fn key_providers(keys: &Keys, metrics: &Arc<Metrics>) -> Result<Providers, StartupError> {
     let mut providers: Vec<Arc<dyn KeyProvider>> = Vec::new();
     // The file is there by default, and may be of no use where another provider is the one.
     let is_local = |path: &&PathBuf| keys.provider == "local-keyring" || path.exists();
@@ -226,6 +268,15 @@ async fn key_providers(keys: &Keys) -> Result<Providers, StartupError> {
         };
         providers.push(Arc::new(Pkcs11Token::open(settings).await?));
     }
+    let metrics = Arc::clone(metrics);
+    let observer: KeyCallObserver = Arc::new(move |call| {
+        let outcome = if call.is_done { "success" } else { "failure" };
+        let labels = KeyCallLabels { provider: call.provider.to_owned(), call: call.call, outcome };
+        metrics.key_provider_calls.get_or_create(&labels).inc();
+    });
+    let counted =
+        |inner| -> Arc<dyn KeyProvider> { Arc::new(CountedKeys::new(inner, Arc::clone(&observer))) };
+    let mut providers: Vec<_> = providers.into_iter().map(counted).collect();
     let default = providers.iter().position(|provider| provider.describe() == keys.provider);
     let default = default.ok_or_else(|| format!("keys.provider {} is not set up", keys.provider))?;
     Ok(Providers::new(providers.swap_remove(default), providers))
@@ -362,6 +413,7 @@ fn quotas(config: &Config) -> Quotas {
             burst: limits.sign_in_per_minute.saturating_mul(60),
         },
         sign_in: Quota { per_minute: limits.sign_in_per_minute, burst: limits.sign_in_per_minute },
+        uploads: Quota { per_minute: limits.uploads_per_minute, burst: limits.uploads_per_minute / 4 + 1 },
         streams: limits.streams_per_tenant,
     }
 }

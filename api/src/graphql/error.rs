@@ -6,6 +6,7 @@ use async_graphql::{Enum, ErrorExtensions as _, Interface, SimpleObject};
 use domain::{
     accounts::AccountsError,
     compliance::ComplianceError,
+    content::ContentError,
     identity::IdentityError,
     kernel::{
         actor::Denied,
@@ -138,6 +139,12 @@ pub enum UserErrorCode {
     GroupsFull,
     /// Something is in the group still.
     GroupNotEmpty,
+    /// As many uploads are open as may be.
+    UploadsFull,
+    /// The upload is not open any more.
+    UploadClosed,
+    /// The bytes sent are not those that are wanted next.
+    UploadMisfit,
 }
 
 /// Why a mutation was not done. Every kind has a message for people, a code for programs, and the input field it is about, if one.
@@ -293,6 +300,53 @@ impl From<AccountsError> for Failure {
                 reason,
             ),
             AccountsError::GroupNotEmpty => state(Code::GroupNotEmpty),
+        }
+    }
+}
+
+impl From<ContentError> for Failure {
+    fn from(error: ContentError) -> Self {
+        use UserErrorCode as Code;
+        let reason = error.reason();
+        let message = error.to_string();
+        let input = |code, field: &str| {
+            let (message, field) = (message.clone(), Some(input_path(field)));
+            Self::User(UserError::InputRefused(InputRefused { message, code, field }), reason)
+        };
+        let state = |code| {
+            let message = message.clone();
+            Self::User(UserError::StateRefused(StateRefused { message, code, field: None }), reason)
+        };
+        match error {
+            ContentError::Denied(denied) => Self::Api(denied.into(), reason),
+            ContentError::Port(fault) => Self::Api(fault.into(), reason),
+            ContentError::Invalid { field, .. } => input(Code::Invalid, field),
+            ContentError::NotFound { field } => input(Code::NotFound, field),
+            ContentError::UploadsFull { max } => Self::User(
+                UserError::PlanLimitReached(PlanLimitReached {
+                    message,
+                    code: Code::UploadsFull,
+                    field: None,
+                    limit: max,
+                }),
+                reason,
+            ),
+            ContentError::UploadClosed => state(Code::UploadClosed),
+            // The door for bytes has its own table; these never come from a command.
+            ContentError::OffsetWrong { .. }
+            | ContentError::TooLong { .. }
+            | ContentError::TooManyParts { .. }
+            | ContentError::NotJoinable => state(Code::UploadMisfit),
+        }
+    }
+}
+
+/// For queries, which have no `userErrors`.
+impl From<ContentError> for ApiError {
+    fn from(error: ContentError) -> Self {
+        match Failure::from(error) {
+            Failure::Api(error, _) => error,
+            Failure::User(error, _) => Self::bad_input(error.message_text()),
         }
     }
 }

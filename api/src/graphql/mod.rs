@@ -5,6 +5,7 @@ mod accounts;
 mod command;
 mod compliance;
 mod connection;
+mod content;
 mod error;
 mod identity;
 mod node;
@@ -25,18 +26,23 @@ pub struct Query(
     node::NodeQuery,
     identity::IdentityQuery,
     accounts::AccountsQuery,
+    content::ContentQuery,
     compliance::ComplianceQuery,
 );
 
 /// Everything that can be done.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(identity::IdentityMutation, accounts::AccountsMutation);
+pub struct Mutation(identity::IdentityMutation, accounts::AccountsMutation, content::ContentMutation);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
 #[graphql(name = "Subscription")]
-pub struct Subscription(identity::IdentitySubscription, accounts::AccountsSubscription);
+pub struct Subscription(
+    identity::IdentitySubscription,
+    accounts::AccountsSubscription,
+    content::ContentSubscription,
+);
 
 /// The product's schema.
 pub type ProductSchema = Schema<Query, Mutation, Subscription>;
@@ -48,8 +54,10 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 /// The schema over `app`, as the transport runs it.
 pub fn executors(app: &Arc<App>) -> Executors<ProductSchema> {
     let (members, accounts) = (identity::recent_events(), accounts::recent_events());
+    let uploads = content::recent_events();
     transport::executors(|| {
-        builder().data(Arc::clone(app)).data(Arc::clone(&members)).data(Arc::clone(&accounts))
+        let schema = builder().data(Arc::clone(app)).data(Arc::clone(&members));
+        schema.data(Arc::clone(&accounts)).data(Arc::clone(&uploads))
     })
 }
 

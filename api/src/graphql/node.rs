@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, ID, Interface, Object};
 use domain::kernel::ids::{
-    AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, SessionId,
+    AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, SessionId, UploadId,
 };
 
 use super::{
     accounts::{Account, App, Group, Link},
     command::{app, reading},
     compliance::AuditEventNode,
+    content::Upload,
     error::ApiError,
     identity::{ApiKey, Invitation, Member, Session, Tenant},
     scalars::{Kind, parse_global_id},
@@ -42,6 +43,8 @@ pub enum Node {
     Link(Link),
     /// A group of a matrix.
     Group(Group),
+    /// A file on its way in, or arrived.
+    Upload(Upload),
 }
 
 /// Most ids `nodes` takes.
@@ -119,6 +122,10 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         Kind::Group => {
             let group = app.accounts.group(&mut *work, &actor, GroupId::from_uuid(uuid)).await?;
             group.map(|g| Node::Group(g.into()))
+        }
+        Kind::Upload => {
+            let upload = app.content.upload(&mut *work, &actor, UploadId::from_uuid(uuid)).await?;
+            upload.map(|u| Node::Upload(Upload::new(u, app)))
         }
     };
     Ok(found)

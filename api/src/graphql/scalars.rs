@@ -19,10 +19,11 @@ pub(super) enum Kind {
     Account,
     Link,
     Group,
+    Upload,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Tenant,
         Self::Member,
         Self::Invitation,
@@ -33,6 +34,7 @@ impl Kind {
         Self::Account,
         Self::Link,
         Self::Group,
+        Self::Upload,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Kind {
             Self::Account => "account",
             Self::Link => "link",
             Self::Group => "group",
+            Self::Upload => "upload",
         }
     }
 }

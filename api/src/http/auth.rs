@@ -152,7 +152,7 @@ fn refused(request: &HttpRequest, error: &IdentityError) -> HttpResponse {
     }
 }
 
-fn header(request: &HttpRequest, name: &str) -> Option<String> {
+pub(super) fn header(request: &HttpRequest, name: &str) -> Option<String> {
     request.headers().get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
 }
 

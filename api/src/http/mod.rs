@@ -1,9 +1,10 @@
-//! Plain HTTP: what comes before a session, the keys tokens are checked with, what platforms send, and what operators
-//! ask.
+//! Plain HTTP: what comes before a session, the keys tokens are checked with, what platforms send, the bytes of files,
+//! and what operators ask.
 
 mod auth;
 mod health;
 mod link;
+mod uploads;
 mod webhook;
 
 use std::sync::Arc;
@@ -13,13 +14,15 @@ use actix_web::web::{self, ServiceConfig};
 use crate::app::App;
 
 pub use health::{Dependency, Health};
+pub use uploads::UPLOADS;
 
-/// Mounts the doors before sign-in, the public keys, and what platforms send owners and news to.
+/// Mounts the doors before sign-in, the public keys, what platforms send owners and news to, and where files come in.
 pub fn mount_public(app: &Arc<App>, config: &mut ServiceConfig) {
     config
         .app_data(web::Data::from(Arc::clone(app)))
         .configure(auth::mount)
         .configure(link::mount)
+        .configure(uploads::mount)
         .configure(webhook::mount);
 }
 

@@ -2,6 +2,8 @@
 
 mod sequence;
 mod token_pool;
+mod uploads;
 
 pub use sequence::sequence;
 pub use token_pool::tend_tokens;
+pub use uploads::tend_uploads;

@@ -23,5 +23,8 @@ pub const ROTATE_KEYS: Action = of_keys("rotate_keys");
 /// Older data keys are wrapped under a tenant's newest key.
 pub const REWRAP_KEYS: Action = of_keys("rewrap_keys");
 
+/// What is wrapped under a tenant's older keys is refused from then on.
+pub const RETIRE_KEYS: Action = of_keys("retire_keys");
+
 /// All of them.
-pub const ALL: &[Action] = &[ROTATE_KEYS, REWRAP_KEYS];
+pub const ALL: &[Action] = &[ROTATE_KEYS, REWRAP_KEYS, RETIRE_KEYS];

@@ -181,6 +181,8 @@ pub struct KeyVersion {
     pub provider: String,
     /// How many data keys are wrapped under it.
     pub data_keys: usize,
+    /// What is wrapped under it is refused.
+    pub is_retired: bool,
 }
 
 /// Keeps tenants' keys, and gives none of them out.
@@ -193,6 +195,9 @@ pub trait KeyCustody: Send + Sync {
     async fn rotate(&self, scope: &TenantScope, to: Option<&str>) -> Result<(), PortError>;
     /// Brings the data keys that are under older tenant keys under the newest, and says how many those were.
     async fn rewrap(&self, scope: &TenantScope) -> Result<u32, PortError>;
+    /// Has what is under older tenant keys refused from now on, wherever it comes from, and says how many of those keys
+    /// there were. One that a data key is still under is left in use.
+    async fn retire(&self, scope: &TenantScope) -> Result<u32, PortError>;
 }
 
 /// An event complete with its leaf, ready for the outbox.

@@ -41,11 +41,15 @@ pub enum Permission {
     ManageMatrices,
     /// See and change the tenant's credentials as a developer on platforms.
     ManageApps,
+    /// See files that are to be posted.
+    ReadContent,
+    /// Bring such files in, and throw them away.
+    ManageContent,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadMembers,
         Self::ManageMembers,
         Self::ManageOwners,
@@ -55,6 +59,8 @@ impl Permission {
         Self::ManageAccounts,
         Self::ManageMatrices,
         Self::ManageApps,
+        Self::ReadContent,
+        Self::ManageContent,
     ];
 
     /// The text form, as `members:read`.
@@ -69,6 +75,8 @@ impl Permission {
             Self::ManageAccounts => "accounts:manage",
             Self::ManageMatrices => "matrices:manage",
             Self::ManageApps => "apps:manage",
+            Self::ReadContent => "content:read",
+            Self::ManageContent => "content:manage",
         }
     }
 
@@ -112,10 +120,14 @@ impl Role {
                 P::ManageAccounts,
                 P::ManageMatrices,
                 P::ManageApps,
+                P::ReadContent,
+                P::ManageContent,
             ],
-            Self::Operator => &[P::ReadMembers, P::ReadAccounts, P::ManageAccounts],
-            Self::Analyst => &[P::ReadMembers, P::ReadAccounts],
-            Self::Auditor => &[P::ReadMembers, P::ReadAudit, P::ReadAccounts],
+            Self::Operator => {
+                &[P::ReadMembers, P::ReadAccounts, P::ManageAccounts, P::ReadContent, P::ManageContent]
+            }
+            Self::Analyst => &[P::ReadMembers, P::ReadAccounts, P::ReadContent],
+            Self::Auditor => &[P::ReadMembers, P::ReadAudit, P::ReadAccounts, P::ReadContent],
         }
     }
 }

@@ -80,6 +80,8 @@ id_types! {
     LinkId "link",
     /// A group of a matrix.
     GroupId "group",
+    /// A file on its way in, or arrived.
+    UploadId "upload",
     /// One event in an audit log.
     EventId "event",
     /// The identifier of one answer, which resolves to all it left in the audit log.

@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     Refused,
     #[error("there is no {purpose} key of version {version}")]
     UnknownVersion { purpose: &'static str, version: u32 },
+    #[error("what was asked for is wrapped under tenant key {version}, which is retired")]
+    Retired { version: u32 },
     #[error("the key provider gave another key than the one wrapped")]
     AnotherKey,
     #[error("the key is of provider {wrapped_by}, and configured are {configured}")]

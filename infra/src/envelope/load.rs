@@ -199,7 +199,25 @@ impl Loading<'_> {
         purpose: Purpose,
         row: &DataKeyRow,
     ) -> Result<(Zeroizing<[u8; 32]>, Arc<TenantKey>), PortError> {
-        let tenant_key = self.tenant_key(row.kek_version).await?;
+        if let Some(tenant_key) = self.tenant_key(row.kek_version).await? {
+            return self.unwrap_under(purpose, row, tenant_key);
+        }
+        // Retired. It may have been wrapped anew since the row was read.
+        let now = self.core.store.data_key(self.scope, purpose, row.version).await?;
+        if let Some(now) = now.filter(|now| now.kek_version != row.kek_version)
+            && let Some(tenant_key) = self.tenant_key(now.kek_version).await?
+        {
+            return self.unwrap_under(purpose, &now, tenant_key);
+        }
+        Err(Fault::Retired { version: row.kek_version }.lasting())
+    }
+
+    fn unwrap_under(
+        &self,
+        purpose: Purpose,
+        row: &DataKeyRow,
+        tenant_key: Arc<TenantKey>,
+    ) -> Result<(Zeroizing<[u8; 32]>, Arc<TenantKey>), PortError> {
         let place = data_key_place(self.scope, purpose, row.version, row.kek_version);
         let key = keywrap::unwrap(&tenant_key.key, &place, &row.wrapped)
             .map_err(|_| Fault::DataKeyRefused.lasting())?;
@@ -245,13 +263,14 @@ impl Loading<'_> {
         }
     }
 
-    async fn tenant_key(&mut self, version: u32) -> Result<Arc<TenantKey>, PortError> {
+    /// `None` when it is retired. One that is in memory is good until its time there is over.
+    async fn tenant_key(&mut self, version: u32) -> Result<Option<Arc<TenantKey>>, PortError> {
         if let Some(key) = self.known(version) {
-            return Ok(key);
+            return Ok(Some(key));
         }
         let row = self.core.store.tenant_key(self.scope, version).await?;
         let row = row.ok_or_else(|| Fault::UnknownVersion { purpose: "tenant", version }.lasting())?;
-        self.unwrapped(row).await
+        if row.is_retired { Ok(None) } else { self.unwrapped(row).await.map(Some) }
     }
 
     fn known(&self, version: u32) -> Option<Arc<TenantKey>> {
@@ -279,7 +298,8 @@ impl Loading<'_> {
         };
         let check = check_value(self.scope, version, &key).map_err(Fault::lasting)?;
         let wrapped = [&[WRAP_FORMAT], check.as_slice(), &wrap].concat();
-        let row = TenantKeyRow { version, provider: provider.describe().to_owned(), wrapped };
+        let row =
+            TenantKeyRow { version, provider: provider.describe().to_owned(), wrapped, is_retired: false };
         // Unwrapped once before it is stored: a wrap that does not open must never have anything under it.
         let made = Arc::new(self.unwrap_row(&row).await?);
         let winner = core.store.add_tenant_key(self.scope, row.clone()).await?;

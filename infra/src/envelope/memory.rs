@@ -103,4 +103,24 @@ impl KeyStore for MemoryKeyStore {
         }
         Ok(())
     }
+
+    async fn retire_tenant_keys(&self, scope: &TenantScope) -> Result<u32, PortError> {
+        let tenant = scope.tenant();
+        let needed: Vec<_> =
+            self.data_keys(scope).await?.into_iter().map(|(_, key)| key.kek_version).collect();
+        let mut rows = self.rows();
+        let mut in_use: Vec<_> = rows
+            .tenant_keys
+            .range_mut((tenant, 0)..=(tenant, u32::MAX))
+            .map(|(_, key)| key)
+            .filter(|key| !key.is_retired)
+            .collect();
+        in_use.pop();
+        let mut count = 0;
+        for key in in_use.into_iter().filter(|key| !needed.contains(&key.version)) {
+            key.is_retired = true;
+            count += 1;
+        }
+        Ok(count)
+    }
 }

@@ -11,6 +11,8 @@
 //! - A value opens only for the tenant, table, column and row it was sealed for, under the key version it
 //!   names; and under one key only, because that key is committed to.
 //! - However many ask for a key at once, the provider is asked once.
+//! - What is wrapped under a retired tenant key opens no more, wherever the wrap came from: not one put back from an
+//!   old backup either.
 //! - A key is used only after a round trip through the provider has shown that it can be had again.
 //!
 //! The key of a blind index (`keyed_hash`) has one version per tenant and is never rotated in passing: every
@@ -296,6 +298,7 @@ impl KeyCustody for Envelope {
             version: key.version,
             provider: key.provider,
             data_keys: under(key.version),
+            is_retired: key.is_retired,
         };
         Ok(versions.map(told).collect())
     }
@@ -306,5 +309,11 @@ impl KeyCustody for Envelope {
 
     async fn rewrap(&self, scope: &TenantScope) -> Result<u32, PortError> {
         self.core.rewrap(scope).await
+    }
+
+    async fn retire(&self, scope: &TenantScope) -> Result<u32, PortError> {
+        let count = self.core.store.retire_tenant_keys(scope).await?;
+        self.core.cache.evict(scope.tenant());
+        Ok(count)
     }
 }

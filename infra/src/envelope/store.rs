@@ -37,6 +37,8 @@ pub struct TenantKeyRow {
     pub provider: String,
     /// A check value and the provider's wrap.
     pub wrapped: Vec<u8>,
+    /// Nothing is wrapped under it any more, and nothing that was is opened.
+    pub is_retired: bool,
 }
 
 /// A data key, wrapped by a tenant's key-encryption key.
@@ -102,4 +104,8 @@ pub trait KeyStore: Send + Sync {
         old: &DataKeyRow,
         row: DataKeyRow,
     ) -> Result<(), PortError>;
+
+    /// Retires, for good, the tenant keys but the newest that no data key is under, and says how many. From then on the
+    /// store takes no data key under them.
+    async fn retire_tenant_keys(&self, scope: &TenantScope) -> Result<u32, PortError>;
 }

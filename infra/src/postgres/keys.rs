@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use domain::kernel::{fault::PortError, scope::TenantScope};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, Select,
+    QueryOrder as _, QuerySelect as _, Select,
     sea_query::{Expr, OnConflict},
 };
 
@@ -48,6 +48,7 @@ fn tenant_key_row(row: tenant_key::Model) -> Result<TenantKeyRow, PortError> {
         version: version(TENANT_KEYS, row.version)?,
         provider: row.provider,
         wrapped: row.wrapped,
+        is_retired: row.retired_at.is_some(),
     })
 }
 
@@ -102,6 +103,7 @@ impl KeyStore for PgKeyStore {
             version,
             provider: row.provider,
             wrapped: row.wrapped,
+            retired_at: None,
         };
         tenant_key::Entity::insert(model.into_active_model().reset_all())
             .on_conflict(OnConflict::new().do_nothing().to_owned())
@@ -208,5 +210,32 @@ impl KeyStore for PgKeyStore {
             .await
             .map_err(|e| orm_error(DATA_KEYS, e))?;
         tx.commit().await
+    }
+
+    async fn retire_tenant_keys(&self, scope: &TenantScope) -> Result<u32, PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        // Who is about to put a data key under one of them holds a lock on it; what they did is seen afterwards.
+        let in_use = tx
+            .scoped::<tenant_key::Entity>()
+            .filter(tenant_key::Column::RetiredAt.is_null())
+            .order_by_asc(tenant_key::Column::Version)
+            .lock_exclusive()
+            .all(&tx)
+            .await
+            .map_err(|e| orm_error(TENANT_KEYS, e))?;
+        let newest = in_use.last().map(|key| key.version);
+        let needed = tx.scoped::<data_key::Entity>().all(&tx).await.map_err(|e| orm_error(DATA_KEYS, e))?;
+        let is_needed = |key: i32| needed.iter().any(|data_key| data_key.kek_version == key);
+        let idle = in_use.into_iter().map(|key| key.version);
+        let idle: Vec<_> = idle.filter(|key| Some(*key) != newest && !is_needed(*key)).collect();
+        let retired = tenant_key::Entity::update_many()
+            .col_expr(tenant_key::Column::RetiredAt, Expr::cust("now()"))
+            .filter(tenant_key::Column::TenantId.eq(scope.tenant().uuid()))
+            .filter(tenant_key::Column::Version.is_in(idle))
+            .exec(&tx)
+            .await
+            .map_err(|e| orm_error(TENANT_KEYS, e))?;
+        tx.commit().await?;
+        u32::try_from(retired.rows_affected).map_err(|e| PortError::lasting(TENANT_KEYS, e))
     }
 }

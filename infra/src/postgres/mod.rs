@@ -10,6 +10,7 @@
 mod accounts;
 mod audit_log;
 mod columns;
+mod content;
 mod entity;
 mod error;
 mod idempotency;
@@ -28,6 +29,7 @@ mod signing_keys;
 mod work;
 
 pub use accounts::PgTokenSchedule;
+pub use content::PgUploadSchedule;
 pub use keys::PgKeyStore;
 pub use log_keys::PgLogKeys;
 pub use log_watch::{LogWatch, LogWatchSettings};

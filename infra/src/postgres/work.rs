@@ -9,6 +9,10 @@ use domain::{
         ports::{AccountsTx, AccountsUnit, AccountsUnits},
     },
     compliance::{compose, ports::ComplianceTx},
+    content::{
+        events::{ContentEvent, ContentFact},
+        ports::{ContentTx, ContentUnit, ContentUnits},
+    },
     identity::{
         events::{IdentityEvent, IdentityFact},
         model::Slug,
@@ -48,6 +52,8 @@ pub struct Feeds {
     pub identity: Arc<dyn NewsFeed<IdentityFact>>,
     /// The accounts'.
     pub accounts: Arc<dyn NewsFeed<AccountFact>>,
+    /// Content's.
+    pub content: Arc<dyn NewsFeed<ContentFact>>,
 }
 
 /// What every unit needs beside its transaction.
@@ -79,6 +85,7 @@ impl PgUnits {
             origin: origin.clone(),
             of_identity: Vec::new(),
             of_accounts: Vec::new(),
+            of_content: Vec::new(),
             recorded: 0,
             strict: None,
         })
@@ -106,6 +113,13 @@ impl AccountsUnits for PgUnits {
     }
 }
 
+#[async_trait]
+impl ContentUnits for PgUnits {
+    async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn ContentUnit>, PortError> {
+        Ok(Box::new(self.open(scope, origin).await?))
+    }
+}
+
 /// One open unit of work.
 pub(super) struct PgWork {
     pub(super) tx: TenantTx,
@@ -114,6 +128,7 @@ pub(super) struct PgWork {
     /// News to tell once it is committed, by context.
     of_identity: Vec<IdentityEvent>,
     of_accounts: Vec<AccountEvent>,
+    of_content: Vec<ContentEvent>,
     recorded: usize,
     /// The newest event of a stream whose events have their index before the caller has an answer.
     strict: Option<EventId>,
@@ -151,6 +166,7 @@ impl PgWork {
         tokio::join!(
             tell(&*feeds.identity, &scope, &self.of_identity),
             tell(&*feeds.accounts, &scope, &self.of_accounts),
+            tell(&*feeds.content, &scope, &self.of_content),
         );
         if let Some(event) = self.strict {
             self.shared.logs.indexed(scope.tenant(), event).await;
@@ -213,6 +229,16 @@ impl AccountsTx for PgWork {
     }
 }
 
+impl ContentTx for PgWork {
+    fn scope(&self) -> TenantScope {
+        self.tx.scope()
+    }
+
+    fn announce(&mut self, event: ContentEvent) {
+        self.of_content.push(event);
+    }
+}
+
 impl ComplianceTx for PgWork {}
 
 #[async_trait]
@@ -224,6 +250,13 @@ impl IdentityUnit for PgWork {
 
 #[async_trait]
 impl AccountsUnit for PgWork {
+    async fn commit(self: Box<Self>) -> Result<(), PortError> {
+        self.finish().await
+    }
+}
+
+#[async_trait]
+impl ContentUnit for PgWork {
     async fn commit(self: Box<Self>) -> Result<(), PortError> {
         self.finish().await
     }

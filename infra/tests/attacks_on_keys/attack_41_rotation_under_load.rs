@@ -233,9 +233,52 @@ async fn a_rewrapped_tenant_needs_no_old_root_key_and_one_cut_short_does() {
     before.holds_on(&world, &world.replica()).await;
 }
 
-/// There is no floor under the versions that open. So a value put back from an old backup, sealed before any number of
-/// rotations, is taken for as good as one of today; a least version for each tenant would refuse it, once old values are
-/// sealed anew.
+/// The floor under tenant keys: what is wrapped under a retired one is refused, and nobody who needs it is retired.
+#[tokio::test]
+async fn a_wrap_under_a_retired_tenant_key_is_refused() {
+    let world = World::new();
+    let before = Before::of(&world.replica()).await;
+    let of_first = world.store.data_key(&tenant(1), Purpose::Fields, 1).await.unwrap().unwrap();
+    // A copy of the row as it is in a backup from before the next rotation.
+    let backup = of_first.clone();
+    let vault = world.replica();
+    vault.rotate(&tenant(1), None).await.unwrap();
+    assert_eq!(vault.retire(&tenant(1)).await.unwrap(), 2, "the first two");
+    assert_eq!(vault.retire(&tenant(1)).await.unwrap(), 0, "and not again");
+    before.holds_on(&world, &vault).await;
+    before.holds_on(&world, &world.replica()).await;
+
+    let now = world.store.data_key(&tenant(1), Purpose::Fields, 1).await.unwrap().unwrap();
+    assert_eq!((backup.kek_version, now.kek_version), (2, 3));
+    world.store.rewrap_data_key(&tenant(1), Purpose::Fields, &now, backup.clone()).await.unwrap();
+    let later = world.replica();
+    assert!(is_lasting(later.open(&tenant(1), EMAIL, &before.sealed[0]).await), "put back, and refused");
+    assert!(later.rewrap(&tenant(1)).await.is_err(), "nor is it taken over");
+    assert!(later.open(&tenant(1), EMAIL, &before.sealed[1]).await.is_ok(), "others are as they were");
+    world.store.rewrap_data_key(&tenant(1), Purpose::Fields, &backup, now).await.unwrap();
+    before.holds_on(&world, &world.replica()).await;
+}
+
+/// As when a row is read, and before its tenant key is, it is wrapped anew and the old key retired.
+#[tokio::test]
+async fn a_tenant_key_with_something_under_it_is_not_retired() {
+    let world = World::new();
+    let before = Before::of(&world.replica()).await;
+    world.store.takes_writes(2);
+    assert!(
+        world.replica().rotate(&tenant(1), None).await.is_err(),
+        "cut short before all is under the new one"
+    );
+    world.store.takes_writes(u64::MAX);
+    assert_eq!(world.replica().retire(&tenant(1)).await.unwrap(), 1, "the first; the second is needed");
+    before.holds_on(&world, &world.replica()).await;
+    world.replica().rewrap(&tenant(1)).await.unwrap();
+    assert_eq!(world.replica().retire(&tenant(1)).await.unwrap(), 1);
+    before.holds_on(&world, &world.replica()).await;
+}
+
+/// There is no floor under the versions of data keys. So a value put back from an old backup, sealed before any number
+/// of rotations, is taken for as good as one of today, as long as its data key is under a tenant key in use.
 #[tokio::test]
 async fn a_value_of_the_first_version_opens_after_any_number_of_rotations() {
     let world = World::new();
@@ -300,7 +343,7 @@ async fn a_tenant_key_brought_in_wrongly_is_refused() {
         ("a check value of nothing", [form, &[0; 32], wrap].concat()),
         ("another tenant's", wrapped.clone()),
     ]) {
-        let row = TenantKeyRow { version: 1, provider: "probe".to_owned(), wrapped };
+        let row = TenantKeyRow { version: 1, provider: "probe".to_owned(), wrapped, is_retired: false };
         world.store.add_tenant_key(&tenant(number), row).await.unwrap();
         assert!(is_lasting(world.replica().seal(&tenant(number), EMAIL, b"x").await), "{what}");
         let data_key = world.store.newest_data_key(&tenant(number), Purpose::Fields).await.unwrap();

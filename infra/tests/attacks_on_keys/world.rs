@@ -232,6 +232,10 @@ impl KeyStore for CountedStore {
     ) -> Result<(), PortError> {
         self.write()?.rewrap_data_key(scope, purpose, old, row).await
     }
+
+    async fn retire_tenant_keys(&self, scope: &TenantScope) -> Result<u32, PortError> {
+        self.write()?.retire_tenant_keys(scope).await
+    }
 }
 
 /// Replicas share a provider and a store; ticks are everybody's.

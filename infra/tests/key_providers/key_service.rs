@@ -1,12 +1,6 @@
-//! AWS KMS, as the moto server plays it. It runs in a Python environment of its own, made once beside the build.
+//! AWS KMS, as the moto server plays it.
 
-use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_kms::{
     Client,
@@ -30,38 +24,16 @@ use infra::{
 };
 use uuid::Uuid;
 
-use crate::contract::{self, CONTEXT, tenant};
-
-/// The Python of an environment with moto in it, made when it is not there. Only one test makes it.
-fn python() -> PathBuf {
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/key_providers/requirements.txt");
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto");
-    std::fs::create_dir_all(&home).unwrap();
-    let script = "cmp -s \"$1\" \"$2/installed\" && exit 0
-        rm -rf \"$2/venv\" && python3 -m venv \"$2/venv\" &&
-        \"$2/venv/bin/pip\" install --quiet --disable-pip-version-check -r \"$1\" && cp \"$1\" \"$2/installed\"";
-    let made = Command::new("flock")
-        .arg(home.join("lock"))
-        .args(["sh", "-c", script, "sh"])
-        .args([&requirements, &home])
-        .status()
-        .expect("flock (util-linux) and python3 with venv are needed: deploy/setup.sh installs them");
-    assert!(made.success(), "moto could not be installed from PyPI");
-    home.join("venv/bin/python")
-}
+use crate::{
+    contract::{self, CONTEXT, tenant},
+    moto::Moto,
+};
 
 /// A running key service, and one key in it.
 struct KeyService {
-    process: Child,
+    moto: Moto,
     client: Client,
     key: String,
-}
-
-impl Drop for KeyService {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn client(port: u16) -> Client {
@@ -77,21 +49,15 @@ fn client(port: u16) -> Client {
 
 impl KeyService {
     async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new(python())
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let client = client(port);
-        let mut service = Self { process, client, key: String::new() };
+        let moto = Moto::start();
+        let client = client(moto.port);
+        let mut service = Self { moto, client, key: String::new() };
         for _ in 0..200 {
             if let Ok(made) = service.client.create_key().send().await {
                 made.key_metadata.unwrap().arn.unwrap().clone_into(&mut service.key);
                 return service;
             }
-            assert!(service.process.try_wait().unwrap().is_none(), "the key service ended");
+            service.moto.lives();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("the key service did not come up");
@@ -123,8 +89,7 @@ async fn a_key_that_is_away_unknown_or_anothers_opens_nothing() {
     assert_eq!(unknown.unwrap(&CONTEXT, &wrapped).await.unwrap_err().retry, Retry::Useless);
     assert_eq!(unknown.wrap(&CONTEXT, &[7; 32]).await.unwrap_err().retry, Retry::Useless);
 
-    service.process.kill().unwrap();
-    service.process.wait().unwrap();
+    service.moto.kill();
     let away = provider.unwrap(&CONTEXT, &wrapped).await.unwrap_err();
     assert_eq!(away.retry, Retry::MayHelp, "{:?}", away.source);
 }

@@ -5,6 +5,8 @@
 mod contract;
 mod key_service;
 mod module;
+#[path = "../moto/mod.rs"]
+mod moto;
 
 use std::sync::Arc;
 

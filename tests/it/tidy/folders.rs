@@ -41,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["infra/src/jwt/"]),
     ("maxminddb", &["infra/src/maxmind/"]),
     ("nix", &["infra/src/envelope/", "infra/src/local_keyring/", "api/server/src/stores/"]),
+    ("object_store", &["infra/src/object_store/"]),
     ("prometheus_client", &["api/src/metrics.rs"]),
     ("redis", &["infra/src/redis/"]),
     ("reqwest", &["api/sandbox/src/http/", "api/server/src/demo/", "infra/src/outbound/"]),

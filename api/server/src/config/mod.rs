@@ -6,7 +6,7 @@ mod sections;
 
 use std::{fmt, path::Path};
 
-pub use sections::{Config, Keys, LogFormat};
+pub use sections::{Bucket, Config, Files, Keys, LogFormat};
 
 /// The default file, which is the manual.
 pub const DEFAULT: &str = include_str!("../../../../deploy/config.default.toml");

@@ -27,6 +27,7 @@ pub struct Config {
     pub mail: Mail,
     pub geography: Geography,
     pub accounts: Accounts,
+    pub content: Content,
     pub egress: Egress,
     pub limits: Limits,
     pub documents: Documents,
@@ -76,6 +77,14 @@ section!(Audit { host: String, index_wait: Duration, waiting_max: u32 });
 section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
 section!(Geography { database: Option<PathBuf> });
 section!(Accounts { public_url: Option<String>, journal: PathBuf, pool_width: u32 });
+section!(Content { files: Files, uploads_at_once: u32 });
+section!(Bucket {
+    bucket: String,
+    region: String,
+    endpoint: Option<String>,
+    access_key_id: Option<String>,
+    secret_access_key_file: PathBuf,
+});
 section!(Egress {
     proxy: Option<Proxy>,
     tenants: HashMap<TenantId, Proxy>,
@@ -88,10 +97,20 @@ section!(Limits {
     cost_points: u32,
     cost_restore_per_second: u32,
     sign_in_per_minute: u32,
+    uploads_per_minute: u32,
     streams_per_tenant: u32,
 });
 section!(Documents { manifest: Option<PathBuf>, free: bool });
 section!(Log { format: LogFormat, filter: String });
+
+/// Where files are kept.
+#[derive(Clone, Debug)]
+pub enum Files {
+    /// In a folder that every replica sees.
+    Folder(PathBuf),
+    /// In a bucket.
+    Bucket(Bucket),
+}
 
 /// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +225,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         cost_points: r.number("limits.cost_points", 1_000, 100_000_000),
         cost_restore_per_second: r.number("limits.cost_restore_per_second", 1, 1_000_000),
         sign_in_per_minute: r.number("limits.sign_in_per_minute", 1, 1_000_000),
+        uploads_per_minute: r.number("limits.uploads_per_minute", 1, 1_000_000),
         streams_per_tenant: r.number("limits.streams_per_tenant", 1, 1_000_000),
     };
     let accounts = Accounts {
@@ -213,6 +233,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         journal: r.filled("accounts.journal").into(),
         pool_width: r.number("accounts.pool_width", 1, 1_000),
     };
+    let content = content(&mut r);
     let egress = egress(&mut r);
     let format = match r.text("log.format").as_str() {
         "text" => LogFormat::Text,
@@ -238,6 +259,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         mail: mail?,
         geography,
         accounts,
+        content,
         egress,
         limits,
         documents,
@@ -256,6 +278,25 @@ fn mail(r: &mut Reader<'_>) -> Option<Mail> {
         reset_url: r.filled("mail.reset_url"),
         from: from.ok()?,
     })
+}
+
+fn content(r: &mut Reader<'_>) -> Content {
+    let bucket = |r: &mut Reader<'_>| Bucket {
+        bucket: r.filled("content.bucket"),
+        region: r.filled("content.region"),
+        endpoint: optional(r.url("content.endpoint", &["http", "https"], false)),
+        access_key_id: optional(r.text("content.access_key_id")),
+        secret_access_key_file: r.text("content.secret_access_key_file").into(),
+    };
+    let files = match r.text("content.store").as_str() {
+        "folder" => Files::Folder(r.filled("content.folder").into()),
+        "bucket" => Files::Bucket(bucket(r)),
+        _ => {
+            r.fault("content.store", "must be \"folder\" or \"bucket\"");
+            Files::Folder(PathBuf::new())
+        }
+    };
+    Content { files, uploads_at_once: r.number("content.uploads_at_once", 1, 10_000) }
 }
 
 fn optional(text: String) -> Option<String> {

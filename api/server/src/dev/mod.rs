@@ -98,7 +98,7 @@ async fn run_on(
     }
     let sandbox = rehearsal::start(([127, 0, 0, 1], 0).into(), Some(dir.join("sandbox")), None)?;
     let config = configuration(options, dir, stores, &logins, &sandbox, environment)?;
-    let service = start(&config, Duties { serve: true, sequence: true, tend: true }).await?;
+    let service = start(&config, &Duties::all()).await?;
     let tenants = members::ensure(&service.parts.app, dir).await?;
     let report = DevReport::new(&service, sandbox.address, stores, &logins, tenants);
     report.write(&dir.join("dev.json"))?;
@@ -137,6 +137,7 @@ fn throw_away(dir: &Path) -> std::io::Result<()> {
     }
     gone(std::fs::remove_dir_all(dir.join("sandbox")))?;
     gone(std::fs::remove_dir_all(dir.join("journal")))?;
+    gone(std::fs::remove_dir_all(dir.join("content")))?;
     gone(std::fs::remove_dir_all(dir.join("mail")))
 }
 
@@ -180,6 +181,7 @@ fn configuration(
         ("MATRICULA_KEYS_KEYRING".to_owned(), text(&dir.join("keyring"))),
         ("MATRICULA_MAIL_SPOOL".to_owned(), text(&dir.join("mail"))),
         ("MATRICULA_ACCOUNTS_JOURNAL".to_owned(), text(&dir.join("journal"))),
+        ("MATRICULA_CONTENT_FOLDER".to_owned(), text(&dir.join("content"))),
         ("MATRICULA_DOUYIN_BASE_URL".to_owned(), format!("http://{}", sandbox.address)),
         // One laptop is every caller at once.
         ("MATRICULA_LIMITS_REQUESTS_PER_MINUTE".to_owned(), "60000".to_owned()),

@@ -59,6 +59,10 @@ pub enum Permission {
     ManageMatrices,
     /// See and change the tenant's credentials as a developer on platforms.
     ManageApps,
+    /// See files that are to be posted.
+    ReadContent,
+    /// Bring such files in, and throw them away.
+    ManageContent,
 }
 
 /// Whether something is in use.

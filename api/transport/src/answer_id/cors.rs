@@ -7,13 +7,16 @@ use actix_web::http::{Method, StatusCode};
 use crate::answer_id::COMPLIANCE_ID_HEADER;
 
 /// Response headers a page may read besides the simple ones.
-const EXPOSED: &str = "x-compliance-id, ratelimit, ratelimit-policy, retry-after, location, upload-offset";
+const EXPOSED: &str = "x-compliance-id, ratelimit, ratelimit-policy, retry-after, location, upload-offset, \
+     upload-length, upload-metadata, upload-expires, upload-concat, tus-resumable, tus-version, tus-extension, tus-max-size, \
+     tus-checksum-algorithm";
 
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, HEAD";
 
 /// Request headers a page may send.
 const HEADERS: &str = "authorization, content-type, accept-language, idempotency-key, graphql-require-preflight, \
-     x-request-id, x-device-id, tus-resumable, upload-length, upload-offset, upload-metadata";
+     x-request-id, x-device-id, tus-resumable, upload-length, upload-offset, upload-metadata, \
+     upload-concat, upload-checksum, x-http-method-override";
 
 /// How long a browser may remember a preflight, in seconds.
 const MAX_AGE_S: &str = "600";

@@ -91,13 +91,28 @@ pub trait AnswerLog: Send + Sync + 'static {
 pub struct AnswerIds {
     log: Arc<dyn AnswerLog>,
     deadline: Duration,
+    longer: Option<(&'static str, Duration)>,
 }
 
 impl AnswerIds {
     /// `deadline` is the longest a handler may take to answer; bodies that stream afterwards are not timed. It must
     /// leave the GraphQL endpoint its own deadline twice, for reading the body and for execution.
     pub fn new(log: Arc<dyn AnswerLog>, deadline: Duration) -> Self {
-        Self { log, deadline }
+        Self { log, deadline, longer: None }
+    }
+
+    /// Lets what is at `path` and below it take longer: bodies that come as fast as clients send them. What a handler
+    /// does there when nothing comes is its own business.
+    #[must_use]
+    pub fn allow_longer(mut self, path: &'static str, deadline: Duration) -> Self {
+        self.longer = Some((path, deadline));
+        self
+    }
+
+    fn deadline_of(&self, path: &str) -> Duration {
+        let below =
+            |of: &str| path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.longer.filter(|(of, _)| below(of)).map_or(self.deadline, |(_, deadline)| deadline)
     }
 }
 
@@ -144,7 +159,8 @@ where
             request.extensions_mut().insert(AnswerId(id));
             let origin = cors::Origin::of(request.headers(), |origin| settings.log.allow_origin(origin));
             let mut record = record(&request, id);
-            let mut result = answer(service, request, id, settings.deadline, origin.as_ref()).await;
+            let deadline = settings.deadline_of(request.path());
+            let mut result = answer(service, request, id, deadline, origin.as_ref()).await;
 
             let (status, is_recorded) = match &mut result {
                 Ok(response) => {

@@ -46,6 +46,14 @@ impl KeyKeeping {
         self.custody.rewrap(&scope).await
     }
 
+    /// Has what is wrapped under older tenant keys refused for good, and says how many those were. [`Self::tell`] of it.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn retire(&self, scope: TenantScope) -> Result<u32, PortError> {
+        self.custody.retire(&scope).await
+    }
+
     /// Records what was done to the tenant's keys. Afterwards, and not in a transaction that waits for a key provider:
     /// keys are of no transaction.
     ///

@@ -94,7 +94,7 @@ tenant_entity!(audit_head, "compliance", "audit_heads", keys { stream: String, s
     root: Vec<u8>, note: String, signed_at: super::At,
 });
 tenant_entity!(tenant_key, "compliance", "tenant_keys", keys { version: i32 }, columns {
-    provider: String, wrapped: Vec<u8>,
+    provider: String, wrapped: Vec<u8>, retired_at: Option<super::At>,
 });
 tenant_entity!(data_key, "compliance", "data_keys", keys { purpose: String, version: i32 }, columns {
     kek_version: i32, wrapped: Vec<u8>,
@@ -136,3 +136,15 @@ tenant_entity!(link, "accounts", "links", keys { id: uuid::Uuid }, columns {
     again_account_id: Option<uuid::Uuid>, created_at: super::At, returned_at: Option<super::At>, outcome: String,
     account_id: Option<uuid::Uuid>, trace: Json,
 });
+tenant_entity!(upload, "content", "uploads", keys { id: uuid::Uuid }, columns {
+    piece: String, pieces: Vec<uuid::Uuid>, name: String, media_type: String, size_bytes: i64, sha256: Option<Vec<u8>>, received_bytes: i64,
+    parts: i32, state: String, digest: Option<Vec<u8>>, begun_by: Option<uuid::Uuid>, created_at: super::At,
+    expires_at: super::At, version: i32,
+});
+tenant_entity!(
+    part,
+    "content",
+    "parts",
+    keys { upload_id: uuid::Uuid, offset_bytes: i64 },
+    columns { size_bytes: i64, object_key: String }
+);

@@ -1,0 +1,13 @@
+//! Files that are to be posted in the schema. Their bytes come in by HTTP (`crate::http`).
+
+mod inputs;
+mod mutation;
+mod query;
+mod subscription;
+mod types;
+
+pub use mutation::ContentMutation;
+pub use query::ContentQuery;
+pub use subscription::ContentSubscription;
+pub(in crate::graphql) use subscription::recent_events;
+pub use types::Upload;

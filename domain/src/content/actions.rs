@@ -1,0 +1,24 @@
+//! Everything that can be done with content.
+
+use crate::kernel::{
+    action::{API_ACTIVITY, Action, actions},
+    actor::Permission,
+};
+
+actions! {
+    /// Room is made for a file.
+    BEGIN_UPLOAD = "begin_upload", Data, API_ACTIVITY, 1, Some(Permission::ManageContent), Optional;
+    /// Pieces that were sent side by side become one file.
+    JOIN_UPLOADS = "join_uploads", Data, API_ACTIVITY, 1, Some(Permission::ManageContent), Optional;
+    /// The last bytes of a file have arrived; those before leave no event of their own.
+    RECEIVE_PARTS = "receive_parts", Data, API_ACTIVITY, 3, Some(Permission::ManageContent), Optional;
+    /// A file was read back, and is of use or not.
+    CHECK_UPLOAD = "check_upload", Data, API_ACTIVITY, 3, None, Optional;
+    /// A file is given up, wholly here or half way here.
+    CANCEL_UPLOAD = "cancel_upload", Data, API_ACTIVITY, 4, Some(Permission::ManageContent), Optional;
+    /// A file that did not arrive in time is thrown away.
+    EXPIRE_UPLOAD = "expire_upload", Data, API_ACTIVITY, 4, None, Optional;
+}
+
+/// What nobody asks for by a mutation: what happens at the door for bytes, and to files that arrived or did not.
+pub const WITHOUT_MUTATION: &[Action] = &[JOIN_UPLOADS, RECEIVE_PARTS, CHECK_UPLOAD, EXPIRE_UPLOAD];

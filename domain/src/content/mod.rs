@@ -1,0 +1,30 @@
+//! Files that are to be posted: how they come in, and what is known of them.
+//!
+//! Vocabulary: an *upload* is a file on its way in, or one that has arrived; it comes in *parts*, runs of bytes that are
+//! kept as one object each; a *partial* upload is a piece of a file that is sent beside others and *joined* with them
+//! when all are there.
+//!
+//! Invariants:
+//! - A part is kept before it is counted, and counted at one offset only, the first byte that is missing: what was
+//!   counted is there, whoever is killed at any moment.
+//! - A file is of use only once all of it was read back and its digest is known, and is the one that was announced, if
+//!   any was.
+//! - An upload ends once: finished, given up, or too old. Nothing is added to it from then on, and what nobody refers
+//!   to is thrown away.
+//!
+//! Absent on purpose: a copy of the file in one piece. Readers take the ranges they need from the parts.
+
+pub mod actions;
+mod error;
+pub mod events;
+pub mod model;
+pub mod ports;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
+mod use_cases;
+
+pub use error::ContentError;
+pub use use_cases::{
+    Content, ContentPorts, begin_upload::BeginUpload, check_upload::UploadTurn, read_uploads::UploadFilter,
+    receive_parts::StagedPart,
+};

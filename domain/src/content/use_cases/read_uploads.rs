@@ -1,0 +1,55 @@
+//! What is known of files, and their bytes.
+
+use super::{
+    super::{
+        model::{Upload, UploadState},
+        ports::{ContentTx, UploadQuery},
+    },
+    Content,
+};
+use crate::{
+    content::ContentError,
+    kernel::{
+        actor::{Actor, Permission},
+        ids::UploadId,
+        page::{Page, PageRequest},
+    },
+};
+
+/// What uploads are filtered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UploadFilter {
+    /// Only those in this state; `None` leaves out what is gone.
+    pub state: Option<UploadState>,
+}
+
+impl Content {
+    /// An upload; `None` when this tenant has none of this id.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn upload(
+        &self,
+        tx: &mut dyn ContentTx,
+        actor: &Actor,
+        id: UploadId,
+    ) -> Result<Option<Upload>, ContentError> {
+        actor.require(Permission::ReadContent)?;
+        Ok(tx.upload(id).await?)
+    }
+
+    /// Uploads, oldest first. Pieces are not among them.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn uploads(
+        &self,
+        tx: &mut dyn ContentTx,
+        actor: &Actor,
+        filter: UploadFilter,
+        page: PageRequest,
+    ) -> Result<Page<Upload>, ContentError> {
+        actor.require(Permission::ReadContent)?;
+        Ok(tx.uploads(&UploadQuery { state: filter.state }, page).await?)
+    }
+}

@@ -1,0 +1,178 @@
+//! Objects in a folder or in a bucket that speaks S3.
+//!
+//! A folder serves one machine, or several that have it in common. What `put` has answered for is on the disk: files and
+//! their folder are synced (fsync) before.
+
+use std::{fmt, ops::Range, path::Path as File, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use domain::{content::ports::ObjectStore, kernel::fault::PortError};
+use futures_util::TryStreamExt as _;
+use object_store::{
+    ClientOptions, Error, ObjectStoreExt as _, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
+    path::Path,
+};
+
+use zeroize::Zeroizing;
+
+use crate::private_dir::{Unfit, private_directory};
+
+const PORT: &str = "object_store";
+
+/// Longest a request to a bucket may take. A part of 8 MiB in that time is a quarter of a megabyte a second.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest a request is tried again and again.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Who asks a bucket.
+#[derive(Clone)]
+pub struct BucketCredentials {
+    /// Its name for us.
+    pub access_key_id: String,
+    /// What proves it.
+    pub secret_access_key: Zeroizing<String>,
+}
+
+impl fmt::Debug for BucketCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BucketCredentials(..)")
+    }
+}
+
+/// Where a bucket is.
+#[derive(Clone, Debug)]
+pub struct BucketSettings {
+    /// Its name.
+    pub bucket: String,
+    /// Its region, as `eu-central-1`.
+    pub region: String,
+    /// Where its service is, when it is not AWS's, as `https://minio.example.com`.
+    pub endpoint: Option<String>,
+    /// Who asks; `None` for whom the AWS tools find in the environment or as the machine's role.
+    pub credentials: Option<BucketCredentials>,
+}
+
+/// Objects in a folder or a bucket.
+#[derive(Clone)]
+pub struct Objects {
+    store: Arc<dyn object_store::ObjectStore>,
+}
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Objects").field(&self.store.to_string()).finish()
+    }
+}
+
+impl Objects {
+    /// Keeps them in `folder`, which is made when it is missing and may be open to nobody but this user.
+    ///
+    /// # Errors
+    /// It can't be made, or others may look into it.
+    pub fn in_folder(folder: &File) -> Result<Self, PortError> {
+        private_directory(folder).map_err(|unfit| {
+            let why = match unfit {
+                Unfit::Open(mode) => format!("lets others in (mode {mode:o}); chmod 700"),
+                Unfit::NotADirectory => "is no folder".to_owned(),
+                Unfit::Io(error) => format!("can't be made or read: {error}"),
+            };
+            PortError::lasting(PORT, format!("{} {why}", folder.display()))
+        })?;
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(port_error)?;
+        Ok(Self { store: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)) })
+    }
+
+    /// Keeps them in a bucket.
+    ///
+    /// # Errors
+    /// The settings are no good. Whether there is such a bucket shows when it is used.
+    pub fn in_bucket(settings: &BucketSettings) -> Result<Self, PortError> {
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(&settings.bucket)
+            .with_region(&settings.region)
+            .with_retry(RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() })
+            .with_client_options(ClientOptions::new().with_timeout(REQUEST_TIMEOUT));
+        if let Some(credentials) = &settings.credentials {
+            builder = builder
+                .with_access_key_id(&credentials.access_key_id)
+                .with_secret_access_key(credentials.secret_access_key.as_str());
+        }
+        if let Some(endpoint) = &settings.endpoint {
+            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+        }
+        Ok(Self { store: Arc::new(builder.build().map_err(port_error)?) })
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else went wrong may be over later")]
+fn port_error(error: Error) -> PortError {
+    match error {
+        Error::NotFound { .. }
+        | Error::InvalidPath { .. }
+        | Error::NotSupported { .. }
+        | Error::NotImplemented { .. }
+        | Error::PermissionDenied { .. }
+        | Error::Unauthenticated { .. }
+        | Error::UnknownConfigurationKey { .. } => PortError::lasting(PORT, error),
+        other => PortError::passing(PORT, other),
+    }
+}
+
+fn path(key: &str) -> Result<Path, PortError> {
+    Path::parse(key).map_err(|e| PortError::lasting(PORT, e))
+}
+
+#[async_trait]
+impl ObjectStore for Objects {
+    async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+        self.store.put(&path(key)?, bytes.into()).await.map(drop).map_err(port_error)
+    }
+
+    async fn get(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, PortError> {
+        let wanted = range.end.saturating_sub(range.start);
+        let bytes = self.store.get_range(&path(key)?, range).await.map_err(port_error)?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) == wanted {
+            Ok(bytes.into())
+        } else {
+            Err(PortError::lasting(PORT, "an object is shorter than it was"))
+        }
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), PortError> {
+        match self.store.delete(&path(key)?).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(port_error(error)),
+        }
+    }
+
+    async fn below(&self, folder: &str) -> Result<Vec<String>, PortError> {
+        let found = self.store.list(Some(&path(folder)?)).map_ok(|object| object.location.to_string());
+        found.try_collect().await.map_err(port_error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use domain::{content::testkit::object_store_contract, kernel::ids::IdSource as _};
+
+    use super::*;
+    use crate::system::System;
+
+    #[tokio::test]
+    async fn a_folder_keeps_objects() {
+        let folder = std::env::temp_dir().join(format!("objects-{}", System.next_uuid()));
+        let objects = Objects::in_folder(&folder).unwrap();
+        object_store_contract(&objects, "uploads/test").await;
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "empty folders are not left behind");
+        for odd in ["../x", "a//b", "/a", ""] {
+            assert!(objects.put(&format!("{odd}/.."), vec![1]).await.is_err(), "{odd}");
+        }
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        let open = Objects::in_folder(&folder).unwrap_err();
+        assert!(open.source.to_string().contains("755"), "{open:?}");
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

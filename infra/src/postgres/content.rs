@@ -1,0 +1,276 @@
+//! `content.uploads`, `content.parts`, and the schedule of uploads, which is all tenants' and reached through functions
+//! of the database alone.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use domain::{
+    content::{
+        model::{Part, Piece, Upload, UploadDraft, UploadState},
+        ports::{UploadQuery, UploadSchedule, UploadStore},
+    },
+    kernel::{
+        clock::Timestamp,
+        fault::PortError,
+        ids::{MemberId, TenantId, UploadId},
+        page::{Page, PageRequest},
+        scope::TenantScope,
+    },
+};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
+};
+use uuid::Uuid;
+
+use super::{
+    columns::{hash32, word},
+    entity::{
+        part,
+        upload::{Column, Entity, Model},
+    },
+    error::{orm_error, port_error},
+    pool::Db,
+    scope::{TenantTx, keyset},
+    work::PgWork,
+};
+
+const UPLOADS: &str = "postgres.uploads";
+const PARTS: &str = "postgres.parts";
+const SCHEDULE: &str = "postgres.upload_schedule";
+
+const MOVE: &str = "
+    UPDATE content.parts SET upload_id = $3, offset_bytes = offset_bytes + $4
+    WHERE tenant_id = $1 AND upload_id = $2";
+
+/// Words of states that leave nothing behind.
+const GONE: [&str; 4] = ["digest_wrong", "cancelled", "expired", "absorbed"];
+
+fn signed(port: &'static str, bytes: u64) -> Result<i64, PortError> {
+    word(port, i64::try_from(bytes).ok())
+}
+
+fn unsigned(port: &'static str, bytes: i64) -> Result<u64, PortError> {
+    word(port, u64::try_from(bytes).ok())
+}
+
+fn upload_of(row: Model) -> Result<Upload, PortError> {
+    Ok(Upload {
+        id: UploadId::from_uuid(row.id),
+        piece: word(UPLOADS, Piece::parse(&row.piece))?,
+        pieces: row.pieces.into_iter().map(UploadId::from_uuid).collect(),
+        draft: UploadDraft {
+            name: row.name,
+            media_type: row.media_type,
+            size_bytes: unsigned(UPLOADS, row.size_bytes)?,
+            sha256: row.sha256.map(|hash| hash32(UPLOADS, hash)).transpose()?,
+        },
+        received_bytes: unsigned(UPLOADS, row.received_bytes)?,
+        parts: word(UPLOADS, u32::try_from(row.parts).ok())?,
+        state: word(UPLOADS, UploadState::parse(&row.state))?,
+        digest: row.digest.map(|hash| hash32(UPLOADS, hash)).transpose()?,
+        begun_by: row.begun_by.map(MemberId::from_uuid),
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        version: word(UPLOADS, u32::try_from(row.version).ok())?,
+    })
+}
+
+fn part_of(row: part::Model) -> Result<Part, PortError> {
+    Ok(Part {
+        offset_bytes: unsigned(PARTS, row.offset_bytes)?,
+        size_bytes: unsigned(PARTS, row.size_bytes)?,
+        key: row.object_key,
+    })
+}
+
+impl PgWork {
+    fn upload_row(&self, upload: &Upload) -> Result<Model, PortError> {
+        Ok(Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            id: upload.id.uuid(),
+            piece: upload.piece.as_str().to_owned(),
+            pieces: upload.pieces.iter().map(|piece| piece.uuid()).collect(),
+            name: upload.draft.name.clone(),
+            media_type: upload.draft.media_type.clone(),
+            size_bytes: signed(UPLOADS, upload.draft.size_bytes)?,
+            sha256: upload.draft.sha256.map(|hash| hash.to_vec()),
+            received_bytes: signed(UPLOADS, upload.received_bytes)?,
+            parts: word(UPLOADS, i32::try_from(upload.parts).ok())?,
+            state: upload.state.as_str().to_owned(),
+            digest: upload.digest.map(|hash| hash.to_vec()),
+            begun_by: upload.begun_by.map(MemberId::uuid),
+            created_at: upload.created_at,
+            expires_at: upload.expires_at,
+            version: word(UPLOADS, i32::try_from(upload.version).ok())?,
+        })
+    }
+
+    async fn one_upload(&self, select: Select<Entity>) -> Result<Option<Upload>, PortError> {
+        select.one(&self.tx).await.map_err(|e| orm_error(UPLOADS, e))?.map(upload_of).transpose()
+    }
+
+    fn parts_of(&self, upload: UploadId) -> Select<part::Entity> {
+        self.tx.scoped::<part::Entity>().filter(part::Column::UploadId.eq(upload.uuid()))
+    }
+}
+
+#[async_trait]
+impl UploadStore for PgWork {
+    async fn upload(&mut self, id: UploadId) -> Result<Option<Upload>, PortError> {
+        self.one_upload(self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()))).await
+    }
+
+    async fn lock_upload(&mut self, id: UploadId) -> Result<Option<Upload>, PortError> {
+        let found = self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()));
+        self.one_upload(found.lock_exclusive()).await
+    }
+
+    async fn add_upload(&mut self, upload: &Upload) -> Result<(), PortError> {
+        let row = self.upload_row(upload)?;
+        Entity::insert(row.into_active_model().reset_all())
+            .exec_without_returning(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(UPLOADS, e))
+    }
+
+    async fn update_upload(&mut self, upload: &Upload) -> Result<(), PortError> {
+        let mut row = self.upload_row(upload)?;
+        let read = row.version;
+        row.version += 1;
+        let updated = Entity::update_many()
+            .set(row.into_active_model().reset_all())
+            .filter(Column::TenantId.eq(self.tx.scope().tenant().uuid()))
+            .filter(Column::Id.eq(upload.id.uuid()))
+            .filter(Column::Version.eq(read))
+            .exec(&self.tx)
+            .await
+            .map_err(|e| orm_error(UPLOADS, e))?;
+        if updated.rows_affected == 1 { Ok(()) } else { Err(PortError::stale(UPLOADS)) }
+    }
+
+    async fn uploads(&mut self, query: &UploadQuery, page: PageRequest) -> Result<Page<Upload>, PortError> {
+        let select = self.tx.scoped::<Entity>().filter(Column::Piece.ne(Piece::Partial.as_str()));
+        let select = match query.state {
+            Some(state) => select.filter(Column::State.eq(state.as_str())),
+            None => select.filter(Column::State.is_not_in(GONE)),
+        };
+        let rows = keyset(select, Column::CreatedAt, Column::Id, page).all(&self.tx).await;
+        let uploads = rows.map_err(|e| orm_error(UPLOADS, e))?.into_iter().map(upload_of);
+        Ok(Page::of_read(uploads.collect::<Result<_, _>>()?, &page))
+    }
+
+    async fn count_receiving(&mut self, most: u32) -> Result<u32, PortError> {
+        let counted = self
+            .tx
+            .scoped::<Entity>()
+            .filter(Column::State.eq(UploadState::Receiving.as_str()))
+            .select_only()
+            .column(Column::Id)
+            .limit(u64::from(most))
+            .into_tuple::<Uuid>()
+            .all(&self.tx)
+            .await
+            .map_err(|e| orm_error(UPLOADS, e))?;
+        Ok(u32::try_from(counted.len()).unwrap_or(u32::MAX))
+    }
+
+    async fn parts(&mut self, upload: UploadId) -> Result<Vec<Part>, PortError> {
+        let rows = self.parts_of(upload).order_by_asc(part::Column::OffsetBytes).all(&self.tx).await;
+        rows.map_err(|e| orm_error(PARTS, e))?.into_iter().map(part_of).collect()
+    }
+
+    async fn add_part(&mut self, upload: UploadId, part: &Part) -> Result<(), PortError> {
+        let row = part::Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            upload_id: upload.uuid(),
+            offset_bytes: signed(PARTS, part.offset_bytes)?,
+            size_bytes: signed(PARTS, part.size_bytes)?,
+            object_key: part.key.clone(),
+        };
+        part::Entity::insert(row.into_active_model().reset_all())
+            .exec_without_returning(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(PARTS, e))
+    }
+
+    async fn move_parts(&mut self, from: UploadId, to: UploadId, shift: u64) -> Result<(), PortError> {
+        let values: [Value; 4] = [
+            self.tx.scope().tenant().uuid().into(),
+            from.uuid().into(),
+            to.uuid().into(),
+            signed(PARTS, shift)?.into(),
+        ];
+        let moved = self.tx.execute_raw(TenantTx::statement(MOVE, values)).await;
+        moved.map(drop).map_err(|e| orm_error(PARTS, e))
+    }
+
+    async fn remove_parts(&mut self, upload: UploadId) -> Result<(), PortError> {
+        part::Entity::delete_many()
+            .filter(part::Column::TenantId.eq(self.tx.scope().tenant().uuid()))
+            .filter(part::Column::UploadId.eq(upload.uuid()))
+            .exec(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(PARTS, e))
+    }
+
+    async fn objects_in_use(&mut self, keys: &[String]) -> Result<HashSet<String>, PortError> {
+        let found = self
+            .tx
+            .scoped::<part::Entity>()
+            .filter(part::Column::ObjectKey.eq_any(keys.to_vec()))
+            .select_only()
+            .column(part::Column::ObjectKey)
+            .into_tuple::<String>()
+            .all(&self.tx)
+            .await
+            .map_err(|e| orm_error(PARTS, e))?;
+        Ok(found.into_iter().collect())
+    }
+
+    async fn schedule_upload(&mut self, id: UploadId, due_at: Option<Timestamp>) -> Result<(), PortError> {
+        let statement =
+            TenantTx::statement("SELECT content.schedule_upload($1, $2)", [id.uuid().into(), due_at.into()]);
+        self.tx.execute_raw(statement).await.map(drop).map_err(|e| orm_error(SCHEDULE, e))
+    }
+}
+
+/// The schedule, on a pool of the application's own role.
+#[derive(Clone, Debug)]
+pub struct PgUploadSchedule {
+    db: Db,
+}
+
+impl PgUploadSchedule {
+    /// Claims on `db`.
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl UploadSchedule for PgUploadSchedule {
+    async fn claim(
+        &self,
+        now: Timestamp,
+        most: u32,
+        lease: TimeDelta,
+    ) -> Result<Vec<(TenantScope, UploadId)>, PortError> {
+        let claimed: Vec<(Uuid, Uuid)> =
+            sqlx::query_as("SELECT tenant, upload FROM content.claim_due_uploads($1, $2, $3)")
+                .bind(now)
+                .bind(i32::try_from(most).unwrap_or(i32::MAX))
+                .bind(lease)
+                .fetch_all(self.db.pool())
+                .await
+                .map_err(|e| port_error(SCHEDULE, e))?;
+        let named = claimed.into_iter().map(|(tenant, upload)| {
+            (TenantScope::of(TenantId::from_uuid(tenant)), UploadId::from_uuid(upload))
+        });
+        Ok(named.collect())
+    }
+}

@@ -1,0 +1,73 @@
+//! The program in a process of its own, as operators start it: for tests that kill it.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use domain::kernel::ids::IdSource as _;
+use infra::system::System;
+use tokio::process::{Child, Command};
+
+use crate::stores::HarnessError;
+
+/// `matricula`, running. Killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it with these arguments and settings, and nothing else from the environment. What it says goes into a file
+    /// of `dir`.
+    ///
+    /// # Errors
+    /// It is not built, or does not start.
+    pub fn start(
+        arguments: &[&str],
+        settings: &BTreeMap<String, String>,
+        dir: &Path,
+    ) -> Result<Self, HarnessError> {
+        let test = std::env::current_exe()?;
+        // Programs lie in `<target>/<profile>`, tests one folder below.
+        let program = test.ancestors().skip(1).map(|folder| folder.join("matricula"));
+        let program = program.into_iter().find(|program| program.is_file());
+        let program = program.ok_or("the program is not built; run `cargo build --workspace --bins`")?;
+        let log = dir.join(format!("process-{}.log", System.next_uuid().simple()));
+        let child = Command::new(&program)
+            .args(arguments)
+            .env_clear()
+            .envs(settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("{} does not start: {error}", program.display()))?;
+        Ok(Self { child, log })
+    }
+
+    /// What it has said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// It can't be asked.
+    pub fn has_ended(&mut self) -> Result<bool, HarnessError> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Ends it with signal 9, at once and without its noticing.
+    ///
+    /// # Errors
+    /// It can't be waited for.
+    pub async fn kill9(mut self) -> Result<(), HarnessError> {
+        Ok(self.child.kill().await?)
+    }
+}
