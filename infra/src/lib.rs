@@ -18,11 +18,13 @@
 //! | `accounts::ports::Authorizer` | [`platforms`], each over [`outbound`] |
 //! | `content::ports::UploadSchedule` | [`postgres`] |
 //! | `content::ports::ObjectStore` | [`object_store`] |
+//! | `content::ports::MediaProbe` | [`ffmpeg`] |
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |
 
 pub mod argon2;
 pub mod aws_kms;
 pub mod envelope;
+pub mod ffmpeg;
 pub mod governor;
 pub mod journal;
 pub mod jwt;

@@ -26,6 +26,7 @@ CREATE TABLE content.uploads (
     state text NOT NULL CHECK (state IN
         ('receiving', 'checking', 'ready', 'digest_wrong', 'cancelled', 'expired', 'absorbed')),
     digest bytea CHECK (octet_length(digest) = 32),
+    probed jsonb,
     begun_by uuid,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,

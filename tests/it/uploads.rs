@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::kernel::ids::IdSource as _;
 use harness::{
     app::{TestApp, TestTenant},
     client::{Answer, Client},
 };
+use infra::system::System;
 use reqwest::Method;
 use serde_json::json;
 use server::serve::{Duties, Queue};
@@ -480,5 +482,87 @@ async fn what_does_not_arrive_in_time_is_thrown_away() {
         .await
         .unwrap();
     assert_eq!(scheduled, 0, "nobody looks at it any more");
+    app.stop().await.unwrap();
+}
+
+/// Bytes that FFmpeg makes of these arguments, in that container.
+async fn media(arguments: &[&str], container: &str) -> Vec<u8> {
+    let folder = std::env::temp_dir().join(format!("matricula-media-{}", System.next_uuid().simple()));
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join(format!("made.{container}"));
+    let made = tokio::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi"])
+        .args(arguments)
+        .arg(&file)
+        .status()
+        .await
+        .unwrap();
+    assert!(made.success(), "{arguments:?}");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    bytes
+}
+
+/// Sends a file; what is known of it then.
+async fn preflight(app: &TestApp, tenant: &TestTenant, file: &[u8]) -> serde_json::Value {
+    let sender = Sender { client: &app.client, token: &tenant.owner.token };
+    let (id, url) = begin(app, tenant, file.len(), None).await;
+    assert_eq!(sender.patch(&url, 0, file).await.status, 204);
+    until(app, tenant, &id, "READY").await;
+    let query = "query ($id: ID!) { upload(id: $id) {
+        media { container durationMs video { codec width height frameRateMilli } audio { codec channels sampleRateHz } }
+        preflight(platform: \"douyin\") { code severity found wanted } } }";
+    let answer = app.client.graphql(&tenant.owner.token, query, json!({ "id": id })).await.unwrap();
+    answer.data("upload").clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_platform_will_make_of_a_file_is_told_before_it_is_planned() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let sides = |sides: &str| format!("testsrc=size={sides}:rate=25:duration=2");
+    let sound = "sine=frequency=440:sample_rate=44100:duration=2";
+
+    let upright = sides("720x1280");
+    let both = ["-i", &upright, "-f", "lavfi", "-i", sound, "-c:a", "aac", "-pix_fmt", "yuv420p"];
+    let good = preflight(&app, &tenant, &media(&both, "mp4").await).await;
+    assert_eq!(good["preflight"], json!([]), "{good}");
+    assert_eq!(good["media"]["container"], "mp4");
+    assert_eq!(
+        good["media"]["video"],
+        json!({ "codec": "h264", "width": 720, "height": 1280, "frameRateMilli": 25000 })
+    );
+    assert_eq!(good["media"]["audio"], json!({ "codec": "aac", "channels": 1, "sampleRateHz": 44100 }));
+    let duration: u64 = good["media"]["durationMs"].as_str().unwrap().parse().unwrap();
+    assert!((1_900..2_200).contains(&duration), "{duration}");
+
+    let codes = |found: &serde_json::Value| -> Vec<String> {
+        let findings = found["preflight"].as_array().unwrap().iter();
+        findings
+            .map(|f| format!("{} {}", f["code"].as_str().unwrap(), f["severity"].as_str().unwrap()))
+            .collect()
+    };
+    let wide = preflight(&app, &tenant, &media(&["-i", &sides("640x360")], "avi").await).await;
+    assert_eq!(
+        codes(&wide),
+        ["CONTAINER_REFUSED BLOCKING", "NOT_PORTRAIT ADVICE", "RESOLUTION_LOW ADVICE"],
+        "{wide}"
+    );
+    let heard = preflight(&app, &tenant, &media(&["-i", sound], "wav").await).await;
+    assert_eq!(codes(&heard), ["CONTAINER_REFUSED BLOCKING", "NO_VIDEO BLOCKING"]);
+    let noise = preflight(&app, &tenant, &bytes(50_000)).await;
+    assert_eq!(
+        (codes(&noise), &noise["media"]),
+        (vec!["NOT_MEDIA BLOCKING".to_owned()], &serde_json::Value::Null)
+    );
+    // A list of other files, which a careless reader would open.
+    let list = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n";
+    assert_eq!(codes(&preflight(&app, &tenant, list).await), ["NOT_MEDIA BLOCKING"]);
+    let concat = b"ffconcat version 1.0\nfile /etc/passwd\n";
+    assert_eq!(codes(&preflight(&app, &tenant, concat).await), ["NOT_MEDIA BLOCKING"]);
+
+    let unknown = "{ uploads(first: 1) { nodes { preflight(platform: \"vine\") { code } } } }";
+    let unknown = app.client.graphql(&tenant.owner.token, unknown, json!({})).await.unwrap();
+    assert_eq!(unknown.code(), "BAD_USER_INPUT", "{}", unknown.body);
     app.stop().await.unwrap();
 }

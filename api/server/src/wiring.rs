@@ -24,6 +24,7 @@ use infra::{
     argon2::{Argon2Passwords, Argon2Settings},
     aws_kms::{AwsKms, AwsKmsSettings},
     envelope::{Envelope, EnvelopeSettings, KeyProvider, Providers, SystemTicks},
+    ffmpeg::Ffprobe,
     journal::FileJournal,
     jwt::{JwtParts, JwtSettings, JwtTokens},
     layers::{CountedKeys, FallbackRateLimiter, FallbackSettings, KeyCallObserver, LimitEvent},
@@ -182,10 +183,14 @@ fn content(config: &Config, units: &Arc<PgUnits>, db: &Db) -> Result<Arc<Content
         Files::Folder(folder) => Objects::in_folder(folder)?,
         Files::Bucket(bucket) => Objects::in_bucket(&bucket_settings(bucket)?)?,
     };
+    let (objects, system) = (Arc::new(objects), Arc::new(System));
+    let scratch = config.content.scratch.clone().unwrap_or_else(std::env::temp_dir);
     Ok(Arc::new(Content::new(ContentPorts {
         units: units.clone(),
         schedule: Arc::new(PgUploadSchedule::new(db.clone())),
-        objects: Arc::new(objects),
+        probe: Arc::new(Ffprobe::new(objects.clone(), system, scratch)),
+        rules: infra::platforms::media_rules(),
+        objects,
         clock: Arc::new(System),
         ids: Arc::new(System),
     })))

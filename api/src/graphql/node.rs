@@ -16,10 +16,6 @@ use super::{
 };
 
 /// Anything with a global id.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one is made for an id that is asked for, and given away at once"
-)]
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "&ID", desc = "Opaque; the same for as long as the thing exists."))]
 pub enum Node {

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use super::{
     events::ContentEvent,
-    model::{Part, Upload, UploadState},
+    model::{Part, Probed, Upload, UploadState},
 };
 use crate::kernel::{
     clock::Timestamp,
@@ -86,6 +86,13 @@ pub trait UploadSchedule: Send + Sync {
         most: u32,
         lease: TimeDelta,
     ) -> Result<Vec<(TenantScope, UploadId)>, PortError>;
+}
+
+/// Finds out what a file is. It is somebody else's, and may be made to do harm.
+#[async_trait]
+pub trait MediaProbe: Send + Sync {
+    /// What the parts are when they are put together, in this order.
+    async fn probe(&self, parts: &[Part]) -> Result<Probed, PortError>;
 }
 
 /// Keeps bytes under names. An object is written once and whole, and is durable when `put` has answered.

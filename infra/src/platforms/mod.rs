@@ -10,7 +10,11 @@ pub mod douyin;
 
 use std::sync::Arc;
 
-use domain::accounts::ports::{Authorizer, Platforms};
+use domain::{
+    accounts::ports::{Authorizer, Platforms},
+    content::model::MediaRules,
+    kernel::platform::PlatformKey,
+};
 use serde_json::{Map, Value};
 
 use crate::outbound::Transport;
@@ -28,12 +32,27 @@ pub struct SettingFault {
 /// Makes a platform's adapter of its table, over the transport its calls go by.
 type Register = fn(&Value, Arc<dyn Transport>) -> Result<Arc<dyn Authorizer>, SettingFault>;
 
+/// A platform there is.
+struct Platform {
+    key: &'static str,
+    register: Register,
+    /// What files it takes.
+    media: MediaRules,
+}
+
 /// The platforms there are.
-const ALL: &[(&str, Register)] = &[(douyin::KEY, douyin::register)];
+const ALL: &[Platform] =
+    &[Platform { key: douyin::KEY, register: douyin::register, media: douyin::MEDIA_RULES }];
 
 /// Their names, which their tables have too.
 pub fn keys() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|(key, _)| *key)
+    ALL.iter().map(|platform| platform.key)
+}
+
+/// What files each takes.
+pub fn media_rules() -> Vec<(PlatformKey, MediaRules)> {
+    let of = |platform: &Platform| Some((PlatformKey::parse(platform.key).ok()?, platform.media.clone()));
+    ALL.iter().filter_map(of).collect()
 }
 
 /// All platforms, each with the table `tables` has under its name; a platform without one has its defaults.
@@ -44,13 +63,13 @@ pub fn register(
     tables: &Map<String, Value>,
     transport: &Arc<dyn Transport>,
 ) -> Result<Platforms, Vec<SettingFault>> {
-    let unknown = tables.keys().filter(|key| !ALL.iter().any(|(known, _)| known == key));
+    let unknown = tables.keys().filter(|key| !keys().any(|known| known == *key));
     let mut faults: Vec<_> = unknown
         .map(|key| SettingFault { setting: key.clone(), problem: "there is no such platform".to_owned() })
         .collect();
     let none = Value::Object(Map::new());
     let mut platforms = Vec::new();
-    for (key, register) in ALL {
+    for Platform { key, register, .. } in ALL {
         match register(tables.get(*key).unwrap_or(&none), Arc::clone(transport)) {
             Ok(platform) => platforms.push(platform),
             Err(fault) => faults.push(fault),
@@ -77,7 +96,10 @@ mod tests {
     #[test]
     fn platforms_are_there_without_settings_and_faults_are_told_together() {
         assert_eq!(register_with(&json!({})), Ok(vec!["douyin".to_owned()]));
-        assert!(ALL.iter().map(|(key, _)| *key).eq(keys()), "every platform has its table read");
+        assert!(
+            media_rules().iter().map(|(key, _)| key.as_str()).eq(keys()),
+            "every platform says what files it takes"
+        );
         assert_eq!(
             register_with(&json!({ "douyn": {}, "douyin": { "base_url": 7 } })),
             Err(vec!["douyn".to_owned(), "douyin".to_owned()])

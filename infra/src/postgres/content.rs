@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::{
     content::{
-        model::{Part, Piece, Upload, UploadDraft, UploadState},
+        model::{AudioFacts, MediaFacts, Part, Piece, Probed, Upload, UploadDraft, UploadState, VideoFacts},
         ports::{UploadQuery, UploadSchedule, UploadStore},
     },
     kernel::{
@@ -22,6 +22,7 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -55,6 +56,81 @@ fn unsigned(port: &'static str, bytes: i64) -> Result<u64, PortError> {
     word(port, u64::try_from(bytes).ok())
 }
 
+/// What a probe made of a file, as it is stored. A file that is no media has none of it.
+#[derive(Default, Serialize, Deserialize)]
+struct ProbedColumn {
+    media: Option<MediaColumn>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MediaColumn {
+    container: String,
+    duration_ms: u64,
+    video: Option<VideoColumn>,
+    audio: Option<AudioColumn>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VideoColumn {
+    codec: String,
+    width: u32,
+    height: u32,
+    frame_rate_milli: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AudioColumn {
+    codec: String,
+    channels: u32,
+    sample_rate_hz: u32,
+}
+
+fn probed_column(probed: &Probed) -> Result<serde_json::Value, PortError> {
+    let column = match probed {
+        Probed::NotMedia => ProbedColumn::default(),
+        Probed::Media(media) => ProbedColumn {
+            media: Some(MediaColumn {
+                container: media.container.clone(),
+                duration_ms: media.duration_ms,
+                video: media.video.as_ref().map(|video| VideoColumn {
+                    codec: video.codec.clone(),
+                    width: video.width,
+                    height: video.height,
+                    frame_rate_milli: video.frame_rate_milli,
+                }),
+                audio: media.audio.as_ref().map(|audio| AudioColumn {
+                    codec: audio.codec.clone(),
+                    channels: audio.channels,
+                    sample_rate_hz: audio.sample_rate_hz,
+                }),
+            }),
+        },
+    };
+    serde_json::to_value(column).map_err(|e| PortError::lasting(UPLOADS, e))
+}
+
+fn probed_of(column: serde_json::Value) -> Result<Probed, PortError> {
+    let column: ProbedColumn = serde_json::from_value(column).map_err(|e| PortError::lasting(UPLOADS, e))?;
+    Ok(match column.media {
+        None => Probed::NotMedia,
+        Some(media) => Probed::Media(MediaFacts {
+            container: media.container,
+            duration_ms: media.duration_ms,
+            video: media.video.map(|video| VideoFacts {
+                codec: video.codec,
+                width: video.width,
+                height: video.height,
+                frame_rate_milli: video.frame_rate_milli,
+            }),
+            audio: media.audio.map(|audio| AudioFacts {
+                codec: audio.codec,
+                channels: audio.channels,
+                sample_rate_hz: audio.sample_rate_hz,
+            }),
+        }),
+    })
+}
+
 fn upload_of(row: Model) -> Result<Upload, PortError> {
     Ok(Upload {
         id: UploadId::from_uuid(row.id),
@@ -70,6 +146,7 @@ fn upload_of(row: Model) -> Result<Upload, PortError> {
         parts: word(UPLOADS, u32::try_from(row.parts).ok())?,
         state: word(UPLOADS, UploadState::parse(&row.state))?,
         digest: row.digest.map(|hash| hash32(UPLOADS, hash)).transpose()?,
+        probed: row.probed.map(probed_of).transpose()?,
         begun_by: row.begun_by.map(MemberId::from_uuid),
         created_at: row.created_at,
         expires_at: row.expires_at,
@@ -100,6 +177,7 @@ impl PgWork {
             parts: word(UPLOADS, i32::try_from(upload.parts).ok())?,
             state: upload.state.as_str().to_owned(),
             digest: upload.digest.map(|hash| hash.to_vec()),
+            probed: upload.probed.as_ref().map(probed_column).transpose()?,
             begun_by: upload.begun_by.map(MemberId::uuid),
             created_at: upload.created_at,
             expires_at: upload.expires_at,

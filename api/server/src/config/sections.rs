@@ -77,7 +77,7 @@ section!(Audit { host: String, index_wait: Duration, waiting_max: u32 });
 section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
 section!(Geography { database: Option<PathBuf> });
 section!(Accounts { public_url: Option<String>, journal: PathBuf, pool_width: u32 });
-section!(Content { files: Files, uploads_at_once: u32 });
+section!(Content { files: Files, scratch: Option<PathBuf>, uploads_at_once: u32 });
 section!(Bucket {
     bucket: String,
     region: String,
@@ -296,7 +296,8 @@ fn content(r: &mut Reader<'_>) -> Content {
             Files::Folder(PathBuf::new())
         }
     };
-    Content { files, uploads_at_once: r.number("content.uploads_at_once", 1, 10_000) }
+    let scratch = optional(r.text("content.scratch")).map(Into::into);
+    Content { files, scratch, uploads_at_once: r.number("content.uploads_at_once", 1, 10_000) }
 }
 
 fn optional(text: String) -> Option<String> {

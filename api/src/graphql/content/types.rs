@@ -1,6 +1,6 @@
 //! Types of content, converted by hand: the schema is a promise of its own.
 
-use async_graphql::{Enum, ID, SimpleObject};
+use async_graphql::{Context, Enum, ID, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::content::model;
 use output::Output;
@@ -8,7 +8,9 @@ use output::Output;
 use crate::{
     app::App,
     graphql::{
+        command::app,
         connection::{connection, connection_fields},
+        error::ApiError,
         scalars::{Kind, global_id},
     },
     hex::hex,
@@ -34,9 +36,128 @@ pub enum UploadState {
     Absorbed,
 }
 
+/// What is known of a picture that moves.
+#[derive(SimpleObject, Output, Clone)]
+pub struct VideoFacts {
+    /// As FFmpeg calls it, as `h264`.
+    codec: String,
+    /// Pixels across, as it is shown.
+    width: u32,
+    /// Pixels down, as it is shown.
+    height: u32,
+    /// Pictures in 1,000 seconds; 0 when that is not known.
+    frame_rate_milli: u32,
+}
+
+/// What is known of sound.
+#[derive(SimpleObject, Output, Clone)]
+pub struct AudioFacts {
+    /// As FFmpeg calls it, as `aac`.
+    codec: String,
+    /// How many channels.
+    channels: u32,
+    /// Samples a second.
+    sample_rate_hz: u32,
+}
+
+/// What a file is.
+#[derive(SimpleObject, Output, Clone)]
+pub struct MediaFacts {
+    /// As FFmpeg calls it, one of its names, as `mp4`.
+    container: String,
+    /// How long it plays, in milliseconds; 0 for a still picture.
+    duration_ms: String,
+    /// The first picture in it.
+    video: Option<VideoFacts>,
+    /// The first sound in it.
+    audio: Option<AudioFacts>,
+}
+
+impl From<&model::MediaFacts> for MediaFacts {
+    fn from(media: &model::MediaFacts) -> Self {
+        Self {
+            container: media.container.clone(),
+            duration_ms: media.duration_ms.to_string(),
+            video: media.video.as_ref().map(|video| VideoFacts {
+                codec: video.codec.clone(),
+                width: video.width,
+                height: video.height,
+                frame_rate_milli: video.frame_rate_milli,
+            }),
+            audio: media.audio.as_ref().map(|audio| AudioFacts {
+                codec: audio.codec.clone(),
+                channels: audio.channels,
+                sample_rate_hz: audio.sample_rate_hz,
+            }),
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::Severity")]
+pub enum PreflightSeverity {
+    /// The platform will refuse the file.
+    Blocking,
+    /// The platform takes it, and advises otherwise.
+    Advice,
+}
+
+/// What there is to say of a file and a platform.
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::FindingCode")]
+pub enum PreflightCode {
+    /// It was not looked at: it is not all here, or this installation has no FFmpeg.
+    NotProbed,
+    /// It is neither picture nor sound, or broken.
+    NotMedia,
+    /// There is no picture in it.
+    NoVideo,
+    /// Its container is none the platform takes.
+    ContainerRefused,
+    /// It is too large; in bytes.
+    TooLarge,
+    /// It plays too long; in milliseconds.
+    TooLong,
+    /// It is wider than high; in pixels.
+    NotPortrait,
+    /// Its sides are not as advised; in pixels.
+    AspectUnusual,
+    /// It has few pixels: of its shorter side.
+    ResolutionLow,
+}
+
+/// One thing to say of a file and a platform.
+#[derive(SimpleObject, Output, Clone)]
+pub struct PreflightFinding {
+    /// What.
+    code: PreflightCode,
+    /// How bad.
+    severity: PreflightSeverity,
+    /// What was found.
+    found: Option<String>,
+    /// What the platform asks for.
+    wanted: Option<String>,
+}
+
+impl From<model::Finding> for PreflightFinding {
+    fn from(finding: model::Finding) -> Self {
+        Self {
+            code: finding.code.into(),
+            severity: finding.severity.into(),
+            found: finding.found,
+            wanted: finding.wanted,
+        }
+    }
+}
+
 /// A file on its way in, or arrived.
 #[derive(SimpleObject, Output, Clone)]
+#[graphql(complex)]
+#[output(fields)]
 pub struct Upload {
+    #[graphql(skip)]
+    model: model::Upload,
     /// Opaque.
     pub(in crate::graphql) id: ID,
     /// What it is called.
@@ -51,6 +172,8 @@ pub struct Upload {
     state: UploadState,
     /// Its SHA-256 in hexadecimal digits, once it was read back.
     sha256: Option<String>,
+    /// What it is; null while it was not looked at, and when it is neither picture nor sound.
+    media: Option<MediaFacts>,
     /// Where its bytes are sent to, by the tus protocol, version 1.0, with the same bearer token as here.
     url: String,
     /// The member who began it; null when a machine did.
@@ -63,10 +186,14 @@ pub struct Upload {
 
 impl Upload {
     pub(in crate::graphql) fn new(upload: model::Upload, app: &App) -> Self {
+        let media = match &upload.probed {
+            Some(model::Probed::Media(media)) => Some(media.into()),
+            Some(model::Probed::NotMedia) | None => None,
+        };
         Self {
             id: global_id(Kind::Upload, upload.id.uuid()),
-            name: upload.draft.name,
-            media_type: Some(upload.draft.media_type).filter(|media_type| !media_type.is_empty()),
+            name: upload.draft.name.clone(),
+            media_type: Some(upload.draft.media_type.clone()).filter(|media_type| !media_type.is_empty()),
             size_bytes: upload.draft.size_bytes.to_string(),
             received_bytes: upload.received_bytes.to_string(),
             state: upload.state.into(),
@@ -75,7 +202,33 @@ impl Upload {
             begun_by_id: upload.begun_by.map(|member| global_id(Kind::Member, member.uuid())),
             created_at: upload.created_at,
             expires_at: upload.expires_at,
+            media,
+            model: upload,
         }
+    }
+}
+
+#[output::fields]
+impl Upload {
+    /// What a platform will make of it, the worst first; empty when there is nothing to say.
+    #[graphql(directive = transport::list_size::apply(10))]
+    #[expect(
+        clippy::unused_async,
+        reason = "fields of many parents are asked for at once, and so asynchronously"
+    )]
+    async fn preflight(
+        uploads: &[&Self],
+        ctx: &Context<'_>,
+        #[graphql(desc = "The platform, as `douyin`.")] platform: String,
+    ) -> Result<Vec<Option<Result<Vec<PreflightFinding>, ApiError>>>, ApiError> {
+        let content = &app(ctx).content;
+        let of = |upload: &&Self| {
+            let found = content.preflight(&upload.model, &platform);
+            let unknown =
+                || ApiError::bad_input(format!("platform {platform:?} is none this installation knows"));
+            Some(found.map(|all| all.into_iter().map(Into::into).collect()).ok_or_else(unknown))
+        };
+        Ok(uploads.iter().map(of).collect())
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     content::ContentError,
     kernel::{
+        fault::Retry,
         ids::{ComplianceId, UploadId},
         outbox::{Origin, Outcome, Party, Record},
         scope::TenantScope,
@@ -126,13 +127,19 @@ impl Content {
             hasher.update(self.0.objects.get(&part.key, 0..part.size_bytes).await?);
         }
         let digest = hasher.finalize().into();
+        // Without a probe a file is still a file; what is not known of it is said where it is asked for.
+        let probed = match self.0.probe.probe(&parts).await {
+            Ok(probed) => Some(probed),
+            Err(fault) if fault.retry == Retry::Useless => None,
+            Err(fault) => return Err(fault.into()),
+        };
         let mut tx = self.0.units.begin(scope, origin).await?;
         let mut now = Self::locked(&mut *tx, upload.id).await?;
         if now.version != upload.version {
             // Given up meanwhile, and scheduled by who did.
             return Ok(UploadTurn::Nothing);
         }
-        now.checked(digest)?;
+        now.checked(digest, probed)?;
         tx.update_upload(&now).await?;
         let target = Party::new("upload", upload.id.uuid());
         let turn = if now.state == UploadState::Ready {

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use super::{
     ContentError,
     events::{ContentEvent, ContentFact},
-    model::Upload,
-    ports::{ContentTx, ContentUnits, ObjectStore, UploadSchedule},
+    model::{MediaRules, Upload},
+    ports::{ContentTx, ContentUnits, MediaProbe, ObjectStore, UploadSchedule},
 };
 use crate::kernel::{
     action::Action,
     clock::Clock,
     ids::{IdSource, UploadId},
     outbox::{Party, Record},
+    platform::PlatformKey,
     scope::TenantScope,
 };
 
@@ -30,6 +31,10 @@ pub struct ContentPorts {
     pub schedule: Arc<dyn UploadSchedule>,
     /// Where bytes are kept.
     pub objects: Arc<dyn ObjectStore>,
+    /// What files are.
+    pub probe: Arc<dyn MediaProbe>,
+    /// What platforms take.
+    pub rules: Vec<(PlatformKey, MediaRules)>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Identifiers.

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        model::{Upload, UploadState},
+        model::{Finding, Upload, UploadState},
         ports::{ContentTx, UploadQuery},
     },
     Content,
@@ -36,6 +36,12 @@ impl Content {
     ) -> Result<Option<Upload>, ContentError> {
         actor.require(Permission::ReadContent)?;
         Ok(tx.upload(id).await?)
+    }
+
+    /// What a platform will make of a file, the worst first; `None` when this installation knows no such platform.
+    pub fn preflight(&self, upload: &Upload, platform: &str) -> Option<Vec<Finding>> {
+        let (_, rules) = self.0.rules.iter().find(|(key, _)| key.as_str() == platform)?;
+        Some(rules.check(upload.draft.size_bytes, upload.probed.as_ref()))
     }
 
     /// Uploads, oldest first. Pieces are not among them.

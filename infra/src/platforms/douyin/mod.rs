@@ -13,6 +13,7 @@ mod client;
 mod config;
 mod error;
 mod facts;
+mod media;
 mod tokens;
 mod webhook;
 mod wire;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub use auth::DouyinAuthorizer;
 pub use config::DouyinSettings;
+pub(super) use media::MEDIA_RULES;
 
 use super::SettingFault;
 use crate::outbound::Transport;

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::ContentError;
+use super::{super::ContentError, media::Probed};
 use crate::kernel::{
     clock::Timestamp,
     ids::{MemberId, UploadId},
@@ -146,6 +146,8 @@ pub struct Upload {
     pub state: UploadState,
     /// Its SHA-256 as it was found.
     pub digest: Option<[u8; 32]>,
+    /// What a probe made of it; `None` while it was not probed.
+    pub probed: Option<Probed>,
     /// Who began it, when a member did.
     pub begun_by: Option<MemberId>,
     /// When it was begun.
@@ -227,6 +229,7 @@ impl Upload {
             parts: 0,
             state: UploadState::Receiving,
             digest: None,
+            probed: None,
             begun_by,
             created_at: now,
             expires_at: now + TimeDelta::seconds(UPLOAD_LIFE_S),
@@ -307,16 +310,17 @@ impl Upload {
         Ok(joined)
     }
 
-    /// What was read back has this digest.
+    /// What was read back has this digest, and was probed so.
     ///
     /// # Errors
     /// `UploadClosed`: it does not wait to be checked.
-    pub fn checked(&mut self, digest: [u8; 32]) -> Result<(), ContentError> {
+    pub fn checked(&mut self, digest: [u8; 32], probed: Option<Probed>) -> Result<(), ContentError> {
         if self.state != UploadState::Checking {
             return Err(ContentError::UploadClosed);
         }
         let is_meant = self.draft.sha256.is_none_or(|announced| announced == digest);
         self.digest = Some(digest);
+        self.probed = probed;
         self.state = if is_meant { UploadState::Ready } else { UploadState::DigestWrong };
         Ok(())
     }
@@ -439,11 +443,11 @@ mod tests {
         ] {
             let announced = UploadDraft { sha256: announced, ..draft(1) };
             let mut upload = Upload::begin(id(1), Piece::Whole, announced, None, at(0)).expect("good");
-            assert_eq!(of(upload.checked(found)), "upload_closed", "not all of it is here");
+            assert_eq!(of(upload.checked(found, None)), "upload_closed", "not all of it is here");
             assert_eq!(of(upload.receive(&part(0, 1), at(0))), "done");
-            assert_eq!(of(upload.checked(found)), "done");
+            assert_eq!(of(upload.checked(found, None)), "done");
             assert_eq!((upload.state, upload.digest), (state, Some(found)));
-            assert_eq!(of(upload.checked(found)), "upload_closed");
+            assert_eq!(of(upload.checked(found, None)), "upload_closed");
         }
     }
 
