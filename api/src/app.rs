@@ -17,10 +17,13 @@ use domain::{
     work::UnitOfWork,
 };
 
-use tokio::sync::Semaphore;
-
 pub use crate::origin::Proxies;
-use crate::{access_log::AccessLog, callers::Callers, http::UPLOADS, metrics::Metrics};
+use crate::{
+    access_log::AccessLog,
+    callers::Callers,
+    http::{Places, UPLOADS},
+    metrics::Metrics,
+};
 
 /// Documents that may be sent by name.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +86,7 @@ pub struct App {
     /// Content's news, for subscribers.
     pub content_feed: Arc<dyn NewsFeed<ContentFact>>,
     /// Places for requests that bring bytes: each has some in memory.
-    pub uploads_at_once: Semaphore,
+    pub upload_places: Places,
     /// What our own addresses begin with, as `https://matricula.example.com`.
     pub public_url: String,
     /// Keyed hashes of addresses and devices.

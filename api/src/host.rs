@@ -353,7 +353,7 @@ fn concerns(fact: &IdentityFact, known: &SignedIn) -> bool {
 
 /// Whether who was let in would be let in again, as the same. When that can't be found out, they stay: the token's own
 /// expiry bounds it.
-async fn still_good(app: &App, known: &SignedIn) -> bool {
+pub(crate) async fn still_good(app: &App, known: &SignedIn) -> bool {
     let origin = Origin::system(ComplianceId::new(&*app.ids), "authenticate");
     match app.identity.look_again(&origin, known).await {
         Ok(good) => good,

@@ -34,10 +34,25 @@ impl MigrationTrait for Migration {
              BEGIN
                  RAISE EXCEPTION 'tenant key % is retired', OLD.version USING ERRCODE = 'check_violation';
              END $$;
+             CREATE FUNCTION compliance.refuse_retiring_needed_key() RETURNS trigger
+             LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+             BEGIN
+                 IF EXISTS (SELECT FROM compliance.data_keys AS d
+                            WHERE d.tenant_id = OLD.tenant_id AND d.kek_version = OLD.version)
+                 OR NOT EXISTS (SELECT FROM compliance.tenant_keys AS k
+                                WHERE k.tenant_id = OLD.tenant_id AND k.version > OLD.version) THEN
+                     RAISE EXCEPTION 'tenant key % is needed', OLD.version USING ERRCODE = 'check_violation';
+                 END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER needed_is_not_retired BEFORE UPDATE ON compliance.tenant_keys
+             FOR EACH ROW WHEN (OLD.retired_at IS NULL AND NEW.retired_at IS NOT NULL)
+             EXECUTE FUNCTION compliance.refuse_retiring_needed_key();
              CREATE TRIGGER retired_for_good BEFORE UPDATE ON compliance.tenant_keys
              FOR EACH ROW WHEN (OLD.retired_at IS NOT NULL)
              EXECUTE FUNCTION compliance.refuse_return_of_key();
-             REVOKE ALL ON FUNCTION compliance.refuse_retired_key(), compliance.refuse_return_of_key() FROM PUBLIC;",
+             REVOKE ALL ON FUNCTION compliance.refuse_retired_key(), compliance.refuse_return_of_key(),
+                 compliance.refuse_retiring_needed_key() FROM PUBLIC;",
         )
         .await
     }

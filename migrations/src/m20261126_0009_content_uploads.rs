@@ -20,6 +20,7 @@ CREATE TABLE content.uploads (
     name text NOT NULL,
     media_type text NOT NULL,
     size_bytes bigint NOT NULL CHECK (size_bytes > 0),
+    metadata text NOT NULL,
     sha256 bytea CHECK (octet_length(sha256) = 32),
     received_bytes bigint NOT NULL CHECK (received_bytes BETWEEN 0 AND size_bytes),
     parts integer NOT NULL,
@@ -34,6 +35,7 @@ CREATE TABLE content.uploads (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX uploads_by_age ON content.uploads (tenant_id, created_at, id) WHERE piece <> 'partial';
+CREATE INDEX uploads_joined ON content.uploads (tenant_id, (pieces[1])) WHERE piece = 'joined';
 CREATE INDEX uploads_open ON content.uploads (tenant_id) WHERE state = 'receiving';
 
 CREATE TABLE content.parts (
@@ -76,10 +78,18 @@ CREATE FUNCTION content.claim_due_uploads(instant timestamptz, most integer, lea
     RETURNS TABLE (tenant uuid, upload uuid)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        WITH picked AS (
+        WITH due AS (
+            SELECT s.tenant, s.upload, s.due_at FROM content.upload_schedule AS s
+            WHERE s.due_at <= instant AND s.leased_until <= instant ORDER BY s.due_at LIMIT 1000
+        ), turns AS (
+            SELECT d.tenant, d.upload, d.due_at,
+                   row_number() OVER (PARTITION BY d.tenant ORDER BY d.due_at, d.upload) AS turn
+            FROM due AS d
+        ), picked AS (
             SELECT s.tenant, s.upload FROM content.upload_schedule AS s
-            WHERE s.due_at <= instant AND s.leased_until <= instant
-            ORDER BY s.due_at LIMIT most FOR UPDATE SKIP LOCKED
+            JOIN turns AS t ON t.tenant = s.tenant AND t.upload = s.upload
+            WHERE s.leased_until <= instant
+            ORDER BY t.turn, t.due_at LIMIT most FOR UPDATE OF s SKIP LOCKED
         ), claimed AS (
             UPDATE content.upload_schedule AS s SET leased_until = instant + lease
             FROM picked AS p WHERE s.tenant = p.tenant AND s.upload = p.upload

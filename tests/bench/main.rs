@@ -28,7 +28,10 @@ use std::{fmt::Write as _, io::Write as _, process::ExitCode};
 use domain::kernel::clock::Clock as _;
 use harness::stores::HarnessError;
 use infra::system::System;
-use server::wiring::{Parts, build};
+use server::{
+    serve::Duties,
+    wiring::{Parts, build},
+};
 
 use crate::{installation::Installation, load::here};
 
@@ -97,7 +100,7 @@ async fn run(wish: &Wish) -> Result<(), HarnessError> {
 
 async fn measure(wish: &Wish, installation: &Installation) -> Result<String, HarnessError> {
     let Parts { app, sequencing, envelope, .. } =
-        Box::pin(build(&installation.config()?, true, String::new())).await?;
+        Box::pin(build(&installation.config()?, &Duties::all(), String::new())).await?;
     let (mut sequencer, _) = sequencing.ok_or("there is no sequencer")?;
     let mut superuser = installation.superuser().await?;
     eprintln!("filling the installation");

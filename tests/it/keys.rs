@@ -45,6 +45,7 @@ async fn keys_are_rotated_under_a_running_service() {
     for undo in [
         "UPDATE compliance.data_keys SET kek_version = 1 WHERE tenant_id = $1",
         "UPDATE compliance.tenant_keys SET retired_at = NULL WHERE tenant_id = $1 AND version = 1",
+        "UPDATE compliance.tenant_keys SET retired_at = now() WHERE tenant_id = $1 AND version = 2",
     ] {
         let refused = sqlx::query(undo).bind(rotated.id.uuid()).execute(&mut database).await.unwrap_err();
         assert_eq!(refused.as_database_error().unwrap().code().as_deref(), Some("23514"), "{refused}");

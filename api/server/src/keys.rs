@@ -14,6 +14,7 @@ use infra::system::System;
 
 use crate::{
     config::Config,
+    serve::Duties,
     wiring::{Parts, StartupError, build},
 };
 
@@ -38,7 +39,7 @@ pub enum KeysTask {
 pub async fn run(mut config: Config, task: KeysTask, tenants: &[String]) -> Result<(), StartupError> {
     // Nobody need be at work to give events their indexes.
     config.audit.index_wait = std::time::Duration::ZERO;
-    let parts = build(&config, false, String::new()).await?;
+    let parts = build(&config, &Duties::none(), String::new()).await?;
     if let KeysTask::Rotate(Some(name)) = &task
         && !parts.envelope.providers().contains(&name.as_str())
     {

@@ -300,7 +300,7 @@ async fn tenant(mut config: Config, verb: TenantVerb) -> Result<(), StartupError
     let TenantVerb::Open { slug, name, owner_email, owner_name } = verb;
     let mut password = String::new();
     std::io::stdin().take(1_024).read_to_string(&mut password)?;
-    let parts = build(&config, false, String::new()).await?;
+    let parts = build(&config, &Duties::none(), String::new()).await?;
     let draft = OpenTenant {
         slug,
         name,

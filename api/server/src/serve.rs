@@ -52,7 +52,12 @@ impl Duties {
         Self { serve: true, queues: Queue::ALL.into_iter().filter(|other| *other != queue).collect() }
     }
 
-    fn has(&self, queue: Queue) -> bool {
+    /// Nothing: for verbs that are done and end.
+    pub const fn none() -> Self {
+        Self { serve: false, queues: Vec::new() }
+    }
+
+    pub(crate) fn has(&self, queue: Queue) -> bool {
         self.queues.contains(&queue)
     }
 }
@@ -96,8 +101,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     let listener = duties.serve.then(|| listen(config.http.listen)).transpose()?;
     let address = listener.as_ref().map_or(Ok(config.http.listen), TcpListener::local_addr)?;
     let public_url = config.accounts.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let Parts { app, sequencing, health, db, envelope, journal } =
-        build(config, duties.has(Queue::Sequence), public_url).await?;
+    let Parts { app, sequencing, health, db, envelope, journal } = build(config, duties, public_url).await?;
     journal.prepare()?;
     let (stop, stopping) = watch::channel(false);
     let (drain, drained) = DrainHandle::new();

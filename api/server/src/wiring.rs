@@ -6,13 +6,13 @@ use api::{
     access_log::AccessLog,
     app::{App, Documents, Proxies, Quotas},
     callers::Callers,
-    http::{Dependency, Health},
+    http::{Dependency, Health, Places},
     metrics::{KeyCallLabels, Metrics, OutboundLabels},
 };
 use domain::{
     accounts::{Accounts, AccountsPorts, events::AccountFact, ports::Platforms},
     compliance::{Compliance, CompliancePorts, Sequencer, SequencerPorts},
-    content::{Content, ContentPorts, events::ContentFact},
+    content::{Content, ContentPorts, events::ContentFact, ports::ObjectStore},
     identity::{Identity, IdentityPorts, events::IdentityFact, ports::Geography},
     kernel::{
         ids::{Entropy, IdSource, PLATFORM},
@@ -30,7 +30,7 @@ use infra::{
     layers::{CountedKeys, FallbackRateLimiter, FallbackSettings, KeyCallObserver, LimitEvent},
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
-    object_store::{BucketCredentials, BucketSettings, Objects},
+    object_store::{BucketCredentials, BucketSettings, NoObjects, Objects},
     outbound::{EgressRoutes, OutboundEvent, OutboundSettings, outbound},
     pkcs11::{Pkcs11Settings, Pkcs11Token},
     postgres::{
@@ -44,10 +44,12 @@ use infra::{
     totp::TotpCodes,
 };
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::config::{Bucket, Config, Files, Keys};
+use crate::{
+    config::{Bucket, Config, Files, Keys},
+    serve::{Duties, Queue},
+};
 
 /// Why the service does not start.
 pub type StartupError = Box<dyn std::error::Error + Send + Sync>;
@@ -80,7 +82,7 @@ pub struct Parts {
 ///
 /// # Errors
 /// What is wrong and how to right it.
-pub async fn build(config: &Config, sequence: bool, public_url: String) -> Result<Parts, StartupError> {
+pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Result<Parts, StartupError> {
     let system = Arc::new(System);
     let db = Db::connect(&config.database.url, pool(config, config.database.connections_max))?;
     let keys_db = Db::connect(&config.database.url, pool(config, KEY_CONNECTIONS))?;
@@ -137,7 +139,7 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
         entropy: system.clone(),
         public_url: public_url.clone(),
     }));
-    let content = content(config, &units, &db)?;
+    let content = content(config, duties, &units, &db)?;
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),
         None => Arc::new(NoGeography),
@@ -154,7 +156,7 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
         feed: feeds.identity,
         account_feed: feeds.accounts,
         content_feed: feeds.content,
-        uploads_at_once: Semaphore::new(usize::try_from(config.content.uploads_at_once).unwrap_or(1)),
+        upload_places: Places::new(config.content.uploads_at_once),
         public_url,
         vault,
         geography,
@@ -173,17 +175,24 @@ pub async fn build(config: &Config, sequence: bool, public_url: String) -> Resul
         },
         origins: config.http.origins.clone(),
     });
-    let sequencing = sequence.then(|| sequencing(config, log_keys)).transpose()?;
+    let sequencing = duties.has(Queue::Sequence).then(|| sequencing(config, log_keys)).transpose()?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
     Ok(Parts { app, sequencing, health, db, envelope, journal })
 }
 
-fn content(config: &Config, units: &Arc<PgUnits>, db: &Db) -> Result<Arc<Content>, StartupError> {
-    let objects = match &config.content.files {
-        Files::Folder(folder) => Objects::in_folder(folder)?,
-        Files::Bucket(bucket) => Objects::in_bucket(&bucket_settings(bucket)?)?,
+fn content(
+    config: &Config,
+    duties: &Duties,
+    units: &Arc<PgUnits>,
+    db: &Db,
+) -> Result<Arc<Content>, StartupError> {
+    // Whoever has nothing to do with files does not make a folder for them, which would be theirs.
+    let objects: Arc<dyn ObjectStore> = match &config.content.files {
+        _ if !duties.serve && !duties.has(Queue::Uploads) => Arc::new(NoObjects),
+        Files::Folder(folder) => Arc::new(Objects::in_folder(folder)?),
+        Files::Bucket(bucket) => Arc::new(Objects::in_bucket(&bucket_settings(bucket)?)?),
     };
-    let (objects, system) = (Arc::new(objects), Arc::new(System));
+    let system = Arc::new(System);
     let scratch = config.content.scratch.clone().unwrap_or_else(std::env::temp_dir);
     Ok(Arc::new(Content::new(ContentPorts {
         units: units.clone(),

@@ -14,7 +14,7 @@ use actix_web::web::{self, ServiceConfig};
 use crate::app::App;
 
 pub use health::{Dependency, Health};
-pub use uploads::UPLOADS;
+pub use uploads::{Places, UPLOADS};
 
 /// Mounts the doors before sign-in, the public keys, what platforms send owners and news to, and where files come in.
 pub fn mount_public(app: &Arc<App>, config: &mut ServiceConfig) {

@@ -38,6 +38,8 @@ pub trait UploadStore: Send {
     async fn update_upload(&mut self, upload: &Upload) -> Result<(), PortError>;
     /// Oldest first, without pieces.
     async fn uploads(&mut self, query: &UploadQuery, page: PageRequest) -> Result<Page<Upload>, PortError>;
+    /// The file that was made of these pieces, in this order.
+    async fn joined_of(&mut self, pieces: &[UploadId]) -> Result<Option<Upload>, PortError>;
     /// How many are receiving, pieces among them, counted up to `most`.
     async fn count_receiving(&mut self, most: u32) -> Result<u32, PortError>;
     /// Its parts, in order.

@@ -1,9 +1,16 @@
 //! Objects in a folder or in a bucket that speaks S3.
 //!
 //! A folder serves one machine, or several that have it in common. What `put` has answered for is on the disk: files and
-//! their folder are synced (fsync) before.
+//! their folder are synced (fsync) before. Until then a file is called as its object with `#` and a number behind, and
+//! such files, which the crate does not list, are seen and removed here too: a process that is killed leaves them.
 
-use std::{fmt, ops::Range, path::Path as File, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::Range,
+    path::{Path as File, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use domain::{content::ports::ObjectStore, kernel::fault::PortError};
@@ -57,6 +64,8 @@ pub struct BucketSettings {
 #[derive(Clone)]
 pub struct Objects {
     store: Arc<dyn object_store::ObjectStore>,
+    /// Where they are, when that is a folder.
+    folder: Option<PathBuf>,
 }
 
 impl fmt::Debug for Objects {
@@ -79,8 +88,14 @@ impl Objects {
             };
             PortError::lasting(PORT, format!("{} {why}", folder.display()))
         })?;
+        // The mode alone says nothing of who owns it.
+        let probe = folder.join(".probe");
+        std::fs::write(&probe, []).and_then(|()| std::fs::remove_file(&probe)).map_err(|error| {
+            PortError::lasting(PORT, format!("{} can't be written to: {error}", folder.display()))
+        })?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(port_error)?;
-        Ok(Self { store: Arc::new(store.with_fsync(true).with_automatic_cleanup(true)) })
+        let store = Arc::new(store.with_fsync(true).with_automatic_cleanup(true));
+        Ok(Self { store, folder: Some(folder.to_owned()) })
     }
 
     /// Keeps them in a bucket.
@@ -88,7 +103,12 @@ impl Objects {
     /// # Errors
     /// The settings are no good. Whether there is such a bucket shows when it is used.
     pub fn in_bucket(settings: &BucketSettings) -> Result<Self, PortError> {
-        let mut builder = AmazonS3Builder::from_env()
+        // Half a credential from the environment would be none.
+        let builder = match &settings.credentials {
+            Some(_) => AmazonS3Builder::new(),
+            None => AmazonS3Builder::from_env(),
+        };
+        let mut builder = builder
             .with_bucket_name(&settings.bucket)
             .with_region(&settings.region)
             .with_retry(RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() })
@@ -101,7 +121,7 @@ impl Objects {
         if let Some(endpoint) = &settings.endpoint {
             builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
         }
-        Ok(Self { store: Arc::new(builder.build().map_err(port_error)?) })
+        Ok(Self { store: Arc::new(builder.build().map_err(port_error)?), folder: None })
     }
 }
 
@@ -116,6 +136,22 @@ fn port_error(error: Error) -> PortError {
         | Error::Unauthenticated { .. }
         | Error::UnknownConfigurationKey { .. } => PortError::lasting(PORT, error),
         other => PortError::passing(PORT, other),
+    }
+}
+
+/// Whether a file is one that was being written.
+fn is_half_written(name: &str) -> bool {
+    let number = name.rsplit_once('#').map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+impl Objects {
+    /// The file of a key that names one that was being written.
+    fn half_written(&self, key: &str) -> Option<PathBuf> {
+        let root = self.folder.as_ref()?;
+        let (folder, name) = key.rsplit_once('/')?;
+        let folder = path(folder).ok()?;
+        (is_half_written(name) && !name.contains("..")).then(|| root.join(folder.as_ref()).join(name))
     }
 }
 
@@ -140,6 +176,14 @@ impl ObjectStore for Objects {
     }
 
     async fn remove(&self, key: &str) -> Result<(), PortError> {
+        if let Some(half) = self.half_written(key) {
+            return match std::fs::remove_file(half) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(PortError::passing(PORT, error))
+                }
+                Ok(()) | Err(_) => Ok(()),
+            };
+        }
         match self.store.delete(&path(key)?).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(port_error(error)),
@@ -148,7 +192,44 @@ impl ObjectStore for Objects {
 
     async fn below(&self, folder: &str) -> Result<Vec<String>, PortError> {
         let found = self.store.list(Some(&path(folder)?)).map_ok(|object| object.location.to_string());
-        found.try_collect().await.map_err(port_error)
+        let mut keys: Vec<String> = found.try_collect().await.map_err(port_error)?;
+        if let Some(root) = &self.folder
+            && let Ok(entries) = std::fs::read_dir(root.join(folder))
+        {
+            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+            let half = names.filter(|name| is_half_written(name));
+            keys.extend(half.map(|name| format!("{folder}/{name}")));
+        }
+        Ok(keys)
+    }
+}
+
+/// No objects: for programs that have nothing to do with files, and must not make folders for them.
+#[derive(Clone, Copy, Debug)]
+pub struct NoObjects;
+
+impl NoObjects {
+    fn fault<T>() -> Result<T, PortError> {
+        Err(PortError::lasting(PORT, "this program keeps no files"))
+    }
+}
+
+#[async_trait]
+impl ObjectStore for NoObjects {
+    async fn put(&self, _key: &str, _bytes: Vec<u8>) -> Result<(), PortError> {
+        Self::fault()
+    }
+
+    async fn get(&self, _key: &str, _range: Range<u64>) -> Result<Vec<u8>, PortError> {
+        Self::fault()
+    }
+
+    async fn remove(&self, _key: &str) -> Result<(), PortError> {
+        Self::fault()
+    }
+
+    async fn below(&self, _folder: &str) -> Result<Vec<String>, PortError> {
+        Self::fault()
     }
 }
 
@@ -167,6 +248,18 @@ mod tests {
         let objects = Objects::in_folder(&folder).unwrap();
         object_store_contract(&objects, "uploads/test").await;
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "empty folders are not left behind");
+        // What a process that was killed while it wrote leaves.
+        objects.put("uploads/test/a", vec![1]).await.unwrap();
+        let half = folder.join("uploads/test/b#1");
+        fs::write(&half, b"half").unwrap();
+        let mut below = objects.below("uploads/test").await.unwrap();
+        below.sort();
+        assert_eq!(below, ["uploads/test/a", "uploads/test/b#1"]);
+        for key in below {
+            objects.remove(&key).await.unwrap();
+        }
+        objects.remove("uploads/test/b#1").await.unwrap();
+        assert!(!half.exists());
         for odd in ["../x", "a//b", "/a", ""] {
             assert!(objects.put(&format!("{odd}/.."), vec![1]).await.is_err(), "{odd}");
         }

@@ -20,7 +20,7 @@ use domain::{
 };
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value, sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -140,6 +140,7 @@ fn upload_of(row: Model) -> Result<Upload, PortError> {
             name: row.name,
             media_type: row.media_type,
             size_bytes: unsigned(UPLOADS, row.size_bytes)?,
+            metadata: row.metadata,
             sha256: row.sha256.map(|hash| hash32(UPLOADS, hash)).transpose()?,
         },
         received_bytes: unsigned(UPLOADS, row.received_bytes)?,
@@ -172,6 +173,7 @@ impl PgWork {
             name: upload.draft.name.clone(),
             media_type: upload.draft.media_type.clone(),
             size_bytes: signed(UPLOADS, upload.draft.size_bytes)?,
+            metadata: upload.draft.metadata.clone(),
             sha256: upload.draft.sha256.map(|hash| hash.to_vec()),
             received_bytes: signed(UPLOADS, upload.received_bytes)?,
             parts: word(UPLOADS, i32::try_from(upload.parts).ok())?,
@@ -238,6 +240,14 @@ impl UploadStore for PgWork {
         let rows = keyset(select, Column::CreatedAt, Column::Id, page).all(&self.tx).await;
         let uploads = rows.map_err(|e| orm_error(UPLOADS, e))?.into_iter().map(upload_of);
         Ok(Page::of_read(uploads.collect::<Result<_, _>>()?, &page))
+    }
+
+    async fn joined_of(&mut self, pieces: &[UploadId]) -> Result<Option<Upload>, PortError> {
+        let pieces: Vec<_> = pieces.iter().map(|piece| piece.uuid()).collect();
+        let Some(first) = pieces.first().copied() else { return Ok(None) };
+        let begins = Expr::cust_with_values("pieces[1] = $1", [first]);
+        let select = self.tx.scoped::<Entity>().filter(Column::Piece.eq(Piece::Joined.as_str()));
+        self.one_upload(select.filter(begins).filter(Column::Pieces.eq(pieces))).await
     }
 
     async fn count_receiving(&mut self, most: u32) -> Result<u32, PortError> {

@@ -23,7 +23,8 @@ function upload(options, file = FILE) {
       headers: headersOf(token()),
       metadata: { filename: "短片.mp4", filetype: "video/mp4" },
       chunkSize: CHUNK,
-      retryDelays: [0, 50, 100, 200, 400, 800, 800, 800],
+      // Fewer than the network breaks: each time something must have been kept, or it is given up.
+      retryDelays: [0, 50, 100, 200],
       onError: reject,
       onSuccess: () => resolve(sending),
       ...options,

@@ -45,7 +45,7 @@ fn draft_of(input: BeginUploadInput) -> Result<UploadDraft, Failure> {
         }
     };
     let media_type = input.media_type.unwrap_or_default();
-    Ok(UploadDraft { name: input.name, media_type, size_bytes, sha256 })
+    Ok(UploadDraft { name: input.name, media_type, size_bytes, sha256, ..UploadDraft::default() })
 }
 
 #[derive(Default)]

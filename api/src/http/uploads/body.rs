@@ -1,32 +1,34 @@
 //! The bytes of a request, kept while they arrive.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use domain::{
-    content::{ContentError, StagedPart, model::Upload},
-    kernel::{actor::Actor, outbox::Origin},
-};
+use domain::content::{ContentError, StagedPart, model::Upload};
 use futures_util::StreamExt as _;
 
-use super::{bad, headers::Checksum, marked, refusal, refused};
-use crate::{app::App, http::auth::unavailable};
+use super::{Asked, bad, headers::Checksum, marked, refusal, refused};
+use crate::{app::App, host::still_good, http::auth::unavailable};
 
 /// Bytes of one object. As many are in memory for each request that sends some.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// Longest silence of a client before it is taken for gone.
-const SILENCE: Duration = Duration::from_secs(30);
+/// So long a client is listened to for at least [`LEAST_BYTES`], and taken for gone when fewer come.
+const LISTENED_TO: Duration = Duration::from_secs(30);
+
+/// Bytes that must come in that time: who sends less holds a place that others need.
+const LEAST_BYTES: usize = 64 * 1024;
 
 /// Status of a chunk whose checksum is another (tus 1.0.0, "Checksum").
-const CHECKSUM_MISMATCH: u16 = 460;
+pub(super) const CHECKSUM_MISMATCH: u16 = 460;
 
 /// How a body ended.
 enum End {
     Whole,
-    /// The connection broke, or nothing came for too long.
+    /// The connection broke, or too little came for too long.
     Broken,
     TooLong,
+    /// Who sends may not any more.
+    SignedOut,
 }
 
 /// Keeps what a request sends and counts it from where the upload stands on; the upload as it is then.
@@ -34,41 +36,46 @@ pub(super) async fn receive(
     app: &App,
     request: &HttpRequest,
     body: web::Payload,
-    origin: &Origin,
-    actor: &Actor,
+    asked: &Asked,
     upload: &Upload,
 ) -> Result<Upload, HttpResponse> {
     // What is in memory is bounded; who comes at a bad time comes again.
-    let Ok(_place) = app.uploads_at_once.try_acquire() else { return Err(marked(unavailable(request))) };
+    let tenant = asked.caller.signed_in().actor.tenant;
+    let Some(_place) = app.upload_places.take(tenant) else { return Err(marked(unavailable(request))) };
     let checksum = Checksum::of(request).map_err(|problem| bad(request, problem))?;
-    let mut receiving =
-        Receiving { app, origin, actor, upload: upload.clone(), checksum, staged: Vec::new(), ahead: 0 };
-    let refuse = |error: ContentError| refused(request, &error);
-    match receiving.all(body).await.map_err(refuse)? {
-        End::Whole => {}
-        End::Broken => return Err(bad(request, "the body broke off; ask where to go on")),
-        End::TooLong => {
-            return Err(refuse(ContentError::TooLong { size_bytes: upload.draft.size_bytes }));
+    let upload = upload.clone();
+    let mut receiving = Receiving { app, asked, upload, checksum, staged: Vec::new(), ahead: 0 };
+    let ended = receiving.all(body).await;
+    let holds = match &ended {
+        Ok(End::Whole) => receiving.checksum.take().is_none_or(Checksum::holds),
+        Ok(End::Broken | End::TooLong | End::SignedOut) | Err(_) => false,
+    };
+    if holds {
+        receiving.count().await.map_err(|error| refused(request, &error))?;
+        return Ok(receiving.upload);
+    }
+    receiving.discard().await;
+    Err(match ended {
+        Err(error) => refused(request, &error),
+        Ok(End::Broken) => bad(request, "the body broke off, or came too slowly; ask where to go on"),
+        Ok(End::TooLong) => {
+            refused(request, &ContentError::TooLong { size_bytes: receiving.upload.draft.size_bytes })
         }
-    }
-    if receiving.checksum.take().is_some_and(|checksum| !checksum.holds()) {
-        app.content.discard_parts(std::mem::take(&mut receiving.staged)).await;
-        let mismatch = StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST);
-        return Err(refusal(
-            request,
-            mismatch,
-            "BAD_USER_INPUT",
-            "the checksum is another; send the chunk again",
-        ));
-    }
-    receiving.count().await.map_err(refuse)?;
-    Ok(receiving.upload)
+        Ok(End::SignedOut) => {
+            let message = "the token is not valid any more; refresh the session or sign in again, then go on";
+            refusal(request, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message)
+        }
+        Ok(End::Whole) => {
+            let mismatch = StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST);
+            let message = "the checksum is another; send the chunk again";
+            refusal(request, mismatch, "BAD_USER_INPUT", message)
+        }
+    })
 }
 
 struct Receiving<'a> {
     app: &'a App,
-    origin: &'a Origin,
-    actor: &'a Actor,
+    asked: &'a Asked,
     /// As it stands with all that was counted.
     upload: Upload,
     /// Nothing counts before it was found to hold.
@@ -82,32 +89,53 @@ struct Receiving<'a> {
 impl Receiving<'_> {
     /// Reads to the end, whichever it is. What arrived before a connection broke is kept, unless a checksum was to hold.
     async fn all(&mut self, mut body: web::Payload) -> Result<End, ContentError> {
-        let mut buffer = Vec::new();
+        let missing = self.upload.draft.size_bytes - self.upload.received_bytes;
+        let room = usize::try_from(missing).unwrap_or(PART_BYTES).min(PART_BYTES);
+        let mut buffer = Vec::with_capacity(room);
+        let (mut since, mut heard) = (Instant::now(), 0);
         let end = loop {
-            let Ok(next) = tokio::time::timeout(SILENCE, body.next()).await else { break End::Broken };
-            let Some(chunk) = next else { break End::Whole };
-            let Ok(chunk) = chunk else { break End::Broken };
-            let arrived = self.upload.received_bytes + self.ahead + length(buffer.len() + chunk.len());
-            if arrived > self.upload.draft.size_bytes {
+            let left = LISTENED_TO.saturating_sub(since.elapsed());
+            let chunk = match tokio::time::timeout(left, body.next()).await {
+                Err(_) if heard < LEAST_BYTES => break End::Broken,
+                Err(_) => {
+                    (since, heard) = (Instant::now(), 0);
+                    continue;
+                }
+                Ok(None) => break End::Whole,
+                Ok(Some(Err(_))) => break End::Broken,
+                Ok(Some(Ok(chunk))) => chunk,
+            };
+            heard += chunk.len();
+            if self.ahead + length(buffer.len() + chunk.len()) > self.missing() {
                 break End::TooLong;
             }
             if let Some(checksum) = &mut self.checksum {
                 checksum.update(&chunk);
             }
-            buffer.extend_from_slice(&chunk);
-            if buffer.len() >= PART_BYTES {
-                self.keep(std::mem::take(&mut buffer)).await?;
+            let mut rest = chunk.as_ref();
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(rest.len().min(PART_BYTES - buffer.len()));
+                buffer.extend_from_slice(now);
+                rest = later;
+                if buffer.len() == PART_BYTES {
+                    if !still_good(self.app, self.asked.caller.signed_in()).await {
+                        return Ok(End::SignedOut);
+                    }
+                    self.keep(std::mem::replace(&mut buffer, Vec::with_capacity(PART_BYTES))).await?;
+                    // How long that took is not the client's doing.
+                    (since, heard) = (Instant::now(), 0);
+                }
             }
         };
-        match (&end, self.checksum.is_some()) {
-            (End::Whole, _) | (End::Broken, false) => {
-                self.keep(buffer).await?;
-            }
-            (End::TooLong, _) | (End::Broken, true) => {
-                self.app.content.discard_parts(std::mem::take(&mut self.staged)).await;
-            }
+        if matches!(end, End::Whole) || (matches!(end, End::Broken) && self.checksum.is_none()) {
+            self.keep(buffer).await?;
         }
         Ok(end)
+    }
+
+    /// Bytes not yet counted.
+    const fn missing(&self) -> u64 {
+        self.upload.draft.size_bytes - self.upload.received_bytes
     }
 
     /// Keeps bytes, and counts them at once unless a checksum is to hold first.
@@ -116,8 +144,8 @@ impl Receiving<'_> {
             return Ok(());
         }
         self.ahead += length(bytes.len());
-        let scope = self.actor.scope();
-        self.staged.push(self.app.content.stage_part(&scope, self.upload.id, bytes).await?);
+        let actor = &self.asked.caller.signed_in().actor;
+        self.staged.push(self.app.content.stage_part(actor, self.upload.id, bytes).await?);
         if self.checksum.is_none() { self.count().await } else { Ok(()) }
     }
 
@@ -128,10 +156,15 @@ impl Receiving<'_> {
             return Ok(());
         }
         let (id, offset) = (self.upload.id, self.upload.received_bytes);
-        let content = &self.app.content;
-        self.upload = content.receive_parts(self.origin, self.actor, id, offset, staged).await?;
+        let (content, actor) = (&self.app.content, &self.asked.caller.signed_in().actor);
+        self.upload = content.receive_parts(&self.asked.origin, actor, id, offset, staged).await?;
         self.ahead = 0;
         Ok(())
+    }
+
+    /// Throws away what is kept and not to be counted.
+    async fn discard(&mut self) {
+        self.app.content.discard_parts(std::mem::take(&mut self.staged)).await;
     }
 }
 

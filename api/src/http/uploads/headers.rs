@@ -47,7 +47,8 @@ pub(super) fn wanted(request: &HttpRequest) -> Result<Wanted, String> {
     if header(request, "upload-defer-length").is_some() {
         return Err("Upload-Defer-Length is not taken: say how long the file is".to_owned());
     }
-    let mut draft = described(&header(request, "upload-metadata").unwrap_or_default())?;
+    let metadata = header(request, "upload-metadata").unwrap_or_default();
+    let mut draft = UploadDraft { metadata: metadata.clone(), ..described(&metadata)? };
     // A joined file is as long as its pieces.
     if !matches!(concat, Concat::Final(_)) {
         draft.size_bytes = number(request, "upload-length")?;
@@ -92,8 +93,11 @@ fn described(text: &str) -> Result<UploadDraft, String> {
     Ok(draft)
 }
 
-/// The same the other way round.
+/// What was said of the file, as it was said; of one that was begun elsewhere, the same the other way round.
 pub(super) fn metadata(draft: &UploadDraft) -> String {
+    if !draft.metadata.is_empty() {
+        return draft.metadata.clone();
+    }
     let pair =
         |(key, value): (&str, &str)| (!value.is_empty()).then(|| format!("{key} {}", STANDARD.encode(value)));
     [("filename", draft.name.as_str()), ("filetype", draft.media_type.as_str())]

@@ -10,6 +10,7 @@
 
 mod body;
 mod headers;
+mod places;
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -22,10 +23,11 @@ use actix_web::{
 use domain::{
     content::{
         BeginUpload, ContentError, actions,
-        model::{Piece, UPLOAD_BYTES_MAX, Upload},
+        model::{Piece, UPLOAD_BYTES_MAX, Upload, UploadState},
     },
     kernel::{
         action::Action,
+        actor::Permission,
         ids::{ComplianceId, UploadId},
         outbox::{Origin, Outcome, Record},
     },
@@ -34,7 +36,8 @@ use domain::{
 use transport::{Credentials, ErrorCode};
 use uuid::Uuid;
 
-use self::headers::{Concat, Wanted};
+use self::headers::{Checksum, Concat, Wanted};
+pub use self::places::Places;
 use super::auth::{answer_of, facts_of, header, is_of, problem, unavailable, within};
 use crate::{
     app::App,
@@ -178,14 +181,25 @@ async fn command(
         }
         Err(error) => {
             work.roll_back().await;
-            let is_ours = matches!(error, ContentError::Port(_));
-            let outcome = if is_ours { Outcome::Failure } else { Outcome::Refused };
-            let mut work = app.units.begin(scope, &asked.origin).await?;
-            work.record(Record { outcome, ..Record::refused(action, None, error.reason()) }).await?;
-            work.commit().await?;
+            record_refusal(app, asked, action, &error).await?;
             Err(error)
         }
     }
+}
+
+/// What was refused leaves its event too.
+async fn record_refusal(
+    app: &App,
+    asked: &Asked,
+    action: Action,
+    error: &ContentError,
+) -> Result<(), ContentError> {
+    let is_ours = matches!(error, ContentError::Port(_));
+    let outcome = if is_ours { Outcome::Failure } else { Outcome::Refused };
+    let scope = asked.caller.signed_in().actor.scope();
+    let mut work = app.units.begin(scope, &asked.origin).await?;
+    work.record(Record { outcome, ..Record::refused(action, None, error.reason()) }).await?;
+    Ok(work.commit().await?)
 }
 
 /// What can be asked of all uploads: what this service speaks, and room for another.
@@ -220,6 +234,12 @@ async fn create(app: &App, request: &HttpRequest, body: web::Payload) -> Result<
     let asked = asked(app, request, action.name).await?;
     let actor = &asked.caller.signed_in().actor;
     let Wanted { draft, concat } = headers::wanted(request).map_err(|problem| bad(request, &problem))?;
+    if draft.size_bytes > UPLOAD_BYTES_MAX {
+        let message = "the file is larger than Tus-Max-Size";
+        return Err(refusal(request, StatusCode::PAYLOAD_TOO_LARGE, "BAD_USER_INPUT", message));
+    }
+    // Before room is made for what could not be checked.
+    Checksum::of(request).map_err(|problem| bad(request, problem))?;
     let begun = command(app, &asked, action, async |work| match concat {
         Concat::Whole => app.content.begin_upload(work, actor, BeginUpload::Whole(draft)).await,
         Concat::Partial => app.content.begin_upload(work, actor, BeginUpload::Partial(draft)).await,
@@ -227,9 +247,18 @@ async fn create(app: &App, request: &HttpRequest, body: web::Payload) -> Result<
     });
     let mut upload = begun.await.map_err(refuse)?;
     if header(request, "content-type").as_deref() == Some(OCTETS) && upload.piece != Piece::Joined {
-        // What can't be kept of it is sent again: room was made.
-        let kept = body::receive(app, request, body, &asked.origin, actor, &upload).await;
-        upload = kept.unwrap_or(upload);
+        match body::receive(app, request, body, &asked, &upload).await {
+            Ok(received) => upload = received,
+            // Room was made; only that what came does not hold must be said.
+            Err(answer) if answer.status().as_u16() == body::CHECKSUM_MISMATCH => {
+                let mut answer = answer;
+                if let Ok(url) = app.upload_url(upload.id).parse() {
+                    answer.headers_mut().insert(LOCATION, url);
+                }
+                return Err(answer);
+            }
+            Err(_) => upload = find(app, request, &asked, upload.id).await?,
+        }
     }
     let mut created = answer(StatusCode::CREATED);
     created
@@ -239,9 +268,9 @@ async fn create(app: &App, request: &HttpRequest, body: web::Payload) -> Result<
     Ok(created.finish())
 }
 
-/// Says until when bytes are taken, as long as some are missing (RFC 9110 section 5.6.7).
+/// Says when an upload is thrown away, as long as it will be (RFC 9110 section 5.6.7).
 fn expires(answer: &mut HttpResponseBuilder, upload: &Upload) {
-    if !upload.is_complete() {
+    if upload.state == UploadState::Receiving {
         let when = upload.expires_at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         answer.insert_header(("upload-expires", when));
     }
@@ -311,13 +340,23 @@ async fn extend(
     let offset = headers::number(request, "upload-offset").map_err(|problem| bad(request, &problem))?;
     let upload = find(app, request, &asked, id).await?;
     let refuse = |error: ContentError| refused(request, &error);
+    let actor = &asked.caller.signed_in().actor;
+    // Before a byte is read: who may only look has found the upload too.
+    if let Err(denied) = actor.require(Permission::ManageContent) {
+        let error = ContentError::Denied(denied);
+        record_refusal(app, &asked, actions::RECEIVE_PARTS, &error).await.map_err(refuse)?;
+        return Err(refuse(error));
+    }
+    if upload.piece == Piece::Joined {
+        let message = "a joined file takes no more bytes";
+        return Err(refusal(request, StatusCode::FORBIDDEN, "BAD_USER_INPUT", message));
+    }
     let wanted = upload.wanted(offset, app.clock.now()).map_err(refuse)?;
     let length = header(request, CONTENT_LENGTH.as_str()).and_then(|text| text.parse::<u64>().ok());
     if length.is_some_and(|length| length > wanted) {
         return Err(refuse(ContentError::TooLong { size_bytes: upload.draft.size_bytes }));
     }
-    let actor = &asked.caller.signed_in().actor;
-    let upload = body::receive(app, request, body, &asked.origin, actor, &upload).await?;
+    let upload = body::receive(app, request, body, &asked, &upload).await?;
     let mut extended = answer(StatusCode::NO_CONTENT);
     extended.insert_header(("upload-offset", upload.received_bytes.to_string()));
     expires(&mut extended, &upload);

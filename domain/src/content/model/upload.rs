@@ -14,6 +14,13 @@ pub const UPLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// How long an upload may take before what is there is thrown away, in seconds.
 pub const UPLOAD_LIFE_S: i64 = 24 * 3_600;
 
+/// How long after its time an upload is looked at for the last time, in seconds: longer than any request that was let in
+/// before can bring bytes.
+const LAST_LOOK_AFTER_S: i64 = 2 * 3_600;
+
+/// Longest `metadata`, in bytes.
+const METADATA_MAX: usize = 4_096;
+
 /// Most parts of one upload. Those who send kilobytes at a time come to it, and nobody else.
 pub const PARTS_MAX: u32 = 10_000;
 
@@ -125,6 +132,8 @@ pub struct UploadDraft {
     pub size_bytes: u64,
     /// Its SHA-256, when it is known beforehand.
     pub sha256: Option<[u8; 32]>,
+    /// What the client said of it, in the client's own words, to be told back; empty when it said nothing.
+    pub metadata: String,
 }
 
 /// A file on its way in, or arrived.
@@ -198,6 +207,9 @@ impl UploadDraft {
         if !self.media_type.is_empty() && !is_media_type(&self.media_type) {
             return Err(invalid("mediaType", "must be a media type, as video/mp4"));
         }
+        if self.metadata.len() > METADATA_MAX {
+            return Err(invalid("metadata", "must be at most 4096 bytes"));
+        }
         if self.size_bytes == 0 {
             return Err(invalid("sizeBytes", "must be at least 1"));
         }
@@ -240,6 +252,11 @@ impl Upload {
     /// Whether all of it is here.
     pub const fn is_complete(&self) -> bool {
         self.received_bytes == self.draft.size_bytes
+    }
+
+    /// When it is looked at for the last time: what is kept of it and not counted by then never will be.
+    pub fn last_look_at(&self) -> Timestamp {
+        self.expires_at + TimeDelta::seconds(LAST_LOOK_AFTER_S)
     }
 
     /// Whether bytes may follow at `offset`, and how many at most.
@@ -362,7 +379,12 @@ mod tests {
     }
 
     fn draft(size_bytes: u64) -> UploadDraft {
-        UploadDraft { name: "a.mp4".to_owned(), media_type: "video/mp4".to_owned(), size_bytes, sha256: None }
+        UploadDraft {
+            name: "a.mp4".to_owned(),
+            media_type: "video/mp4".to_owned(),
+            size_bytes,
+            ..UploadDraft::default()
+        }
     }
 
     fn part(offset_bytes: u64, size_bytes: u64) -> Part {

@@ -4,7 +4,7 @@ use super::{
     super::{
         actions,
         events::ContentFact,
-        model::{Piece, UPLOADS_OPEN_MAX, Upload, UploadDraft},
+        model::{Piece, UPLOADS_OPEN_MAX, Upload, UploadDraft, UploadState},
         ports::ContentTx,
     },
     Content,
@@ -54,7 +54,8 @@ impl Content {
         Ok(upload)
     }
 
-    /// Makes one file of pieces that are all here, in this order.
+    /// Makes one file of pieces that are all here, in this order. Asked again, because the answer was lost, it gives the
+    /// file that was made.
     ///
     /// # Errors
     /// `Denied`, `Invalid`, `NotJoinable`, `TooManyParts`, `Port`.
@@ -76,6 +77,12 @@ impl Content {
         let mut locked = Vec::with_capacity(ids.len());
         for id in ids {
             locked.push(tx.lock_upload(id).await?.ok_or(ContentError::NotJoinable)?);
+        }
+        if locked.iter().all(|upload| upload.state == UploadState::Absorbed)
+            && let Some(joined) = tx.joined_of(pieces).await?
+        {
+            Self::done(tx, actions::JOIN_UPLOADS, joined.id).await?;
+            return Ok(joined);
         }
         locked.sort_by_key(|upload| pieces.iter().position(|id| *id == upload.id));
         let id = UploadId::new(&*self.0.ids);

@@ -9,7 +9,6 @@ use super::{
         actions,
         events::ContentFact,
         model::{Part, Upload, UploadState},
-        ports::ContentUnit,
     },
     Content,
 };
@@ -25,6 +24,9 @@ use crate::{
 
 /// How long a claim holds, in seconds: longer than it takes to read the longest file back.
 const CLAIM_S: i64 = 600;
+
+/// How long a file that can't be read back is left alone, in seconds.
+const AGAIN_S: i64 = 300;
 
 /// What a turn on one upload came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,19 +78,25 @@ impl Content {
             UploadState::Checking => {
                 let parts = tx.parts(id).await?;
                 drop(tx);
-                self.read_back(scope, &origin, upload, parts).await
+                match self.read_back(scope, &origin, &upload, parts).await {
+                    Ok(turn) => Ok(turn),
+                    Err(error) => {
+                        // Behind all others, so that one that can't be read is in nobody's way.
+                        let again = self.0.clock.now() + TimeDelta::seconds(AGAIN_S);
+                        let mut tx = self.0.units.begin(scope, &origin).await?;
+                        tx.schedule_upload(id, Some(again)).await?;
+                        tx.commit().await?;
+                        Err(error)
+                    }
+                }
             }
-            UploadState::Ready => {
-                drop(tx);
-                self.sweep(scope, &origin, id, false).await?;
-                Ok(UploadTurn::Swept)
-            }
-            UploadState::DigestWrong
+            UploadState::Ready
+            | UploadState::DigestWrong
             | UploadState::Cancelled
             | UploadState::Expired
             | UploadState::Absorbed => {
                 drop(tx);
-                self.sweep(scope, &origin, id, true).await?;
+                self.sweep(scope, &origin, &upload).await?;
                 Ok(UploadTurn::Swept)
             }
         }
@@ -110,7 +118,8 @@ impl Content {
         Self::done(&mut *tx, actions::EXPIRE_UPLOAD, id).await?;
         tx.commit().await?;
         // Scheduled still, and so swept by somebody else should this end half way.
-        self.sweep(scope, &origin, id, true).await?;
+        upload.version += 1;
+        self.sweep(scope, &origin, &upload).await?;
         Ok(UploadTurn::Expired)
     }
 
@@ -119,7 +128,7 @@ impl Content {
         &self,
         scope: TenantScope,
         origin: &Origin,
-        upload: Upload,
+        upload: &Upload,
         parts: Vec<Part>,
     ) -> Result<UploadTurn, ContentError> {
         let mut hasher = Sha256::new();
@@ -145,8 +154,8 @@ impl Content {
         let turn = if now.state == UploadState::Ready {
             self.announce(&mut *tx, ContentFact::UploadReady(upload.id));
             tx.record(Record::success(actions::CHECK_UPLOAD, target)).await?;
-            // Once more when nobody can be adding to it any more: what was kept and never counted is thrown away then.
-            tx.schedule_upload(upload.id, Some(upload.expires_at)).await?;
+            // When nobody can be adding to it any more: what was kept and never counted is thrown away then.
+            tx.schedule_upload(upload.id, Some(upload.last_look_at())).await?;
             UploadTurn::Ready
         } else {
             self.announce(&mut *tx, ContentFact::UploadRefused(upload.id));
@@ -159,16 +168,12 @@ impl Content {
         Ok(turn)
     }
 
-    /// Throws away what is in an upload's folder and nobody refers to. Nothing is added to an upload that comes here, so
-    /// what is kept and not counted by now never will be.
-    async fn sweep(
-        &self,
-        scope: TenantScope,
-        origin: &Origin,
-        id: UploadId,
-        is_gone: bool,
-    ) -> Result<(), ContentError> {
-        if is_gone {
+    /// Throws away what is in an upload's folder and nobody refers to, and all of it when it has come to nothing. Nothing
+    /// is counted of an upload that comes here; who was sending when it ended may keep some bytes more, so it is looked
+    /// at once more when nobody can be sending any more.
+    async fn sweep(&self, scope: TenantScope, origin: &Origin, upload: &Upload) -> Result<(), ContentError> {
+        let id = upload.id;
+        if upload.state.is_gone() {
             let mut tx = self.0.units.begin(scope, origin).await?;
             let parts = tx.parts(id).await?;
             drop(tx);
@@ -187,9 +192,15 @@ impl Content {
         for key in keys.iter().filter(|key| !in_use.contains(*key)) {
             self.0.objects.remove(key).await?;
         }
-        let mut tx: Box<dyn ContentUnit> = self.0.units.begin(scope, origin).await?;
-        tx.schedule_upload(id, None).await?;
-        tx.commit().await?;
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        let now = tx.lock_upload(id).await?;
+        // Who changed it meanwhile has said when it is looked at next.
+        if now.is_none_or(|now| now.version == upload.version) {
+            let last = upload.last_look_at();
+            let next = (self.0.clock.now() < last).then_some(last);
+            tx.schedule_upload(id, next).await?;
+            tx.commit().await?;
+        }
         Ok(())
     }
 }

@@ -14,7 +14,6 @@ use crate::{
         actor::{Actor, Permission},
         ids::UploadId,
         outbox::Origin,
-        scope::TenantScope,
     },
 };
 
@@ -29,15 +28,16 @@ impl Content {
     /// Keeps bytes of an upload. They count for nothing until [`Self::receive_parts`].
     ///
     /// # Errors
-    /// `Port`.
+    /// `Denied`, `Port`.
     pub async fn stage_part(
         &self,
-        scope: &TenantScope,
+        actor: &Actor,
         id: UploadId,
         bytes: Vec<u8>,
     ) -> Result<StagedPart, ContentError> {
+        actor.require(Permission::ManageContent)?;
         let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let key = format!("{}/{}", Self::folder(scope, id), self.0.ids.next_uuid().simple());
+        let key = format!("{}/{}", Self::folder(&actor.scope(), id), self.0.ids.next_uuid().simple());
         self.0.objects.put(&key, bytes).await?;
         Ok(StagedPart { key, size_bytes })
     }

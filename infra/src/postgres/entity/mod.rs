@@ -137,7 +137,7 @@ tenant_entity!(link, "accounts", "links", keys { id: uuid::Uuid }, columns {
     account_id: Option<uuid::Uuid>, trace: Json,
 });
 tenant_entity!(upload, "content", "uploads", keys { id: uuid::Uuid }, columns {
-    piece: String, pieces: Vec<uuid::Uuid>, name: String, media_type: String, size_bytes: i64, sha256: Option<Vec<u8>>, received_bytes: i64,
+    piece: String, pieces: Vec<uuid::Uuid>, name: String, media_type: String, size_bytes: i64, metadata: String, sha256: Option<Vec<u8>>, received_bytes: i64,
     parts: i32, state: String, digest: Option<Vec<u8>>, probed: Option<Json>, begun_by: Option<uuid::Uuid>, created_at: super::At,
     expires_at: super::At, version: i32,
 });
