@@ -1,6 +1,7 @@
 //! What Matricula is: its contexts, their rules and use cases. No I/O happens here.
 //!
 //! Contexts and the arrows between them: `kernel <- identity <- accounts`, `kernel <- content`,
+//! `accounts <- publishing`, `content <- publishing`,
 //! `kernel <- compliance`. A context
 //! holds another's facade, never its ports, model internals or tables.
 //!
@@ -14,4 +15,5 @@ pub mod compliance;
 pub mod content;
 pub mod identity;
 pub mod kernel;
+pub mod publishing;
 pub mod work;

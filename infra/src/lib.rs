@@ -15,7 +15,7 @@
 //! | `identity::ports::Geography` | [`maxmind`] |
 //! | `accounts::ports::TokenSchedule` | [`postgres`] |
 //! | `accounts::ports::TokenJournal` | [`journal`] |
-//! | `accounts::ports::Authorizer` | [`platforms`], each over [`outbound`] |
+//! | `accounts::ports::Authorizer`, `publishing::ports::Publisher` | [`platforms`], each over [`outbound`] |
 //! | `content::ports::UploadSchedule` | [`postgres`] |
 //! | `content::ports::ObjectStore` | [`object_store`] |
 //! | `content::ports::MediaProbe` | [`ffmpeg`] |

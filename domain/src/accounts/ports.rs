@@ -24,6 +24,8 @@ use crate::kernel::{
     secret::Secret,
 };
 
+pub use crate::kernel::platform::{PlatformError, Refusal, RefusalKind};
+
 /// Credentials of apps.
 #[async_trait]
 pub trait AppStore: Send {
@@ -230,86 +232,6 @@ pub trait TokenJournal: Send + Sync {
 
     /// It is in the store, or of no use any more.
     async fn forget(&self, scope: &TenantScope, account: AccountId) -> Result<(), PortError>;
-}
-
-/// Why a platform said no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RefusalKind {
-    /// The access token is not good (any more); a refreshed one may be.
-    TokenDead,
-    /// The code, refresh token or consent is not good (any more): the owner must consent again.
-    ConsentGone,
-    /// The owner has not granted this.
-    NotGranted,
-    /// No more renewals in this consent.
-    RenewalsOver,
-    /// The owner is banned, deregistered or out of reach.
-    OwnerGone,
-    /// The app lacks the scope or capability.
-    AppLacks,
-    /// The credentials of the app are wrong, or it is not set up for this.
-    AppWrong,
-    /// The platform has switched the app off.
-    AppOff,
-    /// The platform has switched the ability off.
-    AbilityOff,
-    /// A quota is used up until it is reset.
-    QuotaUsedUp,
-    /// Our own mistake: the call is not as the platform wants it.
-    BadCall,
-}
-
-impl RefusalKind {
-    /// The word in traces, errors kept and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TokenDead => "token_dead",
-            Self::ConsentGone => "consent_gone",
-            Self::NotGranted => "not_granted",
-            Self::RenewalsOver => "renewals_over",
-            Self::OwnerGone => "owner_gone",
-            Self::AppLacks => "app_lacks",
-            Self::AppWrong => "app_wrong",
-            Self::AppOff => "app_off",
-            Self::AbilityOff => "ability_off",
-            Self::QuotaUsedUp => "quota_used_up",
-            Self::BadCall => "bad_call",
-        }
-    }
-}
-
-/// A platform's considered no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Why.
-    pub kind: RefusalKind,
-    /// The platform's own code.
-    pub code: i64,
-}
-
-/// Why a platform's call brought nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum PlatformError {
-    /// It said no, and did nothing.
-    #[error("the platform refused ({}, code {})", .0.kind.as_str(), .0.code)]
-    Refused(Refusal),
-    /// It surely did nothing: it was never reached, said that it is busy, or was not asked because it failed before.
-    #[error("the platform did not act")]
-    NotDone(#[source] PortError),
-    /// Nobody knows whether it did: the answer was lost, or can't be read.
-    #[error("whether the platform acted is not known")]
-    Unknown(#[source] PortError),
-}
-
-impl PlatformError {
-    /// A word for traces and the board: a kind of refusal with its code, or where it got stuck.
-    pub fn word(&self) -> String {
-        match self {
-            Self::Refused(refusal) => format!("{} (code {})", refusal.kind.as_str(), refusal.code),
-            Self::NotDone(fault) => format!("not done ({})", fault.port),
-            Self::Unknown(fault) => format!("no answer ({})", fault.port),
-        }
-    }
 }
 
 /// What a platform gave for a code.

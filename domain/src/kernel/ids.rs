@@ -82,6 +82,8 @@ id_types! {
     GroupId "group",
     /// A file on its way in, or arrived.
     UploadId "upload",
+    /// One piece of content meant for one account.
+    PostId "post",
     /// One event in an audit log.
     EventId "event",
     /// The identifier of one answer, which resolves to all it left in the audit log.

@@ -169,10 +169,11 @@ impl<T> Breaker<T> {
         Some(permit)
     }
 
-    fn settle(&self, line: &Line, permit: Permit, failed: bool, took: Duration) {
+    fn settle(&self, call: &Call, permit: Permit, failed: bool, took: Duration) {
+        let line = &call.line;
         let now = Instant::now();
         let now_s = now.duration_since(self.began).as_secs();
-        let slow = took > self.settings.slow_after;
+        let slow = took > call.patience.unwrap_or(self.settings.slow_after);
         // A lane that was forgotten meanwhile begins anew.
         let turn = self.lanes().entry(*line).or_insert_with(|| Lane::new(now)).settle(
             permit,
@@ -212,7 +213,7 @@ impl<T: Transport> Transport for Breaker<T> {
         let began = Instant::now();
         let result = self.inner.send(call).await;
         if let Some(failed) = failed(&result) {
-            self.settle(&call.line, permit, failed, began.elapsed());
+            self.settle(call, permit, failed, began.elapsed());
         }
         result
     }

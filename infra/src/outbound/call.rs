@@ -1,6 +1,6 @@
 //! What is sent to a platform, what comes back, and what may go wrong between.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 use async_trait::async_trait;
 use domain::kernel::{ids::AppId, scope::TenantScope, secret::Secret};
@@ -43,6 +43,9 @@ pub struct Call {
     pub body: Option<Secret>,
     /// Whether making it twice does no harm.
     pub repeatable: bool,
+    /// How long it may take when it carries much; `None` for as long as others may. Such a call is slow only when it takes
+    /// all of that.
+    pub patience: Option<Duration>,
 }
 
 impl fmt::Debug for Call {

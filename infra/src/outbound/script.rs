@@ -91,6 +91,7 @@ pub(crate) fn call() -> Call {
         headers: vec![("access-token", Secret::from("act.1".to_owned()))],
         body: Some(Secret::from("access_token=act.1&open_id=7".to_owned())),
         repeatable: true,
+        patience: None,
     }
 }
 

@@ -14,6 +14,7 @@ use domain::{
     accounts::ports::{Authorizer, Platforms},
     content::model::MediaRules,
     kernel::platform::PlatformKey,
+    publishing::ports::{Publisher, Publishers},
 };
 use serde_json::{Map, Value};
 
@@ -32,21 +33,47 @@ pub struct SettingFault {
 /// Makes a platform's adapter of its table, over the transport its calls go by.
 type Register = fn(&Value, Arc<dyn Transport>) -> Result<Arc<dyn Authorizer>, SettingFault>;
 
+/// Makes what posts on a platform, of the same.
+type RegisterPublisher = fn(&Value, Arc<dyn Transport>) -> Result<Arc<dyn Publisher>, SettingFault>;
+
 /// A platform there is.
 struct Platform {
     key: &'static str,
     register: Register,
+    publisher: RegisterPublisher,
     /// What files it takes.
     media: MediaRules,
 }
 
 /// The platforms there are.
-const ALL: &[Platform] =
-    &[Platform { key: douyin::KEY, register: douyin::register, media: douyin::MEDIA_RULES }];
+const ALL: &[Platform] = &[Platform {
+    key: douyin::KEY,
+    register: douyin::register,
+    publisher: douyin::publisher,
+    media: douyin::MEDIA_RULES,
+}];
 
 /// Their names, which their tables have too.
 pub fn keys() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|platform| platform.key)
+}
+
+/// What posts on each platform, with the table `tables` has under its name.
+///
+/// # Errors
+/// The first thing that is wrong with the tables.
+pub fn publishers(
+    tables: &Map<String, Value>,
+    transport: &Arc<dyn Transport>,
+) -> Result<Publishers, SettingFault> {
+    let none = Value::Object(Map::new());
+    let mut publishers = Vec::new();
+    for Platform { key, publisher, .. } in ALL {
+        let name = PlatformKey::parse(key)
+            .map_err(|fault| SettingFault { setting: (*key).to_owned(), problem: fault.to_string() })?;
+        publishers.push((name, publisher(tables.get(*key).unwrap_or(&none), Arc::clone(transport))?));
+    }
+    Ok(Publishers::new(publishers))
 }
 
 /// What files each takes.

@@ -7,6 +7,7 @@ mod egress;
 mod faults;
 #[path = "../outbound/proxy.rs"]
 mod proxy;
+mod publishing;
 mod receiver;
 mod stage;
 mod tokens;

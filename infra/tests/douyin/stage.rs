@@ -7,6 +7,7 @@ use std::{
 
 use domain::{
     accounts::{
+        TokenLease,
         model::AppCredentials,
         ports::{Authorizer, ConsentAsk, Granted, PlatformError},
     },
@@ -16,6 +17,7 @@ use domain::{
         scope::TenantScope,
         secret::Secret,
     },
+    publishing::ports::Publisher,
 };
 use infra::{
     governor::GovernorRateLimiter,
@@ -29,6 +31,9 @@ use url::Url;
 use uuid::Uuid;
 
 pub(crate) const REDIRECT: &str = "https://app.example/callback?from=douyin";
+/// What posting and looking after it takes.
+pub(crate) const POSTING: [&str; 4] =
+    ["user_info", "video.create.bind", "video.list.bind", "video.data.bind"];
 pub(crate) const DAY_S: i64 = 86_400;
 
 pub(crate) struct Stage {
@@ -40,6 +45,7 @@ pub(crate) struct Stage {
 /// The adapter, over all of the outbound stack.
 pub(crate) struct Adapter {
     pub(crate) authorizer: Arc<dyn Authorizer>,
+    pub(crate) publisher: Arc<dyn Publisher>,
     events: Arc<Mutex<Vec<OutboundEvent>>>,
 }
 
@@ -107,8 +113,11 @@ impl Stage {
         let observer = Arc::new(move |event| told.lock().unwrap().push(event));
         let transport = outbound(settings, limiter, observer).expect("a transport");
         let tables = json!({ "douyin": { "base_url": self.url, "optional_scopes": ["item.comment"] } });
-        let platforms = platforms::register(tables.as_object().unwrap(), &transport).expect("good settings");
-        Adapter { authorizer: platforms.get("douyin").expect("registered").clone(), events }
+        let tables = tables.as_object().unwrap();
+        let platforms = platforms::register(tables, &transport).expect("good settings");
+        let publishers = platforms::publishers(tables, &transport).expect("good settings");
+        let publisher = publishers.get("douyin").expect("registered").clone();
+        Adapter { authorizer: platforms.get("douyin").expect("registered").clone(), publisher, events }
     }
 
     /// A call to the control API that must succeed.
@@ -125,7 +134,7 @@ impl Stage {
         answer
     }
 
-    async fn see(&self, path: &str) -> Value {
+    pub(crate) async fn see(&self, path: &str) -> Value {
         let response = self.http.get(format!("{}/_sandbox/{path}", self.url)).send().await.expect("answered");
         response.json().await.expect("JSON")
     }
@@ -203,7 +212,18 @@ impl Stage {
 
     /// A code that a user's consent gave.
     pub(crate) async fn code(&self, adapter: &Adapter, app: &AppCredentials, user: &str) -> Secret {
-        let scopes = ["user_info", "video.list.bind"].map(str::to_owned);
+        self.code_for(adapter, app, user, &["user_info", "video.list.bind"]).await
+    }
+
+    /// The same for these scopes.
+    pub(crate) async fn code_for(
+        &self,
+        adapter: &Adapter,
+        app: &AppCredentials,
+        user: &str,
+        scopes: &[&str],
+    ) -> Secret {
+        let scopes: Vec<_> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let page = adapter.authorizer.consent_url(&ConsentAsk {
             client_key: &app.client_key,
             scopes: &scopes,
@@ -220,6 +240,32 @@ impl Stage {
     pub(crate) async fn granted(&self, adapter: &Adapter, app: &AppCredentials, user: &str) -> Granted {
         let code = self.code(adapter, app, user).await;
         adapter.authorizer.exchange(&scope(1), app, &code, None).await.expect("granted")
+    }
+
+    /// An adapter, and what an account that may post is posted for with.
+    pub(crate) async fn posting(&self, nickname: &str) -> (Adapter, TokenLease) {
+        let adapter = self.adapter(quick());
+        let (app, user) = (self.app().await, self.user(nickname).await);
+        let lease = self.lease(&adapter, &app, &user, &POSTING).await;
+        (adapter, lease)
+    }
+
+    pub(crate) async fn lease(
+        &self,
+        adapter: &Adapter,
+        app: &AppCredentials,
+        user: &str,
+        scopes: &[&str],
+    ) -> TokenLease {
+        let code = self.code_for(adapter, app, user, scopes).await;
+        let granted = adapter.authorizer.exchange(&scope(1), app, &code, None).await.expect("granted");
+        TokenLease {
+            access: granted.access,
+            open_id: granted.open_id,
+            credentials: app.clone(),
+            expires_at: chrono::DateTime::UNIX_EPOCH,
+            version: 1,
+        }
     }
 
     /// All there is for a test: adapter, app, and tokens of a user.

@@ -39,6 +39,7 @@ fn call(url: &str) -> Call {
         headers: vec![("access-token", Secret::from("act.1".to_owned()))],
         body: Some(Secret::from("a=b".to_owned())),
         repeatable: true,
+        patience: None,
     }
 }
 

@@ -289,6 +289,10 @@ impl Accounts {
                 | RefusalKind::AppOff
                 | RefusalKind::AbilityOff
                 | RefusalKind::QuotaUsedUp
+                | RefusalKind::PostsUsedUp
+                | RefusalKind::ContentRefused
+                | RefusalKind::MediumRefused
+                | RefusalKind::PostingBarred
                 | RefusalKind::BadCall => Answer::Refreshed(Err(PlatformError::Refused(refusal))),
             },
             Err(error) => Answer::Refreshed(Err(error)),

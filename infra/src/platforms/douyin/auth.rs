@@ -30,6 +30,8 @@ pub(super) const EXCHANGE: Endpoint = Endpoint {
     repeatable: false,
     twice_is_harmless: true,
     meanings: &[],
+    patience: None,
+    reads_by_get: false,
 };
 
 pub(super) const REFRESH: Endpoint = Endpoint {
@@ -39,6 +41,8 @@ pub(super) const REFRESH: Endpoint = Endpoint {
     repeatable: true,
     twice_is_harmless: true,
     meanings: &[],
+    patience: None,
+    reads_by_get: false,
 };
 
 pub(super) const RENEW: Endpoint = Endpoint {
@@ -48,6 +52,8 @@ pub(super) const RENEW: Endpoint = Endpoint {
     repeatable: false,
     twice_is_harmless: false,
     meanings: &[(10_020, RefusalKind::RenewalsOver)],
+    patience: None,
+    reads_by_get: false,
 };
 
 pub(super) const PROFILE: Endpoint = Endpoint {
@@ -57,6 +63,8 @@ pub(super) const PROFILE: Endpoint = Endpoint {
     repeatable: true,
     twice_is_harmless: true,
     meanings: &[],
+    patience: None,
+    reads_by_get: false,
 };
 
 /// [`Authorizer`] for Douyin.

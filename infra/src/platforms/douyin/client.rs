@@ -1,13 +1,15 @@
 //! Calls to the platform's endpoints.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::{
-    accounts::{
-        model::AppCredentials,
-        ports::{PlatformError, RefusalKind},
+    accounts::{TokenLease, model::AppCredentials},
+    kernel::{
+        ids::AppId,
+        platform::{PlatformError, RefusalKind},
+        scope::TenantScope,
+        secret::Secret,
     },
-    kernel::{scope::TenantScope, secret::Secret},
 };
 use serde::de::DeserializeOwned;
 use url::{Url, form_urlencoded::byte_serialize};
@@ -34,6 +36,10 @@ pub(super) struct Endpoint {
     pub(super) twice_is_harmless: bool,
     /// Codes that mean something else here than elsewhere.
     pub(super) meanings: &'static [(i64, RefusalKind)],
+    /// How long it may take when it carries much.
+    pub(super) patience: Option<Duration>,
+    /// Whether it is asked by GET.
+    pub(super) reads_by_get: bool,
 }
 
 /// Makes calls.
@@ -63,17 +69,50 @@ impl Client {
         endpoint: &Endpoint,
         fields: &[(&str, &[u8])],
     ) -> Result<T, PlatformError> {
+        let body = (FORM, form(fields));
+        let url = self.url(endpoint.path);
+        self.send(scope, app.app, endpoint, Ask { method: Method::Post, url, token: None, body: Some(body) })
+            .await
+    }
+
+    /// Makes a call in an account's name and reads what came of it. `query` names the account first.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        scope: &TenantScope,
+        lease: &TokenLease,
+        endpoint: &Endpoint,
+        query: &[(&str, &str)],
+        body: Option<(&'static str, Secret)>,
+    ) -> Result<T, PlatformError> {
+        let mut url = self.url(endpoint.path);
+        url.query_pairs_mut().append_pair("open_id", &lease.open_id).extend_pairs(query);
+        let method = if endpoint.reads_by_get { Method::Get } else { Method::Post };
+        let ask = Ask { method, url, token: Some(lease.access.clone()), body };
+        self.send(scope, lease.credentials.app, endpoint, ask).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        scope: &TenantScope,
+        app: AppId,
+        endpoint: &Endpoint,
+        ask: Ask,
+    ) -> Result<T, PlatformError> {
+        let mut headers = vec![("accept", Secret::from("application/json".to_owned()))];
+        headers.extend(ask.token.map(|token| ("access-token", token)));
+        let body = ask.body.map(|(content_type, body)| {
+            headers.insert(0, ("content-type", Secret::from(content_type.to_owned())));
+            body
+        });
         let call = Call {
             scope: *scope,
-            line: Line { platform: KEY, app: app.app, endpoint: endpoint.word },
-            method: Method::Post,
-            url: self.url(endpoint.path),
-            headers: vec![
-                ("content-type", Secret::from("application/x-www-form-urlencoded".to_owned())),
-                ("accept", Secret::from("application/json".to_owned())),
-            ],
-            body: Some(form(fields)),
+            line: Line { platform: KEY, app, endpoint: endpoint.word },
+            method: ask.method,
+            url: ask.url,
+            headers,
+            body,
             repeatable: endpoint.repeatable,
+            patience: endpoint.patience,
         };
         let reply = self.transport.send(&call).await.map_err(|fault| error::unsent(endpoint, fault))?;
         match read(reply.status, reply.body.expose()) {
@@ -82,6 +121,42 @@ impl Client {
             Err(why) => Err(error::unread(endpoint, why)),
         }
     }
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// One call, before it is known where it goes out.
+struct Ask {
+    method: Method,
+    url: Url,
+    token: Option<Secret>,
+    body: Option<(&'static str, Secret)>,
+}
+
+/// Parts of a multipart form end so (RFC 7578). Nobody can put it into a file but by knowing it, and a file that has it is
+/// only cut short.
+const BOUNDARY: &str = "matricula-7b1f0c52-9b1d-4f6e-a3c8-5d2e8f4a6c90";
+
+/// What a multipart form of [`multipart`] is called.
+pub(super) const MULTIPART: &str =
+    "multipart/form-data; boundary=matricula-7b1f0c52-9b1d-4f6e-a3c8-5d2e8f4a6c90";
+
+/// A form with one file.
+pub(super) fn multipart(field: &str, name: &str, media_type: &str, bytes: &[u8]) -> Secret {
+    // Quotes and ends of lines would end the name (WHATWG HTML, "multipart form data").
+    let name = name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
+    let plain = |text: &str| text.chars().all(|c| c.is_ascii_graphic());
+    let media_type = if plain(media_type) && !media_type.is_empty() { media_type } else { "video/mp4" };
+    let head = format!(
+        "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+         content-type: {media_type}\r\n\r\n"
+    );
+    let tail = format!("\r\n--{BOUNDARY}--\r\n");
+    let mut body = Vec::with_capacity(head.len() + bytes.len() + tail.len());
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(bytes);
+    body.extend_from_slice(tail.as_bytes());
+    Secret::new(body)
 }
 
 /// Fields as a form has them. Most of them are secrets, so there is room for all at once: a buffer that grows leaves

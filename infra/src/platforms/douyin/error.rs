@@ -24,8 +24,8 @@ enum Class {
 
 use Class::{Broke, NotNow, Refused};
 use RefusalKind::{
-    AbilityOff, AppLacks, AppOff, AppWrong, BadCall, ConsentGone, NotGranted, OwnerGone, QuotaUsedUp,
-    TokenDead,
+    AbilityOff, AppLacks, AppOff, AppWrong, BadCall, ConsentGone, ContentRefused, MediumRefused, NotGranted,
+    OwnerGone, PostingBarred, PostsUsedUp, QuotaUsedUp, TokenDead,
 };
 
 /// Each class of codes, new series and old. 2190004 is a permission and no quota.
@@ -43,8 +43,8 @@ const CODES: &[(&[i64], Class)] = &[
     (&[10_020], NotNow),
     // Every other endpoint, and some of these too.
     (&[28_001_003, 2_190_002, 28_001_008, 2_190_008], Refused(TokenDead)),
-    (&[28_001_005, 2_100_004], NotNow),
-    (&[28_001_006], Broke),
+    // "Busy" is said by something in front of what does the work, and may be said after it.
+    (&[28_001_005, 2_100_004, 28_001_006], Broke),
     // Parameters; token and open_id; path; open_id equal to follower's.
     (&[28_001_007, 2_100_005, 28_001_015, 2_190_015, 28_001_017, 2_100_006], Refused(BadCall)),
     (&[28_001_012, 2_190_003], Refused(NotGranted)),
@@ -59,6 +59,11 @@ const CODES: &[(&[i64], Class)] = &[
     (&[28_001_052], NotNow),
     (&[28_003_017, 2_190_001], Refused(QuotaUsedUp)),
     (&[28_003_018], NotNow),
+    // Posting: file too big; too long, old and new; text.
+    (&[2_190_005, 2_190_006, 2_114_006, 2_114_001], Refused(ContentRefused)),
+    (&[2_190_007], Refused(MediumRefused)),
+    (&[2_114_005], Refused(PostingBarred)),
+    (&[2_114_007], Refused(PostsUsedUp)),
 ];
 
 /// Some answers write a code with this before it, as 20028001003.
@@ -116,7 +121,10 @@ mod tests {
     use domain::kernel::fault::Retry;
 
     use super::{
-        super::auth::{EXCHANGE, REFRESH, RENEW},
+        super::{
+            auth::{EXCHANGE, REFRESH, RENEW},
+            publisher::{CREATE, UPLOAD},
+        },
         *,
     };
 
@@ -185,6 +193,26 @@ mod tests {
         assert_eq!([10_001, 28_001_006].map(|code| word(&RENEW, code)), ["unknown"; 2]);
         assert_eq!([10_001, 28_001_006].map(|code| word(&REFRESH, code)), ["not_done"; 2]);
         assert_eq!(word(&EXCHANGE, 10_001), "not_done", "a code used up is only refused");
+    }
+
+    #[test]
+    fn busy_is_no_answer_where_twice_does_harm() {
+        for code in [28_001_005, 2_100_004, 28_001_006] {
+            assert_eq!((word(&CREATE, code), word(&UPLOAD, code)), ("unknown", "not_done"), "{code}");
+        }
+        for (code, expected) in [
+            (28_003_018, "not_done"),
+            (28_001_052, "not_done"),
+            (2_190_005, "content_refused"),
+            (2_190_006, "content_refused"),
+            (2_114_006, "content_refused"),
+            (2_114_001, "content_refused"),
+            (2_190_007, "medium_refused"),
+            (2_114_005, "posting_barred"),
+            (2_114_007, "posts_used_up"),
+        ] {
+            assert_eq!(word(&CREATE, code), expected, "{code}");
+        }
     }
 
     #[test]

@@ -14,18 +14,20 @@ mod config;
 mod error;
 mod facts;
 mod media;
+mod publisher;
 mod tokens;
 mod webhook;
 mod wire;
 
 use std::sync::Arc;
 
-use domain::accounts::ports::Authorizer;
+use domain::{accounts::ports::Authorizer, publishing::ports::Publisher};
 use serde_json::Value;
 
 pub use auth::DouyinAuthorizer;
 pub use config::DouyinSettings;
 pub(super) use media::MEDIA_RULES;
+pub use publisher::DouyinPublisher;
 
 use super::SettingFault;
 use crate::outbound::Transport;
@@ -42,4 +44,12 @@ pub fn register(table: &Value, transport: Arc<dyn Transport>) -> Result<Arc<dyn 
     let authorizer = DouyinAuthorizer::new(transport, settings)
         .map_err(|fault| SettingFault { setting: KEY.to_owned(), problem: fault.to_string() })?;
     Ok(Arc::new(authorizer))
+}
+
+/// What posts on the platform, of its table.
+///
+/// # Errors
+/// What is wrong with the table.
+pub fn publisher(table: &Value, transport: Arc<dyn Transport>) -> Result<Arc<dyn Publisher>, SettingFault> {
+    Ok(Arc::new(DouyinPublisher::new(transport, DouyinSettings::read(table)?)))
 }
