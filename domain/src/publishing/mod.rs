@@ -10,6 +10,9 @@
 //!   shown, and a post is never lost: what is neither done nor given up has a next step.
 //! - An unknown word of a platform is "pending", never "done".
 //!
+//! The second holds only as far as a platform writes captions back as they were sent and workers do not overlap: both have
+//! to be put right before anything drives this.
+//!
 //! Absent on purpose: retries of a creation without evidence, however sure a time-out looks.
 
 pub mod model;
