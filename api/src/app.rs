@@ -8,10 +8,14 @@ use domain::{
     content::{Content, events::ContentFact},
     identity::{Identity, events::IdentityFact, ports::Geography},
     kernel::{
+        action::Action,
         clock::Clock,
+        fault::PortError,
         feed::NewsFeed,
         ids::{IdSource, UploadId},
         limit::{Quota, RateLimiter},
+        outbox::{Origin, Outcome, Record},
+        scope::TenantScope,
         secret::Vault,
     },
     work::UnitOfWork,
@@ -121,5 +125,19 @@ impl App {
     /// Where an upload's bytes are sent to.
     pub(crate) fn upload_url(&self, id: UploadId) -> String {
         format!("{}{UPLOADS}/{}", self.public_url.trim_end_matches('/'), id.uuid().simple())
+    }
+
+    /// What was refused leaves its event too, in a transaction of its own: the command's was rolled back.
+    pub(crate) async fn record_refusal(
+        &self,
+        scope: TenantScope,
+        origin: &Origin,
+        action: Action,
+        outcome: Outcome,
+        reason: &'static str,
+    ) -> Result<(), PortError> {
+        let mut work = self.units.begin(scope, origin).await?;
+        work.record(Record { outcome, ..Record::refused(action, None, reason) }).await?;
+        work.commit().await
     }
 }

@@ -2,15 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use domain::kernel::ids::{Entropy as _, IdSource as _};
-use harness::{client::Client, stores::HarnessError};
+use harness::{client::Client, process::Process, stores::HarnessError};
 use infra::{local_keyring::LocalKeyring, system::System};
 use server::{
     config::{self, Config, Need},
@@ -18,7 +16,6 @@ use server::{
     stores::{Given, PostgresOptions, Stores, StoresOptions},
 };
 use sqlx::{Connection as _, PgConnection};
-use tokio::process::{Child, Command};
 use url::Url;
 
 use crate::{
@@ -43,8 +40,8 @@ pub(crate) struct Installation {
 
 /// The product's processes, killed when dropped.
 pub(crate) struct Running {
-    server: Child,
-    worker: Child,
+    server: Process,
+    worker: Process,
     /// Speaks to it.
     pub(crate) client: Client,
     /// Where operators ask the server.
@@ -126,41 +123,21 @@ impl Installation {
     /// They are not built beside this program, or did not answer.
     pub(crate) async fn serve(&self) -> Result<Running, HarnessError> {
         let operators = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let server = self.product("serve", &operators)?;
-        let worker = self.product("work", "127.0.0.1:0")?;
+        let mut settings = self.settings.clone();
+        let worker = Process::start(&["work"], &settings, &self.dir)?;
+        settings.insert("MATRICULA_HTTP_OPERATORS_LISTEN".to_owned(), operators.clone());
+        let server = Process::start(&["serve"], &settings, &self.dir)?;
         let client = Client::new(format!("http://{}", self.address))?;
         let mut running = Running { server, worker, client, operators };
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         while running.client.graphql("", "{ __typename }", serde_json::json!({})).await.is_err() {
-            let ended = running.server.try_wait()?.or(running.worker.try_wait()?);
-            if ended.is_some() || tokio::time::Instant::now() >= deadline {
-                return Err(format!("the product does not answer\n{}", self.log()).into());
+            let ended = running.server.has_ended()? || running.worker.has_ended()?;
+            if ended || tokio::time::Instant::now() >= deadline {
+                return Err(format!("the product does not answer\n{}", running.server.log()).into());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(running)
-    }
-
-    /// What `matricula serve` has said.
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.join("serve.log")).unwrap_or_default()
-    }
-
-    fn product(&self, verb: &str, operators: &str) -> Result<Child, HarnessError> {
-        let program = std::env::current_exe()?.with_file_name("matricula");
-        let log = File::create(self.dir.join(format!("{verb}.log")))?;
-        let child = Command::new(&program)
-            .arg(verb)
-            .env_clear()
-            .envs(&self.settings)
-            .env("MATRICULA_HTTP_OPERATORS_LISTEN", operators)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| format!("{} does not start: {error}", program.display()))?;
-        Ok(child)
     }
 
     /// Stops the stores and throws everything away.
@@ -190,14 +167,16 @@ impl Running {
         Service { url: format!("{}/graphql", self.client.base()), pid: self.server.id() }
     }
 
-    /// Ends both processes. What they had not yet written is lost, which is nothing to this installation.
+    /// Ends both processes, and gives what `matricula serve` has said. What they had not yet written is lost, which is
+    /// nothing to this installation.
     ///
     /// # Errors
     /// They can't be waited for.
-    pub(crate) async fn stop(mut self) -> Result<(), HarnessError> {
-        self.server.kill().await?;
-        self.worker.kill().await?;
-        Ok(())
+    pub(crate) async fn stop(self) -> Result<String, HarnessError> {
+        let log = self.server.log();
+        self.server.kill9().await?;
+        self.worker.kill9().await?;
+        Ok(log)
     }
 }
 

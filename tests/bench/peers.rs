@@ -58,8 +58,8 @@ pub(crate) async fn run(
         [floor, page.clone(), their_page.clone(), page.with_connections(64), their_page.with_connections(64)];
     let series = measure(tools, &target, async || Ok(())).await;
     peer.stop().await?;
-    running.stop().await?;
-    Ok(told(&series.map_err(|error| format!("{error}\n{}", installation.log()))?))
+    let log = running.stop().await?;
+    Ok(told(&series.map_err(|error| format!("{error}\n{log}"))?))
 }
 
 fn told([floor, page, peer, page_64, peer_64]: &[Series; 5]) -> (Table, Vec<Goal>) {

@@ -48,8 +48,8 @@ pub(crate) async fn run(
     let series = measure(tools, &target, async || Ok(())).await;
     let key_calls = running.figure("matricula_key_provider_calls_total").await;
     let answers = running.figure("matricula_answers_total").await;
-    running.stop().await?;
-    let series = series.map_err(|error| format!("{error}\n{}", installation.log()))?;
+    let log = running.stop().await?;
+    let series = series.map_err(|error| format!("{error}\n{log}"))?;
     let (mut table, goals) = told(&series);
     let (key_calls, answers) = (key_calls?, answers?);
     table.note(format!(

@@ -33,8 +33,8 @@ impl Process {
     ) -> Result<Self, HarnessError> {
         let test = std::env::current_exe()?;
         // Programs lie in `<target>/<profile>`, tests one folder below.
-        let program = test.ancestors().skip(1).map(|folder| folder.join("matricula"));
-        let program = program.into_iter().find(|program| program.is_file());
+        let program =
+            test.ancestors().skip(1).map(|folder| folder.join("matricula")).find(|program| program.is_file());
         let program = program.ok_or("the program is not built; run `cargo build --workspace --bins`")?;
         let log = dir.join(format!("process-{}.log", System.next_uuid().simple()));
         let child = Command::new(&program)
@@ -48,6 +48,11 @@ impl Process {
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", program.display()))?;
         Ok(Self { child, log })
+    }
+
+    /// Its number, as long as it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// What it has said.

@@ -1,6 +1,11 @@
 //! The composition root: from a configuration to an [`App`] and what runs beside it.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use api::{
     access_log::AccessLog,
@@ -205,15 +210,17 @@ fn content(
     })))
 }
 
+/// What the file of a setting holds, without the end of its last line.
+fn secret_in(setting: &str, file: &Path) -> Result<Zeroizing<String>, StartupError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| format!("{setting} {} can't be read: {e}", file.display()))?;
+    Ok(Zeroizing::new(Zeroizing::new(text).trim_end().to_owned()))
+}
+
 fn bucket_settings(bucket: &Bucket) -> Result<BucketSettings, StartupError> {
-    let file = &bucket.secret_access_key_file;
-    let secret = || -> Result<Zeroizing<String>, StartupError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| format!("content.secret_access_key_file {} can't be read: {e}", file.display()))?;
-        Ok(Zeroizing::new(Zeroizing::new(text).trim_end().to_owned()))
-    };
     let credentials = |id: &String| -> Result<BucketCredentials, StartupError> {
-        Ok(BucketCredentials { access_key_id: id.clone(), secret_access_key: secret()? })
+        let secret = secret_in("content.secret_access_key_file", &bucket.secret_access_key_file)?;
+        Ok(BucketCredentials { access_key_id: id.clone(), secret_access_key: secret })
     };
     Ok(BucketSettings {
         bucket: bucket.bucket.clone(),
@@ -271,13 +278,10 @@ async fn key_providers(keys: &Keys, metrics: &Arc<Metrics>) -> Result<Providers,
         providers.push(Arc::new(AwsKms::connect(&settings).await));
     }
     if let Some(module) = &keys.pkcs11_module {
-        let file = &keys.pkcs11_pin_file;
-        let pin = std::fs::read_to_string(file)
-            .map_err(|e| format!("keys.pkcs11_pin_file {} can't be read: {e}", file.display()))?;
         let settings = Pkcs11Settings {
             module: module.clone(),
             token: keys.pkcs11_token.clone(),
-            pin: Zeroizing::new(Zeroizing::new(pin).trim_end().to_owned()),
+            pin: secret_in("keys.pkcs11_pin_file", &keys.pkcs11_pin_file)?,
             key: keys.pkcs11_key.clone(),
         };
         providers.push(Arc::new(Pkcs11Token::open(settings).await?));
@@ -381,7 +385,7 @@ const fn limit_word(event: LimitEvent) -> &'static str {
 }
 
 /// Reads a manifest of trusted documents, and refuses a name that is not its text's.
-fn trusted(path: &std::path::Path) -> Result<HashMap<String, Arc<str>>, StartupError> {
+fn trusted(path: &Path) -> Result<HashMap<String, Arc<str>>, StartupError> {
     use std::fmt::Write as _;
     let place = path.display();
     let text = std::fs::read_to_string(path)

@@ -94,14 +94,14 @@ where
         Err(fault) => {
             // No keys, so nothing is done; that it was tried is in the log all the same.
             let bare = bare_origin(id, action.name, Some(signed_in));
-            record_refusal(app, actor, &bare, action, Outcome::Failure, "unavailable").await?;
+            app.record_refusal(actor.scope(), &bare, action, Outcome::Failure, "unavailable").await?;
             return Err(fault.into());
         }
     };
     if let Some(permission) = action.permission
         && let Err(denied) = actor.require(permission)
     {
-        record_refusal(app, actor, &origin, action, Outcome::Refused, "denied").await?;
+        app.record_refusal(actor.scope(), &origin, action, Outcome::Refused, "denied").await?;
         return Err(denied.into());
     }
     if actions::GUESSABLE.contains(&action) {
@@ -159,14 +159,16 @@ where
             work.roll_back().await;
             match error {
                 Failure::User(error, reason) => {
-                    record_refusal(app, actor, &origin, action, Outcome::Refused, reason).await?;
+                    app.record_refusal(actor.scope(), &origin, action, Outcome::Refused, reason).await?;
                     Ok(Done { receipt: None, user_errors: vec![error], compliance_id: id.uuid() })
                 }
                 Failure::Api(error, reason) => {
                     let outcome = if error.is_ours() { Outcome::Failure } else { Outcome::Refused };
                     // When the database is away there is nowhere to record it; the access event tells of it.
-                    if let Err(fault) = record_refusal(app, actor, &origin, action, outcome, reason).await {
-                        tracing::warn!(code = fault.code().as_str(), "a failed command was not recorded");
+                    if let Err(fault) =
+                        app.record_refusal(actor.scope(), &origin, action, outcome, reason).await
+                    {
+                        tracing::warn!(port = fault.port, error = %fault.source, "a failed command was not recorded");
                     }
                     Err(error)
                 }
@@ -208,20 +210,6 @@ fn claim_of(
             at: app.clock.now(),
         })),
     }
-}
-
-/// What was refused leaves its event too, in a transaction of its own: the command's was rolled back.
-async fn record_refusal(
-    app: &App,
-    actor: &Actor,
-    origin: &Origin,
-    action: Action,
-    outcome: Outcome,
-    reason: &'static str,
-) -> Result<(), ApiError> {
-    let mut work = app.units.begin(actor.scope(), origin).await?;
-    work.record(Record { outcome, ..Record::refused(action, None, reason) }).await?;
-    Ok(work.commit().await?)
 }
 
 /// Opens a transaction to read in.

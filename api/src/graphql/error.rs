@@ -52,10 +52,6 @@ impl ApiError {
     pub(crate) const fn is_ours(&self) -> bool {
         matches!(self.code, ErrorCode::InternalServerError | ErrorCode::Unavailable)
     }
-
-    pub(crate) const fn code(&self) -> ErrorCode {
-        self.code
-    }
 }
 
 impl From<ApiError> for async_graphql::Error {
@@ -205,59 +201,71 @@ fn input_path(field: &str) -> Vec<String> {
 impl Failure {
     /// A field of the input that is no good.
     pub(crate) fn invalid(field: &str, problem: &str) -> Self {
-        let refused = InputRefused {
-            message: format!("{field} {problem}"),
-            code: UserErrorCode::Invalid,
-            field: Some(input_path(field)),
-        };
-        Self::User(UserError::InputRefused(refused), "invalid_input")
+        let told = Told { message: format!("{field} {problem}"), reason: "invalid_input" };
+        told.input(UserErrorCode::Invalid, field)
+    }
+}
+
+/// What a context's error says of itself, to be put where it belongs.
+struct Told {
+    message: String,
+    reason: &'static str,
+}
+
+impl Told {
+    /// The caller's mistake, in that field of the input.
+    fn input(self, code: UserErrorCode, field: &str) -> Failure {
+        let refused = InputRefused { message: self.message, code, field: Some(input_path(field)) };
+        Failure::User(UserError::InputRefused(refused), self.reason)
+    }
+
+    /// Things are not such that it can be done.
+    fn state(self, code: UserErrorCode) -> Failure {
+        let refused = StateRefused { message: self.message, code, field: None };
+        Failure::User(UserError::StateRefused(refused), self.reason)
+    }
+
+    /// The plan allows no more than `limit`.
+    fn limit(self, code: UserErrorCode, limit: u32) -> Failure {
+        let reached = PlanLimitReached { message: self.message, code, field: None, limit };
+        Failure::User(UserError::PlanLimitReached(reached), self.reason)
+    }
+
+    /// Who asks is not one who may.
+    fn forbidden(self) -> Failure {
+        Failure::Api(ApiError::new(ErrorCode::Forbidden, self.message), self.reason)
+    }
+
+    /// What has its own place in `errors[]`.
+    fn api(self, error: impl Into<ApiError>) -> Failure {
+        Failure::Api(error.into(), self.reason)
     }
 }
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
         use UserErrorCode as Code;
-        let reason = error.reason();
-        let message = error.to_string();
-        let input = |code, field: Option<&str>| {
-            let message = message.clone();
-            Self::User(
-                UserError::InputRefused(InputRefused { message, code, field: field.map(input_path) }),
-                reason,
-            )
-        };
-        let state = |code| {
-            let message = message.clone();
-            Self::User(UserError::StateRefused(StateRefused { message, code, field: None }), reason)
-        };
+        let told = Told { message: error.to_string(), reason: error.reason() };
         match error {
-            IdentityError::Denied(denied) => Self::Api(denied.into(), reason),
-            IdentityError::NeedsMember => Self::Api(ApiError::new(ErrorCode::Forbidden, message), reason),
-            IdentityError::Port(fault) => Self::Api(fault.into(), reason),
-            IdentityError::Invalid { field, .. } => input(Code::Invalid, Some(field)),
+            IdentityError::Denied(denied) => told.api(denied),
+            IdentityError::NeedsMember => told.forbidden(),
+            IdentityError::Port(fault) => told.api(fault),
+            IdentityError::Invalid { field, .. } => told.input(Code::Invalid, field),
             IdentityError::MemberNotFound
             | IdentityError::InvitationNotFound
             | IdentityError::SessionNotFound
-            | IdentityError::ApiKeyNotFound => input(Code::NotFound, Some("id")),
-            IdentityError::AlreadyMember => input(Code::AlreadyMember, Some("email")),
+            | IdentityError::ApiKeyNotFound => told.input(Code::NotFound, "id"),
+            IdentityError::AlreadyMember => told.input(Code::AlreadyMember, "email"),
             // Doors before sign-in have their own table; these never come from a command.
-            IdentityError::SlugTaken => input(Code::Invalid, Some("slug")),
-            IdentityError::TokenInvalid => input(Code::Invalid, Some("token")),
-            IdentityError::MembersFull { max } => Self::User(
-                UserError::PlanLimitReached(PlanLimitReached {
-                    message,
-                    code: Code::MembersFull,
-                    field: None,
-                    limit: max,
-                }),
-                reason,
-            ),
-            IdentityError::LastOwner => state(Code::LastOwner),
-            IdentityError::InvitationClosed => state(Code::InvitationClosed),
-            IdentityError::PasswordWrong => input(Code::PasswordWrong, Some("currentPassword")),
-            IdentityError::CodeWrong => input(Code::CodeWrong, Some("code")),
-            IdentityError::TotpActive => state(Code::SecondFactorActive),
-            IdentityError::TotpAbsent => state(Code::SecondFactorAbsent),
+            IdentityError::SlugTaken => told.input(Code::Invalid, "slug"),
+            IdentityError::TokenInvalid => told.input(Code::Invalid, "token"),
+            IdentityError::MembersFull { max } => told.limit(Code::MembersFull, max),
+            IdentityError::LastOwner => told.state(Code::LastOwner),
+            IdentityError::InvitationClosed => told.state(Code::InvitationClosed),
+            IdentityError::PasswordWrong => told.input(Code::PasswordWrong, "currentPassword"),
+            IdentityError::CodeWrong => told.input(Code::CodeWrong, "code"),
+            IdentityError::TotpActive => told.state(Code::SecondFactorActive),
+            IdentityError::TotpAbsent => told.state(Code::SecondFactorAbsent),
         }
     }
 }
@@ -265,41 +273,24 @@ impl From<IdentityError> for Failure {
 impl From<AccountsError> for Failure {
     fn from(error: AccountsError) -> Self {
         use UserErrorCode as Code;
-        let reason = error.reason();
-        let message = error.to_string();
-        let input = |code, field: &str| {
-            let (message, field) = (message.clone(), Some(input_path(field)));
-            Self::User(UserError::InputRefused(InputRefused { message, code, field }), reason)
-        };
-        let state = |code| {
-            let message = message.clone();
-            Self::User(UserError::StateRefused(StateRefused { message, code, field: None }), reason)
-        };
+        let told = Told { message: error.to_string(), reason: error.reason() };
         match error {
-            AccountsError::Denied(denied) => Self::Api(denied.into(), reason),
-            AccountsError::NeedsMember => Self::Api(ApiError::new(ErrorCode::Forbidden, message), reason),
-            AccountsError::Port(fault) => Self::Api(fault.into(), reason),
-            AccountsError::Invalid { field, .. } => input(Code::Invalid, field),
-            AccountsError::NotFound { field } => input(Code::NotFound, field),
-            AccountsError::PlatformUnknown { .. } => input(Code::PlatformUnknown, "platform"),
-            AccountsError::AppTaken => input(Code::AppTaken, "clientKey"),
-            AccountsError::AppInUse { .. } => state(Code::AppInUse),
-            AccountsError::ScopesMissing { .. } => input(Code::ScopesMissing, "scopes"),
-            AccountsError::AppSwitchedOff => state(Code::AppSwitchedOff),
-            AccountsError::LinkClosed => state(Code::LinkClosed),
-            AccountsError::ConsentNeeded => state(Code::ConsentNeeded),
-            AccountsError::Paused => state(Code::AccountPaused),
-            AccountsError::GroupMisplaced { .. } => input(Code::GroupMisplaced, "parentId"),
-            AccountsError::GroupsFull { max } => Self::User(
-                UserError::PlanLimitReached(PlanLimitReached {
-                    message,
-                    code: Code::GroupsFull,
-                    field: None,
-                    limit: max,
-                }),
-                reason,
-            ),
-            AccountsError::GroupNotEmpty => state(Code::GroupNotEmpty),
+            AccountsError::Denied(denied) => told.api(denied),
+            AccountsError::NeedsMember => told.forbidden(),
+            AccountsError::Port(fault) => told.api(fault),
+            AccountsError::Invalid { field, .. } => told.input(Code::Invalid, field),
+            AccountsError::NotFound { field } => told.input(Code::NotFound, field),
+            AccountsError::PlatformUnknown { .. } => told.input(Code::PlatformUnknown, "platform"),
+            AccountsError::AppTaken => told.input(Code::AppTaken, "clientKey"),
+            AccountsError::AppInUse { .. } => told.state(Code::AppInUse),
+            AccountsError::ScopesMissing { .. } => told.input(Code::ScopesMissing, "scopes"),
+            AccountsError::AppSwitchedOff => told.state(Code::AppSwitchedOff),
+            AccountsError::LinkClosed => told.state(Code::LinkClosed),
+            AccountsError::ConsentNeeded => told.state(Code::ConsentNeeded),
+            AccountsError::Paused => told.state(Code::AccountPaused),
+            AccountsError::GroupMisplaced { .. } => told.input(Code::GroupMisplaced, "parentId"),
+            AccountsError::GroupsFull { max } => told.limit(Code::GroupsFull, max),
+            AccountsError::GroupNotEmpty => told.state(Code::GroupNotEmpty),
         }
     }
 }
@@ -307,67 +298,48 @@ impl From<AccountsError> for Failure {
 impl From<ContentError> for Failure {
     fn from(error: ContentError) -> Self {
         use UserErrorCode as Code;
-        let reason = error.reason();
-        let message = error.to_string();
-        let input = |code, field: &str| {
-            let (message, field) = (message.clone(), Some(input_path(field)));
-            Self::User(UserError::InputRefused(InputRefused { message, code, field }), reason)
-        };
-        let state = |code| {
-            let message = message.clone();
-            Self::User(UserError::StateRefused(StateRefused { message, code, field: None }), reason)
-        };
+        let told = Told { message: error.to_string(), reason: error.reason() };
         match error {
-            ContentError::Denied(denied) => Self::Api(denied.into(), reason),
-            ContentError::Port(fault) => Self::Api(fault.into(), reason),
-            ContentError::Invalid { field, .. } => input(Code::Invalid, field),
-            ContentError::NotFound { field } => input(Code::NotFound, field),
-            ContentError::UploadsFull { max } => Self::User(
-                UserError::PlanLimitReached(PlanLimitReached {
-                    message,
-                    code: Code::UploadsFull,
-                    field: None,
-                    limit: max,
-                }),
-                reason,
-            ),
-            ContentError::UploadClosed => state(Code::UploadClosed),
+            ContentError::Denied(denied) => told.api(denied),
+            ContentError::Port(fault) => told.api(fault),
+            ContentError::Invalid { field, .. } => told.input(Code::Invalid, field),
+            ContentError::NotFound { field } => told.input(Code::NotFound, field),
+            ContentError::UploadsFull { max } => told.limit(Code::UploadsFull, max),
+            ContentError::UploadClosed => told.state(Code::UploadClosed),
             // The door for bytes has its own table; these never come from a command.
             ContentError::OffsetWrong { .. }
             | ContentError::TooLong { .. }
             | ContentError::TooManyParts { .. }
-            | ContentError::NotJoinable => state(Code::UploadMisfit),
+            | ContentError::NotJoinable => told.state(Code::UploadMisfit),
         }
     }
 }
 
 /// For queries, which have no `userErrors`.
-impl From<ContentError> for ApiError {
-    fn from(error: ContentError) -> Self {
-        match Failure::from(error) {
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
             Failure::Api(error, _) => error,
             Failure::User(error, _) => Self::bad_input(error.message_text()),
         }
     }
 }
 
-/// For queries, which have no `userErrors`.
-impl From<AccountsError> for ApiError {
-    fn from(error: AccountsError) -> Self {
-        match Failure::from(error) {
-            Failure::Api(error, _) => error,
-            Failure::User(error, _) => Self::bad_input(error.message_text()),
-        }
-    }
-}
-
-/// For queries, which have no `userErrors`.
 impl From<IdentityError> for ApiError {
     fn from(error: IdentityError) -> Self {
-        match Failure::from(error) {
-            Failure::Api(error, _) => error,
-            Failure::User(error, _) => Self::bad_input(error.message_text()),
-        }
+        Failure::from(error).into()
+    }
+}
+
+impl From<AccountsError> for ApiError {
+    fn from(error: AccountsError) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<ContentError> for ApiError {
+    fn from(error: ContentError) -> Self {
+        Failure::from(error).into()
     }
 }
 

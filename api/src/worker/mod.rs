@@ -2,6 +2,7 @@
 
 mod sequence;
 mod token_pool;
+mod turns;
 mod uploads;
 
 pub use sequence::sequence;

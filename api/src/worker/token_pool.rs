@@ -6,19 +6,13 @@ use domain::{
     accounts::{Accounts, AccountsError, PoolTurn},
     kernel::{ids::AccountId, scope::TenantScope},
 };
-use tokio::{
-    sync::watch,
-    task::{JoinError, JoinSet},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
+use super::turns::Turns;
 use crate::metrics::{Metrics, TokenLabels};
 
 /// Pause when nothing was due.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// Pause after a failure.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// How often what the journal holds is taken in.
 const RECOVER_EVERY: Duration = Duration::from_mins(1);
@@ -35,42 +29,24 @@ pub async fn tend_tokens(
     width: u32,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut turns = JoinSet::new();
+    let mut turns = Turns::new(width, IDLE, |error| {
+        tracing::error!(error = %error, "a turn on an account's tokens broke off");
+        metrics.tokens.get_or_create(&TokenLabels { result: "fault" }).inc();
+    });
     let mut recovered: Option<Instant> = None;
     while !*stop.borrow() {
         if recovered.is_none_or(|at| at.elapsed() >= RECOVER_EVERY) {
             recover(&accounts, &metrics).await;
             recovered = Some(Instant::now());
         }
-        let busy = u32::try_from(turns.len()).unwrap_or(u32::MAX);
-        let pause = match accounts.claim_due(width.saturating_sub(busy)).await {
-            Ok(claimed) => {
-                let pause = if claimed.is_empty() { IDLE } else { Duration::ZERO };
-                for (scope, account) in claimed {
-                    let (accounts, metrics) = (Arc::clone(&accounts), Arc::clone(&metrics));
-                    turns.spawn(async move { tend(&accounts, &metrics, scope, account).await });
-                }
-                pause
-            }
-            Err(fault) => {
-                tracing::warn!(error = %fault, "no tokens were claimed");
-                RETRY
-            }
-        };
-        tokio::select! {
-            Some(ended) = turns.join_next(), if turns.len() >= usize::try_from(width).unwrap_or(usize::MAX) => {
-                note_panic(&metrics, &ended);
-            }
-            _ = stop.changed() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-        while let Some(ended) = turns.try_join_next() {
-            note_panic(&metrics, &ended);
-        }
+        let claimed = accounts.claim_due(turns.free()).await;
+        let begun = turns.begin(claimed, "no tokens were claimed", &mut stop, |(scope, account)| {
+            let (accounts, metrics) = (Arc::clone(&accounts), Arc::clone(&metrics));
+            async move { tend(&accounts, &metrics, scope, account).await }
+        });
+        begun.await;
     }
-    while let Some(ended) = turns.join_next().await {
-        note_panic(&metrics, &ended);
-    }
+    turns.finish().await;
 }
 
 /// One account's turn. What the store did not take is tried again right away: the next to claim the account may be on
@@ -113,13 +89,6 @@ async fn recover(accounts: &Accounts, metrics: &Metrics) {
         }
     }
     metrics.token_journal.set(left);
-}
-
-fn note_panic(metrics: &Metrics, ended: &Result<(), JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(error = %error, "a turn on an account's tokens broke off");
-        metrics.tokens.get_or_create(&TokenLabels { result: "fault" }).inc();
-    }
 }
 
 fn count(metrics: &Metrics, turn: &Result<PoolTurn, AccountsError>) {

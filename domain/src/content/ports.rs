@@ -19,8 +19,8 @@ use crate::kernel::{
 };
 
 /// Which uploads are asked for. Pieces are never among them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UploadQuery {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UploadFilter {
     /// Only those in this state; `None` leaves out what is gone.
     pub state: Option<UploadState>,
 }
@@ -37,7 +37,7 @@ pub trait UploadStore: Send {
     /// Stores changes and counts the version on; stale when it is another than the one stored.
     async fn update_upload(&mut self, upload: &Upload) -> Result<(), PortError>;
     /// Oldest first, without pieces.
-    async fn uploads(&mut self, query: &UploadQuery, page: PageRequest) -> Result<Page<Upload>, PortError>;
+    async fn uploads(&mut self, filter: UploadFilter, page: PageRequest) -> Result<Page<Upload>, PortError>;
     /// The file that was made of these pieces, in this order.
     async fn joined_of(&mut self, pieces: &[UploadId]) -> Result<Option<Upload>, PortError>;
     /// How many are receiving, pieces among them, counted up to `most`.

@@ -8,13 +8,7 @@
 //! - Files can be read by their owner alone, and hold nothing but what is sealed.
 //! - A file appears whole: it is written under another name and renamed.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
@@ -32,7 +26,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::private_dir::{Unfit, private_directory};
+use crate::private_dir::{Unfit, private_directory, probe, write_whole};
 
 const PORT: &str = "journal";
 
@@ -143,22 +137,6 @@ fn decode(secret: &Secret) -> Option<(RenewalAsked, Renewed)> {
     Some((asked, Renewed { refresh: Secret::new(token.to_vec()), life_s: i64::from_be_bytes(*life_s) }))
 }
 
-fn write(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let half = directory.join(format!("{name}.half"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(half, directory.join(name))?;
-    File::open(directory)?.sync_all()
-}
-
-/// Writes something and takes it away again.
-fn probe(directory: &Path) -> io::Result<()> {
-    const NAME: &str = "probe";
-    write(directory, NAME, NAME.as_bytes())?;
-    fs::remove_file(directory.join(NAME))
-}
-
 /// Runs what waits for a disk where it holds up nobody.
 async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -179,7 +157,7 @@ impl TokenJournal for FileJournal {
         let plain = encode(asked, renewed);
         let sealed = self.vault.seal(scope, place(account), plain.expose()).await?.0;
         let (directory, name) = (self.directory.clone(), name_of(scope, account));
-        on_disk(move || write(&directory, &name, &sealed)).await
+        on_disk(move || write_whole(&directory, &name, &sealed)).await
     }
 
     /// Seals something too: a token could not be written down without its tenant's key.

@@ -19,10 +19,9 @@ use object_store::{
     ClientOptions, Error, ObjectStoreExt as _, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
     path::Path,
 };
-
 use zeroize::Zeroizing;
 
-use crate::private_dir::{Unfit, private_directory};
+use crate::private_dir::{Unfit, private_directory, probe};
 
 const PORT: &str = "object_store";
 
@@ -88,9 +87,7 @@ impl Objects {
             };
             PortError::lasting(PORT, format!("{} {why}", folder.display()))
         })?;
-        // The mode alone says nothing of who owns it.
-        let probe = folder.join(".probe");
-        std::fs::write(&probe, []).and_then(|()| std::fs::remove_file(&probe)).map_err(|error| {
+        probe(folder).map_err(|error| {
             PortError::lasting(PORT, format!("{} can't be written to: {error}", folder.display()))
         })?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(port_error)?;

@@ -8,12 +8,12 @@ use chrono::TimeDelta;
 use domain::{
     content::{
         model::{AudioFacts, MediaFacts, Part, Piece, Probed, Upload, UploadDraft, UploadState, VideoFacts},
-        ports::{UploadQuery, UploadSchedule, UploadStore},
+        ports::{UploadFilter, UploadSchedule, UploadStore},
     },
     kernel::{
         clock::Timestamp,
         fault::PortError,
-        ids::{MemberId, TenantId, UploadId},
+        ids::{MemberId, UploadId},
         page::{Page, PageRequest},
         scope::TenantScope,
     },
@@ -23,17 +23,17 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value, sea_query::Expr,
 };
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{
+    claim::claim_due,
     columns::{hash32, word},
     entity::{
         part,
         upload::{Column, Entity, Model},
     },
-    error::{orm_error, port_error},
+    error::{one_changed, orm_error},
     pool::Db,
-    scope::{TenantTx, keyset},
+    scope::{TenantTx, count_up_to, keyset},
     work::PgWork,
 };
 
@@ -44,9 +44,6 @@ const SCHEDULE: &str = "postgres.upload_schedule";
 const MOVE: &str = "
     UPDATE content.parts SET upload_id = $3, offset_bytes = offset_bytes + $4
     WHERE tenant_id = $1 AND upload_id = $2";
-
-/// Words of states that leave nothing behind.
-const GONE: [&str; 4] = ["digest_wrong", "cancelled", "expired", "absorbed"];
 
 fn signed(port: &'static str, bytes: u64) -> Result<i64, PortError> {
     word(port, i64::try_from(bytes).ok())
@@ -228,14 +225,15 @@ impl UploadStore for PgWork {
             .exec(&self.tx)
             .await
             .map_err(|e| orm_error(UPLOADS, e))?;
-        if updated.rows_affected == 1 { Ok(()) } else { Err(PortError::stale(UPLOADS)) }
+        one_changed(UPLOADS, updated.rows_affected)
     }
 
-    async fn uploads(&mut self, query: &UploadQuery, page: PageRequest) -> Result<Page<Upload>, PortError> {
+    async fn uploads(&mut self, filter: UploadFilter, page: PageRequest) -> Result<Page<Upload>, PortError> {
         let select = self.tx.scoped::<Entity>().filter(Column::Piece.ne(Piece::Partial.as_str()));
-        let select = match query.state {
+        let gone = UploadState::ALL.into_iter().filter(|state| state.is_gone()).map(UploadState::as_str);
+        let select = match filter.state {
             Some(state) => select.filter(Column::State.eq(state.as_str())),
-            None => select.filter(Column::State.is_not_in(GONE)),
+            None => select.filter(Column::State.is_not_in(gone)),
         };
         let rows = keyset(select, Column::CreatedAt, Column::Id, page).all(&self.tx).await;
         let uploads = rows.map_err(|e| orm_error(UPLOADS, e))?.into_iter().map(upload_of);
@@ -251,18 +249,8 @@ impl UploadStore for PgWork {
     }
 
     async fn count_receiving(&mut self, most: u32) -> Result<u32, PortError> {
-        let counted = self
-            .tx
-            .scoped::<Entity>()
-            .filter(Column::State.eq(UploadState::Receiving.as_str()))
-            .select_only()
-            .column(Column::Id)
-            .limit(u64::from(most))
-            .into_tuple::<Uuid>()
-            .all(&self.tx)
-            .await
-            .map_err(|e| orm_error(UPLOADS, e))?;
-        Ok(u32::try_from(counted.len()).unwrap_or(u32::MAX))
+        let receiving = Column::State.eq(UploadState::Receiving.as_str());
+        count_up_to(UPLOADS, &self.tx, self.tx.scoped::<Entity>().filter(receiving), Column::Id, most).await
     }
 
     async fn parts(&mut self, upload: UploadId) -> Result<Vec<Part>, PortError> {
@@ -348,17 +336,8 @@ impl UploadSchedule for PgUploadSchedule {
         most: u32,
         lease: TimeDelta,
     ) -> Result<Vec<(TenantScope, UploadId)>, PortError> {
-        let claimed: Vec<(Uuid, Uuid)> =
-            sqlx::query_as("SELECT tenant, upload FROM content.claim_due_uploads($1, $2, $3)")
-                .bind(now)
-                .bind(i32::try_from(most).unwrap_or(i32::MAX))
-                .bind(lease)
-                .fetch_all(self.db.pool())
-                .await
-                .map_err(|e| port_error(SCHEDULE, e))?;
-        let named = claimed.into_iter().map(|(tenant, upload)| {
-            (TenantScope::of(TenantId::from_uuid(tenant)), UploadId::from_uuid(upload))
-        });
-        Ok(named.collect())
+        const CLAIM: &str = "SELECT tenant, upload FROM content.claim_due_uploads($1, $2, $3)";
+        let claimed = claim_due(SCHEDULE, &self.db, CLAIM, (now, most, lease)).await?;
+        Ok(claimed.into_iter().map(|(scope, upload)| (scope, UploadId::from_uuid(upload))).collect())
     }
 }

@@ -42,6 +42,11 @@ pub(super) fn is_held(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(sea_orm::SqlErr::ForeignKeyConstraintViolation(_)))
 }
 
+/// Says that nobody changed the row since it was read, as an update of one version found.
+pub(super) fn one_changed(port: &'static str, rows: u64) -> Result<(), PortError> {
+    if rows == 1 { Ok(()) } else { Err(PortError::stale(port)) }
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "an error not known to pass is taken to last")]
 fn may_pass(error: &sqlx::Error) -> bool {
     match error {

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod audit_log;
+mod claim;
 mod columns;
 mod content;
 mod entity;

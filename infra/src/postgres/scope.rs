@@ -10,7 +10,11 @@ use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use tokio::sync::Mutex;
 
-use super::{entity::Scoped, error::port_error, pool::Db};
+use super::{
+    entity::Scoped,
+    error::{orm_error, port_error},
+    pool::Db,
+};
 
 /// One transaction of one tenant. Rolled back when dropped without [`TenantTx::commit`].
 pub struct TenantTx {
@@ -142,4 +146,18 @@ pub(super) fn keyset<E: EntityTrait>(
         select = select.filter(if forward { columns.gt(values) } else { columns.lt(values) });
     }
     select.order_by(at, order.clone()).order_by(id, order).limit(u64::from(page.limit) + 1)
+}
+
+/// How many rows there are, counted up to `most`.
+pub(super) async fn count_up_to<E: EntityTrait>(
+    port: &'static str,
+    tx: &TenantTx,
+    select: Select<E>,
+    id: E::Column,
+    most: u32,
+) -> Result<u32, PortError> {
+    use sea_orm::QuerySelect as _;
+    let some = select.select_only().column(id).limit(u64::from(most));
+    let counted = some.into_tuple::<uuid::Uuid>().all(tx).await.map_err(|e| orm_error(port, e))?;
+    Ok(u32::try_from(counted.len()).unwrap_or(u32::MAX))
 }

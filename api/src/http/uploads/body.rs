@@ -89,8 +89,7 @@ struct Receiving<'a> {
 impl Receiving<'_> {
     /// Reads to the end, whichever it is. What arrived before a connection broke is kept, unless a checksum was to hold.
     async fn all(&mut self, mut body: web::Payload) -> Result<End, ContentError> {
-        let missing = self.upload.draft.size_bytes - self.upload.received_bytes;
-        let room = usize::try_from(missing).unwrap_or(PART_BYTES).min(PART_BYTES);
+        let room = usize::try_from(self.missing()).unwrap_or(PART_BYTES).min(PART_BYTES);
         let mut buffer = Vec::with_capacity(room);
         let (mut since, mut heard) = (Instant::now(), 0);
         let end = loop {

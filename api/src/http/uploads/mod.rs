@@ -16,7 +16,10 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         Method, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
+        header::{
+            ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+            RETRY_AFTER,
+        },
     },
     web,
 };
@@ -29,7 +32,7 @@ use domain::{
         action::Action,
         actor::Permission,
         ids::{ComplianceId, UploadId},
-        outbox::{Origin, Outcome, Record},
+        outbox::{Origin, Outcome},
     },
     work::Work,
 };
@@ -81,9 +84,12 @@ fn refusal(request: &HttpRequest, status: StatusCode, code: &str, message: &str)
 }
 
 fn marked(mut answer: HttpResponse) -> HttpResponse {
-    let version = actix_web::http::header::HeaderValue::from_static(VERSION);
-    answer.headers_mut().insert(actix_web::http::header::HeaderName::from_static("tus-resumable"), version);
+    say_version(&mut answer, "tus-resumable");
     answer
+}
+
+fn say_version(answer: &mut HttpResponse, name: &'static str) {
+    answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(VERSION));
 }
 
 fn bad(request: &HttpRequest, message: &str) -> HttpResponse {
@@ -124,8 +130,7 @@ async fn asked(app: &App, request: &HttpRequest, operation: &'static str) -> Res
     if header(request, "tus-resumable").as_deref() != Some(VERSION) {
         let message = "send Tus-Resumable: 1.0.0; this service speaks no other version";
         let mut answer = refusal(request, StatusCode::PRECONDITION_FAILED, "BAD_USER_INPUT", message);
-        let version = actix_web::http::header::HeaderValue::from_static(VERSION);
-        answer.headers_mut().insert(actix_web::http::header::HeaderName::from_static("tus-version"), version);
+        say_version(&mut answer, "tus-version");
         return Err(answer);
     }
     if !app.access_log.has_room() {
@@ -148,7 +153,7 @@ async fn asked(app: &App, request: &HttpRequest, operation: &'static str) -> Res
             let status = if is_throttled { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::UNAUTHORIZED };
             let mut answer = refusal(request, status, no.code.as_str(), &no.message);
             if let Some(seconds) = no.retry_after_s {
-                answer.headers_mut().insert(actix_web::http::header::RETRY_AFTER, seconds.into());
+                answer.headers_mut().insert(RETRY_AFTER, seconds.into());
             }
             return Err(answer);
         }
@@ -197,9 +202,7 @@ async fn record_refusal(
     let is_ours = matches!(error, ContentError::Port(_));
     let outcome = if is_ours { Outcome::Failure } else { Outcome::Refused };
     let scope = asked.caller.signed_in().actor.scope();
-    let mut work = app.units.begin(scope, &asked.origin).await?;
-    work.record(Record { outcome, ..Record::refused(action, None, error.reason()) }).await?;
-    Ok(work.commit().await?)
+    Ok(app.record_refusal(scope, &asked.origin, action, outcome, error.reason()).await?)
 }
 
 /// What can be asked of all uploads: what this service speaks, and room for another.
@@ -222,8 +225,7 @@ async fn at_all(app: web::Data<App>, request: HttpRequest, body: web::Payload) -
 fn not_allowed(request: &HttpRequest, allowed: &'static str) -> HttpResponse {
     let message = "this can't be done here";
     let mut answer = refusal(request, StatusCode::METHOD_NOT_ALLOWED, "BAD_USER_INPUT", message);
-    let allowed = actix_web::http::header::HeaderValue::from_static(allowed);
-    answer.headers_mut().insert(actix_web::http::header::ALLOW, allowed);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     super::{
-        model::{Finding, Upload, UploadState},
-        ports::{ContentTx, UploadQuery},
+        model::{Finding, Upload},
+        ports::{ContentTx, UploadFilter},
     },
     Content,
 };
@@ -15,13 +15,6 @@ use crate::{
         page::{Page, PageRequest},
     },
 };
-
-/// What uploads are filtered by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UploadFilter {
-    /// Only those in this state; `None` leaves out what is gone.
-    pub state: Option<UploadState>,
-}
 
 impl Content {
     /// An upload; `None` when this tenant has none of this id. Who may bring files in may look at one.
@@ -58,6 +51,6 @@ impl Content {
         page: PageRequest,
     ) -> Result<Page<Upload>, ContentError> {
         actor.require(Permission::ReadContent)?;
-        Ok(tx.uploads(&UploadQuery { state: filter.state }, page).await?)
+        Ok(tx.uploads(filter, page).await?)
     }
 }

@@ -23,49 +23,18 @@ use crate::outbound::Transport;
 /// The page, for a browser.
 const CONSENT_PATH: &str = "/platform/oauth/connect/";
 
-pub(super) const EXCHANGE: Endpoint = Endpoint {
-    port: "douyin.access_token",
-    word: "access_token",
-    path: "/oauth/access_token/",
-    repeatable: false,
-    twice_is_harmless: true,
-    meanings: &[],
-    patience: None,
-    reads_by_get: false,
-};
+pub(super) const EXCHANGE: Endpoint =
+    Endpoint::harmless("douyin.access_token", "access_token", "/oauth/access_token/");
 
-pub(super) const REFRESH: Endpoint = Endpoint {
-    port: "douyin.refresh_token",
-    word: "refresh_token",
-    path: "/oauth/refresh_token/",
-    repeatable: true,
-    twice_is_harmless: true,
-    meanings: &[],
-    patience: None,
-    reads_by_get: false,
-};
+pub(super) const REFRESH: Endpoint =
+    Endpoint::repeatable("douyin.refresh_token", "refresh_token", "/oauth/refresh_token/");
 
 pub(super) const RENEW: Endpoint = Endpoint {
-    port: "douyin.renew_refresh_token",
-    word: "renew_refresh_token",
-    path: "/oauth/renew_refresh_token/",
-    repeatable: false,
-    twice_is_harmless: false,
     meanings: &[(10_020, RefusalKind::RenewalsOver)],
-    patience: None,
-    reads_by_get: false,
+    ..Endpoint::once("douyin.renew_refresh_token", "renew_refresh_token", "/oauth/renew_refresh_token/")
 };
 
-pub(super) const PROFILE: Endpoint = Endpoint {
-    port: "douyin.userinfo",
-    word: "userinfo",
-    path: "/oauth/userinfo/",
-    repeatable: true,
-    twice_is_harmless: true,
-    meanings: &[],
-    patience: None,
-    reads_by_get: false,
-};
+pub(super) const PROFILE: Endpoint = Endpoint::repeatable("douyin.userinfo", "userinfo", "/oauth/userinfo/");
 
 /// [`Authorizer`] for Douyin.
 pub struct DouyinAuthorizer {

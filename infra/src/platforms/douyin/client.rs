@@ -42,6 +42,32 @@ pub(super) struct Endpoint {
     pub(super) reads_by_get: bool,
 }
 
+impl Endpoint {
+    /// What may be done once: a second call could do harm.
+    pub(super) const fn once(port: &'static str, word: &'static str, path: &'static str) -> Self {
+        Self {
+            port,
+            word,
+            path,
+            repeatable: false,
+            twice_is_harmless: false,
+            meanings: &[],
+            patience: None,
+            reads_by_get: false,
+        }
+    }
+
+    /// What whoever needs it may ask for again when nobody knows whether it was done.
+    pub(super) const fn harmless(port: &'static str, word: &'static str, path: &'static str) -> Self {
+        Self { twice_is_harmless: true, ..Self::once(port, word, path) }
+    }
+
+    /// What is asked again by itself when its answer was lost.
+    pub(super) const fn repeatable(port: &'static str, word: &'static str, path: &'static str) -> Self {
+        Self { repeatable: true, ..Self::harmless(port, word, path) }
+    }
+}
+
 /// Makes calls.
 #[derive(Clone)]
 pub(super) struct Client {

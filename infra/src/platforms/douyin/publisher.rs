@@ -34,26 +34,12 @@ const PAGE: &str = "20";
 
 const JSON: &str = "application/json";
 
-/// What may be done twice, and is done again when nobody knows whether it was.
-const fn harmless(port: &'static str, word: &'static str, path: &'static str) -> Endpoint {
-    Endpoint {
-        port,
-        word,
-        path,
-        repeatable: false,
-        twice_is_harmless: true,
-        meanings: &[],
-        patience: None,
-        reads_by_get: false,
-    }
-}
-
 pub(super) const UPLOAD: Endpoint = Endpoint {
     patience: CARRYING,
-    ..harmless("douyin.upload_video", "upload_video", "/api/douyin/v1/video/upload_video/")
+    ..Endpoint::harmless("douyin.upload_video", "upload_video", "/api/douyin/v1/video/upload_video/")
 };
 
-pub(super) const BEGIN_PARTS: Endpoint = harmless(
+pub(super) const BEGIN_PARTS: Endpoint = Endpoint::harmless(
     "douyin.init_video_part_upload",
     "init_video_part_upload",
     "/api/douyin/v1/video/init_video_part_upload/",
@@ -61,39 +47,32 @@ pub(super) const BEGIN_PARTS: Endpoint = harmless(
 
 pub(super) const PUT_PART: Endpoint = Endpoint {
     patience: CARRYING,
-    ..harmless("douyin.upload_video_part", "upload_video_part", "/api/douyin/v1/video/upload_video_part/")
+    ..Endpoint::harmless(
+        "douyin.upload_video_part",
+        "upload_video_part",
+        "/api/douyin/v1/video/upload_video_part/",
+    )
 };
 
 pub(super) const FINISH_PARTS: Endpoint = Endpoint {
     patience: CARRYING,
-    ..harmless(
+    ..Endpoint::harmless(
         "douyin.complete_video_part_upload",
         "complete_video_part_upload",
         "/api/douyin/v1/video/complete_video_part_upload/",
     )
 };
 
-pub(super) const CREATE: Endpoint = Endpoint {
-    port: "douyin.create_video",
-    word: "create_video",
-    path: "/api/douyin/v1/video/create_video/",
-    repeatable: false,
-    twice_is_harmless: false,
-    meanings: &[],
-    patience: None,
-    reads_by_get: false,
-};
+pub(super) const CREATE: Endpoint =
+    Endpoint::once("douyin.create_video", "create_video", "/api/douyin/v1/video/create_video/");
 
 pub(super) const LIST: Endpoint = Endpoint {
-    repeatable: true,
     reads_by_get: true,
-    ..harmless("douyin.video_list", "video_list", "/api/douyin/v1/video/video_list/")
+    ..Endpoint::repeatable("douyin.video_list", "video_list", "/api/douyin/v1/video/video_list/")
 };
 
-pub(super) const DATA: Endpoint = Endpoint {
-    repeatable: true,
-    ..harmless("douyin.video_data", "video_data", "/api/douyin/v1/video/video_data/")
-};
+pub(super) const DATA: Endpoint =
+    Endpoint::repeatable("douyin.video_data", "video_data", "/api/douyin/v1/video/video_data/");
 
 /// [`Publisher`] for Douyin.
 pub struct DouyinPublisher {

@@ -19,11 +19,11 @@ use sea_orm::{
     sea_query::{Expr, OnConflict},
 };
 
-use super::{held_error, one_changed, platform};
+use super::{held_error, platform};
 use crate::postgres::{
     columns::word,
     entity::app::{Column, Entity, Model},
-    error::orm_error,
+    error::{one_changed, orm_error},
     scope::{TenantTx, keyset},
     work::PgWork,
 };

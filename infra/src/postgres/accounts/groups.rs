@@ -16,14 +16,14 @@ use sea_orm::{
     QueryFilter as _, QueryOrder as _, sea_query::Expr,
 };
 
-use super::{held_error, one_changed};
+use super::held_error;
 use crate::postgres::{
     columns::word,
     entity::{
         group::{Column, Entity, Model},
         group_grant,
     },
-    error::orm_error,
+    error::{one_changed, orm_error},
     scope::TenantTx,
     work::PgWork,
 };

@@ -21,12 +21,12 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{held_error, one_changed, platform};
+use super::{held_error, platform};
 use crate::postgres::{
     columns::word,
     entity::account::{Column, Entity, Model},
-    error::orm_error,
-    scope::keyset,
+    error::{one_changed, orm_error},
+    scope::{count_up_to, keyset},
     work::PgWork,
 };
 
@@ -233,15 +233,6 @@ impl AccountStore for PgWork {
     }
 
     async fn count_accounts(&mut self, query: &AccountQuery, most: u32) -> Result<u32, PortError> {
-        let counted = self
-            .accounts_asked(query)
-            .select_only()
-            .column(Column::Id)
-            .limit(u64::from(most))
-            .into_tuple::<Uuid>()
-            .all(&self.tx)
-            .await
-            .map_err(|e| orm_error(PORT, e))?;
-        Ok(u32::try_from(counted.len()).unwrap_or(u32::MAX))
+        count_up_to(PORT, &self.tx, self.accounts_asked(query), Column::Id, most).await
     }
 }

@@ -18,11 +18,11 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{held_error, one_changed, platform};
+use super::{held_error, platform};
 use crate::postgres::{
     columns::{hash32, word},
     entity::link::{Column, Entity, Model},
-    error::orm_error,
+    error::{one_changed, orm_error},
     work::PgWork,
 };
 

@@ -26,8 +26,3 @@ fn platform(port: &'static str, text: &str) -> Result<PlatformKey, PortError> {
 fn held_error(port: &'static str, error: DbErr) -> PortError {
     if is_held(&error) { PortError::stale(port) } else { orm_error(port, error) }
 }
-
-/// Says that nobody changed the row since it was read, as an update of one version found.
-fn one_changed(port: &'static str, rows: u64) -> Result<(), PortError> {
-    if rows == 1 { Ok(()) } else { Err(PortError::stale(port)) }
-}

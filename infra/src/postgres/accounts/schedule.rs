@@ -5,16 +5,10 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::{
     accounts::ports::TokenSchedule,
-    kernel::{
-        clock::Timestamp,
-        fault::PortError,
-        ids::{AccountId, TenantId},
-        scope::TenantScope,
-    },
+    kernel::{clock::Timestamp, fault::PortError, ids::AccountId, scope::TenantScope},
 };
-use uuid::Uuid;
 
-use crate::postgres::{error::port_error, pool::Db};
+use crate::postgres::{claim::claim_due, error::port_error, pool::Db};
 
 const PORT: &str = "postgres.token_schedule";
 
@@ -39,18 +33,9 @@ impl TokenSchedule for PgTokenSchedule {
         most: u32,
         lease: TimeDelta,
     ) -> Result<Vec<(TenantScope, AccountId)>, PortError> {
-        let claimed: Vec<(Uuid, Uuid)> =
-            sqlx::query_as("SELECT tenant, account FROM accounts.claim_due_tokens($1, $2, $3)")
-                .bind(now)
-                .bind(i32::try_from(most).unwrap_or(i32::MAX))
-                .bind(lease)
-                .fetch_all(self.db.pool())
-                .await
-                .map_err(|e| port_error(PORT, e))?;
-        let named = claimed.into_iter().map(|(tenant, account)| {
-            (TenantScope::of(TenantId::from_uuid(tenant)), AccountId::from_uuid(account))
-        });
-        Ok(named.collect())
+        const CLAIM: &str = "SELECT tenant, account FROM accounts.claim_due_tokens($1, $2, $3)";
+        let claimed = claim_due(PORT, &self.db, CLAIM, (now, most, lease)).await?;
+        Ok(claimed.into_iter().map(|(scope, account)| (scope, AccountId::from_uuid(account))).collect())
     }
 
     async fn claim_one(

@@ -21,14 +21,14 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{held_error, one_changed};
+use super::held_error;
 use crate::postgres::{
     columns::word,
     entity::{
         account,
         tokens::{Column, Entity, Model},
     },
-    error::orm_error,
+    error::{one_changed, orm_error},
     scope::TenantTx,
     work::PgWork,
 };

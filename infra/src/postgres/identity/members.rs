@@ -22,8 +22,8 @@ use sea_orm::{
 use super::word;
 use crate::postgres::{
     entity::{member, recovery_code},
-    error::{is_taken, orm_error},
-    scope::{TenantTx, keyset},
+    error::{is_taken, one_changed, orm_error},
+    scope::{TenantTx, count_up_to, keyset},
     work::PgWork,
 };
 
@@ -137,7 +137,7 @@ impl MemberStore for PgWork {
             .exec(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
-        if updated.rows_affected == 1 { Ok(()) } else { Err(PortError::stale(PORT)) }
+        one_changed(PORT, updated.rows_affected)
     }
 
     async fn lock_owners(&mut self) -> Result<u32, PortError> {
@@ -181,17 +181,7 @@ impl MemberStore for PgWork {
     }
 
     async fn count_members(&mut self, most: u32) -> Result<u32, PortError> {
-        let counted = self
-            .tx
-            .scoped::<member::Entity>()
-            .select_only()
-            .column(member::Column::Id)
-            .limit(u64::from(most))
-            .into_tuple::<uuid::Uuid>()
-            .all(&self.tx)
-            .await
-            .map_err(|e| orm_error(PORT, e))?;
-        Ok(u32::try_from(counted.len()).unwrap_or(u32::MAX))
+        count_up_to(PORT, &self.tx, self.tx.scoped::<member::Entity>(), member::Column::Id, most).await
     }
 
     async fn put_recovery_codes(
