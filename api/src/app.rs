@@ -18,6 +18,7 @@ use domain::{
         scope::TenantScope,
         secret::Vault,
     },
+    publishing::{Publishing, events::PublishingFact},
     work::UnitOfWork,
 };
 
@@ -79,6 +80,8 @@ pub struct App {
     pub accounts: Arc<Accounts>,
     /// Files that are to be posted.
     pub content: Arc<Content>,
+    /// Plans and posts.
+    pub publishing: Arc<Publishing>,
     /// The audit log.
     pub compliance: Arc<Compliance>,
     /// Transactions.
@@ -89,6 +92,8 @@ pub struct App {
     pub account_feed: Arc<dyn NewsFeed<AccountFact>>,
     /// Content's news, for subscribers.
     pub content_feed: Arc<dyn NewsFeed<ContentFact>>,
+    /// Publishing's news, for subscribers.
+    pub publishing_feed: Arc<dyn NewsFeed<PublishingFact>>,
     /// Places for requests that bring bytes: each has some in memory.
     pub upload_places: Places,
     /// What our own addresses begin with, as `https://matricula.example.com`.

@@ -78,6 +78,10 @@ pub struct Metrics {
     pub token_journal: Gauge,
     /// `matricula_uploads_total`: what came of files that were sent.
     pub uploads: Family<UploadLabels, Counter>,
+    /// `matricula_posts_total`: steps that posts took.
+    pub posts: Family<PostLabels, Counter>,
+    /// `matricula_post_lateness_seconds`: from the time a post is planned for until the platform took it.
+    pub post_lateness_s: Histogram,
     /// `matricula_outbound_total`: calls to platforms, by how they ended.
     pub outbound: Family<OutboundLabels, Counter>,
     /// `matricula_outbound_duration_seconds`: time of a call to a platform, all its tries together.
@@ -96,6 +100,13 @@ pub struct TokenLabels {
 pub struct UploadLabels {
     /// `ready`, `refused`, `expired`, `swept`; or `fault` of ours.
     pub result: &'static str,
+}
+
+/// A step that a post took.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PostLabels {
+    /// The word that its timeline has for it, as `created`; or `fault` of ours.
+    pub step: &'static str,
 }
 
 /// Which call to which platform, and how it ended.
@@ -161,6 +172,10 @@ impl Default for Metrics {
             tokens: Family::default(),
             token_journal: Gauge::default(),
             uploads: Family::default(),
+            posts: Family::default(),
+            post_lateness_s: Histogram::new([
+                0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0,
+            ]),
             outbound: Family::default(),
             outbound_duration_s: Histogram::new([0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0, 30.0]),
         };
@@ -200,6 +215,12 @@ impl Default for Metrics {
             m.token_journal.clone(),
         );
         r.register("uploads", "What came of files that were sent", m.uploads.clone());
+        r.register("posts", "Steps that posts took", m.posts.clone());
+        r.register(
+            "post_lateness_seconds",
+            "From the time a post is planned for until the platform took it",
+            m.post_lateness_s.clone(),
+        );
         r.register("outbound", "Calls to platforms, by how they ended", m.outbound.clone());
         r.register("outbound_duration_seconds", "Time of calls to platforms", m.outbound_duration_s.clone());
         metrics

@@ -1,9 +1,8 @@
 //! What Matricula is: its contexts, their rules and use cases. No I/O happens here.
 //!
-//! Contexts and the arrows between them: `kernel <- identity <- accounts`, `kernel <- content`,
-//! `accounts <- publishing`, `content <- publishing`,
-//! `kernel <- compliance`. A context
-//! holds another's facade, never its ports, model internals or tables.
+//! Contexts and the arrows between them: `kernel <- identity <- accounts`, `kernel <- content`, `accounts <- publishing`,
+//! `content <- publishing`, `kernel <- compliance`. A context holds another's facade, never its model internals or tables;
+//! of its ports it names the transaction alone, to lend it its own.
 //!
 //! Invariants kept across all of them:
 //! - Everything a tenant owns is reached through a [`kernel::scope::TenantScope`].

@@ -9,11 +9,14 @@ use crate::{
     content::ports::ContentTx,
     identity::ports::IdentityTx,
     kernel::{clock::Timestamp, fault::PortError, outbox::Origin, scope::TenantScope},
+    publishing::ports::PublishingTx,
 };
 
 /// One open transaction. Dropped without [`Work::commit`], it leaves nothing behind.
 #[async_trait]
-pub trait Work: IdentityTx + AccountsTx + ContentTx + ComplianceTx + IdempotencyStore + Send {
+pub trait Work:
+    IdentityTx + AccountsTx + ContentTx + PublishingTx + ComplianceTx + IdempotencyStore + Send
+{
     /// How many audit events have been recorded in it so far.
     fn recorded(&self) -> usize;
 

@@ -17,6 +17,7 @@ mod m20261122_0006_compliance_rewrap;
 mod m20261126_0007_accounts_links;
 mod m20261126_0008_compliance_retired_keys;
 mod m20261126_0009_content_uploads;
+mod m20261127_0010_publishing_posts;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_0007_accounts_links::Migration),
             Box::new(m20261126_0008_compliance_retired_keys::Migration),
             Box::new(m20261126_0009_content_uploads::Migration),
+            Box::new(m20261127_0010_publishing_posts::Migration),
         ]
     }
 }

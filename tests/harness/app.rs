@@ -12,10 +12,14 @@ use domain::{
     identity::{AcceptInvitation, OpenTenant, SignIn, SignInOutcome, model::EmailAddress},
     kernel::{
         actor::{Actor, Principal, Role},
-        ids::{AccountId, AppId, ComplianceId, IdSource as _, TenantId},
+        ids::{AccountId, AppId, ComplianceId, IdSource as _, PlanId, PostId, TenantId, UploadId},
         outbox::{Origin, Party, Record},
         scope::TenantScope,
         secret::Secret,
+    },
+    publishing::{
+        self,
+        model::{Plan, Post, PostDraft, Visibility},
     },
 };
 use infra::{local_keyring::LocalKeyring, system::System};
@@ -414,6 +418,36 @@ impl TestApp {
         work.record(Record::success(actions::FINISH_LINK, Party::new("account", account.id.uuid()))).await?;
         work.commit().await?;
         Ok(URL_SAFE_NO_PAD.encode(format!("account:{}", account.id.uuid().simple())))
+    }
+
+    /// Puts a plan with one post that waits for approval into the store: the global ids of both. The file is none there is.
+    ///
+    /// # Errors
+    /// It was not stored.
+    pub async fn post(&self, tenant: &TestTenant, account: &str) -> Result<[String; 2], HarnessError> {
+        let app = &self.service.parts.app;
+        let now = app.clock.now();
+        let mut work = app.units.begin(TenantScope::of(tenant.id), &self.origin("create_plan")).await?;
+        let upload = UploadId::new(&System);
+        let plan = Plan {
+            id: PlanId::new(&System),
+            name: "Seed".to_owned(),
+            upload,
+            planned_by: None,
+            created_at: now,
+        };
+        let caption = "seed".to_owned();
+        let draft = PostDraft { upload, caption, cover_at_ms: None, visibility: Visibility::Public };
+        let of = (plan.id, AccountId::from_uuid(uuid_of(account)?));
+        let mut post = Post::new(PostId::new(&System), of, draft, now, now);
+        post.submit()?;
+        work.add_plan(&plan).await?;
+        work.add_posts(std::slice::from_ref(&post)).await?;
+        let target = Party::new("plan", plan.id.uuid());
+        work.record(Record::success(publishing::actions::CREATE_PLAN, target)).await?;
+        work.commit().await?;
+        let ids = [("plan", plan.id.uuid()), ("post", post.id.uuid())];
+        Ok(ids.map(|(kind, id)| URL_SAFE_NO_PAD.encode(format!("{kind}:{}", id.simple()))))
     }
 
     /// An origin for what tests do themselves.

@@ -5,5 +5,6 @@
 pub mod app;
 pub mod client;
 pub mod platform;
+pub mod posting;
 pub mod process;
 pub mod stores;

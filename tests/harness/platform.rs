@@ -76,6 +76,27 @@ impl TestPlatform {
         TestApp::start_for(&[("MATRICULA_DOUYIN_BASE_URL", &self.url)], &duties).await
     }
 
+    /// A service that speaks to it, and leaves posting to other processes. Lists are believed two seconds after.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub async fn unposting_app(&self) -> Result<TestApp, HarnessError> {
+        let duties = Duties::all_but(Queue::Posts);
+        TestApp::start_for(&self.posting_settings(), &duties).await
+    }
+
+    /// A service that posts on it. Lists are believed two seconds after.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub async fn posting_app(&self) -> Result<TestApp, HarnessError> {
+        TestApp::start_with(&self.posting_settings()).await
+    }
+
+    fn posting_settings(&self) -> [(&str, &str); 2] {
+        [("MATRICULA_DOUYIN_BASE_URL", &self.url), ("MATRICULA_PUBLISHING_SETTLE_S", "2")]
+    }
+
     /// Ends it.
     pub async fn stop(self) {
         self.sandbox.stop().await;

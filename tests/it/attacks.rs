@@ -29,9 +29,8 @@ async fn nobody_gives_rights_they_do_not_hold() {
     let app = TestApp::start().await.unwrap();
     let tenant = app.tenant().await.unwrap();
     let admin = app.member(&tenant, Role::Admin).await.unwrap();
-    let key =
-        issue_key(&app, &tenant.owner.token, "MANAGE_MEMBERS, READ_MEMBERS, READ_ACCOUNTS, READ_CONTENT")
-            .await;
+    let scopes = "MANAGE_MEMBERS, READ_MEMBERS, READ_ACCOUNTS, READ_CONTENT, READ_POSTS";
+    let key = issue_key(&app, &tenant.owner.token, scopes).await;
     for role in ["OWNER", "ADMIN", "AUDITOR"] {
         let invited = app.client.graphql(&key, INVITE, json!({ "role": role, "key": role })).await.unwrap();
         assert_eq!(invited.code(), "FORBIDDEN", "{role}: {}", invited.body);

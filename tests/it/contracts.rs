@@ -20,9 +20,13 @@ use domain::{
     },
     kernel::{
         feed::{News, NewsStream},
-        ids::{AccountId, ComplianceId, IdSource as _, MemberId, TenantId, UploadId},
+        ids::{AccountId, ComplianceId, IdSource as _, MemberId, PostId, TenantId, UploadId},
         outbox::Origin,
         scope::TenantScope,
+    },
+    publishing::{
+        events::{PublishingEvent, PublishingFact},
+        ports::PublishingTx,
     },
 };
 use futures_util::StreamExt as _;
@@ -46,6 +50,7 @@ async fn identitys_stores_keep_their_promises() {
             identity: parts.feed.clone(),
             accounts: parts.account_feed.clone(),
             content: parts.content_feed.clone(),
+            publishing: parts.publishing_feed.clone(),
         },
         system.clone(),
         system,
@@ -70,6 +75,9 @@ async fn every_contexts_news_is_told_once_it_is_committed() {
     let mut identity = parts.feed.subscribe(&scope).await.unwrap();
     let mut accounts = parts.account_feed.subscribe(&scope).await.unwrap();
     let mut content = parts.content_feed.subscribe(&scope).await.unwrap();
+    let mut posts = parts.publishing_feed.subscribe(&scope).await.unwrap();
+    let moved =
+        PublishingEvent { fact: PublishingFact::PostMoved(PostId::new(&System)), at: parts.clock.now() };
     let (member, account, upload) = (MemberId::new(&System), AccountId::new(&System), UploadId::new(&System));
     let at = parts.clock.now();
     let joined = IdentityEvent { fact: IdentityFact::MemberJoined(member), at };
@@ -84,6 +92,7 @@ async fn every_contexts_news_is_told_once_it_is_committed() {
         IdentityTx::announce(&mut *work, of_identity);
         AccountsTx::announce(&mut *work, of_accounts);
         ContentTx::announce(&mut *work, of_content);
+        PublishingTx::announce(&mut *work, moved);
         work
     };
     drop(announcing(suspended, paused, ended).await);
@@ -93,6 +102,7 @@ async fn every_contexts_news_is_told_once_it_is_committed() {
     assert_eq!(heard(&mut identity).await, joined);
     assert_eq!(heard(&mut accounts).await, linked);
     assert_eq!(heard(&mut content).await, begun);
+    assert_eq!(heard(&mut posts).await, moved);
     drop((identity, accounts, content));
     app.stop().await.unwrap();
 }

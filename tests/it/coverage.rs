@@ -9,6 +9,7 @@ use domain::{
         action::{Action, Idempotency},
         actor::Role,
     },
+    publishing,
 };
 use harness::app::{PASSWORD, TestApp, TestTenant};
 use serde_json::{Value, json};
@@ -25,7 +26,8 @@ const DOORS: [&str; 6] = [
 
 /// All that callers can have done, of every context.
 fn actions() -> impl Iterator<Item = &'static Action> {
-    identity::actions::ALL.iter().chain(accounts::actions::ALL).chain(content::actions::ALL)
+    let ours = identity::actions::ALL.iter().chain(accounts::actions::ALL).chain(content::actions::ALL);
+    ours.chain(publishing::actions::ALL)
 }
 
 /// The names of a root type's fields and whether each takes an input, from the schema's text.
@@ -54,6 +56,9 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
     let id = |value: &Value| json!({ "id": value.as_str().unwrap_or_else(|| panic!("{}", seeded.body)) });
     let things = linked_things(app, tenant).await;
     let (platform_app, account, group) = (&things[0], &things[1], &things[2]);
+    let [plan, post] = app.post(tenant, account.as_str().unwrap()).await.unwrap();
+    let upload = &seeded.data("beginUpload")["upload"]["id"];
+    let digest = "0".repeat(64);
     BTreeMap::from([
         (
             "registerApp",
@@ -75,6 +80,20 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
         ("revokeGroup", json!({ "id": group, "memberId": member.id })),
         ("beginUpload", json!({ "name": "a.mp4", "mediaType": "video/mp4", "sizeBytes": "5" })),
         ("cancelUpload", id(&seeded.data("beginUpload")["upload"]["id"])),
+        (
+            "createPlan",
+            json!({
+                "name": "n", "uploadId": upload,
+                "items": [{ "accountId": account, "plannedAt": "2026-01-01T00:00:00Z" }],
+            }),
+        ),
+        ("approvePlan", json!({ "id": plan, "digest": digest })),
+        ("cancelPlan", json!({ "id": plan })),
+        ("approvePost", json!({ "id": post, "digest": digest })),
+        ("changePost", json!({ "id": post, "caption": "another" })),
+        ("cancelPost", json!({ "id": post })),
+        ("retryPost", json!({ "id": post })),
+        ("resolvePost", json!({ "id": post, "giveUp": true })),
         ("inviteMember", json!({ "email": "new@example.com", "role": "ANALYST" })),
         ("revokeInvitation", id(&seeded.data("inviteMember")["invitation"]["id"])),
         ("changeMemberRole", json!({ "id": member.id, "role": "ANALYST" })),
@@ -134,8 +153,10 @@ fn every_action_has_a_door_and_every_mutation_an_action() {
         action_of(field);
     }
     for action in actions() {
-        let mut without =
-            accounts::actions::WITHOUT_MUTATION.iter().chain(content::actions::WITHOUT_MUTATION);
+        let mut without = accounts::actions::WITHOUT_MUTATION
+            .iter()
+            .chain(content::actions::WITHOUT_MUTATION)
+            .chain(publishing::actions::WITHOUT_MUTATION);
         let doored = DOORS.contains(&action.name) || without.any(|other| other.name == action.name);
         assert!(
             doored != mutations.contains_key(&action.field_name()),
@@ -239,6 +260,7 @@ fn what_shows_a_secret_or_invites_demands_an_idempotency_key() {
         "registerApp",
         "beginLink",
         "createGroup",
+        "createPlan",
     ] {
         assert_eq!(action_of(field).idempotency, Idempotency::Required, "{field}");
     }
@@ -268,7 +290,7 @@ async fn footprint(app: &TestApp, tenant: &TestTenant) -> Vec<(String, String)> 
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c
          JOIN pg_namespace AS n ON n.oid = c.relnamespace
          JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-         WHERE c.relkind = 'r' AND n.nspname IN ('identity', 'accounts', 'content') ORDER BY 1",
+         WHERE c.relkind = 'r' AND n.nspname IN ('identity', 'accounts', 'content', 'publishing') ORDER BY 1",
     )
     .fetch_all(&mut database)
     .await

@@ -5,6 +5,10 @@ use harness::app::{TestApp, TestTenant};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, Row as _};
 
+fn account_id(account: &Value) -> &str {
+    account.as_str().unwrap()
+}
+
 async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let seed = "mutation { inviteMember(input: { email: \"seed@example.com\", role: ADMIN }) @idempotent(key: \"s\") { invitation { id } }
         issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } }
@@ -23,8 +27,11 @@ async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let link =
         "mutation ($app: ID!) { beginLink(input: { appId: $app }) @idempotent(key: \"s\") { link { id } } }";
     let link = app.client.graphql(&tenant.owner.token, link, json!({ "app": platform_app })).await.unwrap();
-    let account = app.account(tenant, platform_app.as_str().unwrap(), "owner").await.unwrap().into();
+    let account: Value = app.account(tenant, platform_app.as_str().unwrap(), "owner").await.unwrap().into();
+    let [plan, post] = app.post(tenant, account_id(&account)).await.unwrap().map(Value::from);
     let ids = [
+        &plan,
+        &post,
         &platform_app,
         &account,
         &link.data("beginLink")["link"]["id"],

@@ -16,6 +16,7 @@ mod keys;
 mod lists;
 mod members;
 mod pool;
+mod posts;
 mod schema;
 mod sequencing;
 mod subscriptions;

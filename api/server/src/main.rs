@@ -102,6 +102,8 @@ enum QueueName {
     Tokens,
     /// Check files that have arrived, and throw away what nobody needs.
     Uploads,
+    /// Post what is due, and follow what became of it.
+    Posts,
 }
 
 impl From<QueueName> for Queue {
@@ -110,6 +112,7 @@ impl From<QueueName> for Queue {
             QueueName::Sequence => Self::Sequence,
             QueueName::Tokens => Self::Tokens,
             QueueName::Uploads => Self::Uploads,
+            QueueName::Posts => Self::Posts,
         }
     }
 }

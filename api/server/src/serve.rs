@@ -25,11 +25,13 @@ pub enum Queue {
     Tokens,
     /// Check files that have arrived, and throw away what nobody needs.
     Uploads,
+    /// Post what is due, and follow what became of it.
+    Posts,
 }
 
 impl Queue {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Sequence, Self::Tokens, Self::Uploads];
+    pub const ALL: [Self; 4] = [Self::Sequence, Self::Tokens, Self::Uploads, Self::Posts];
 }
 
 /// What this process does.
@@ -118,6 +120,11 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     if duties.has(Queue::Uploads) {
         let (content, metrics) = (app.content.clone(), app.metrics.clone());
         workers.push(tokio::spawn(worker::tend_uploads(content, metrics, stopping.clone())));
+    }
+    if duties.has(Queue::Posts) {
+        let (publishing, metrics, width) =
+            (app.publishing.clone(), app.metrics.clone(), config.publishing.width);
+        workers.push(tokio::spawn(worker::publish_posts(publishing, metrics, width, stopping.clone())));
     }
     workers.push(tokio::spawn(figures(app.clone(), db, backlog, stopping)));
     let host = Arc::new(ProductHost::new(app.clone()));

@@ -14,8 +14,9 @@ use api::{
     http::{Dependency, Health, Places},
     metrics::{KeyCallLabels, Metrics, OutboundLabels},
 };
+use chrono::TimeDelta;
 use domain::{
-    accounts::{Accounts, AccountsPorts, events::AccountFact, ports::Platforms},
+    accounts::{Accounts, AccountsPorts, events::AccountFact},
     compliance::{Compliance, CompliancePorts, Sequencer, SequencerPorts},
     content::{Content, ContentPorts, events::ContentFact, ports::ObjectStore},
     identity::{Identity, IdentityPorts, events::IdentityFact, ports::Geography},
@@ -24,6 +25,7 @@ use domain::{
         limit::Quota,
         secret::Vault,
     },
+    publishing::{Publishing, PublishingPorts, events::PublishingFact},
 };
 use infra::{
     argon2::{Argon2Passwords, Argon2Settings},
@@ -36,11 +38,12 @@ use infra::{
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
     object_store::{BucketCredentials, BucketSettings, NoObjects, Objects},
-    outbound::{EgressRoutes, OutboundEvent, OutboundSettings, outbound},
+    outbound::{EgressRoutes, OutboundEvent, OutboundSettings, Transport, outbound},
     pkcs11::{Pkcs11Settings, Pkcs11Token},
+    platforms::SettingFault,
     postgres::{
         Db, Feeds, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys,
-        PgTenantDirectory, PgTokenSchedule, PgUnits, PgUploadSchedule, PoolSettings,
+        PgTenantDirectory, PgTokenSchedule, PgTurnSchedule, PgUnits, PgUploadSchedule, PoolSettings,
         recorder::PgAccessRecorder, self_check,
     },
     redis::{Redis, RedisFeed, RedisFeedSettings, RedisRateLimiter, RedisSettings},
@@ -132,12 +135,13 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         system.clone(),
     ));
     let identity = identity(config, &envelope, &units, &db, &keys_db)?;
+    let transport = transport(config, &limiter, &metrics)?;
     let journal = Arc::new(FileJournal::new(config.accounts.journal.clone(), vault.clone()));
     let accounts = Arc::new(Accounts::new(AccountsPorts {
         units: units.clone(),
         schedule: Arc::new(PgTokenSchedule::new(db.clone())),
         journal: journal.clone(),
-        platforms: platforms(config, &limiter, &metrics)?,
+        platforms: infra::platforms::register(&config.platforms(), &transport).map_err(|e| told(&e))?,
         identity: identity.clone(),
         clock: system.clone(),
         ids: system.clone(),
@@ -145,6 +149,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         public_url: public_url.clone(),
     }));
     let content = content(config, duties, &units, &db)?;
+    let publishing = publishing(config, &units, &db, (&accounts, &content), &transport)?;
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),
         None => Arc::new(NoGeography),
@@ -153,6 +158,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         identity,
         accounts,
         content,
+        publishing,
         compliance: Arc::new(Compliance::new(CompliancePorts {
             log_keys: log_keys.clone(),
             host: config.audit.host.clone(),
@@ -161,6 +167,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         feed: feeds.identity,
         account_feed: feeds.accounts,
         content_feed: feeds.content,
+        publishing_feed: feeds.publishing,
         upload_places: Places::new(config.content.uploads_at_once),
         public_url,
         vault,
@@ -193,7 +200,7 @@ fn content(
 ) -> Result<Arc<Content>, StartupError> {
     // Whoever has nothing to do with files does not make a folder for them, which would be theirs.
     let objects: Arc<dyn ObjectStore> = match &config.content.files {
-        _ if !duties.serve && !duties.has(Queue::Uploads) => Arc::new(NoObjects),
+        _ if !duties.serve && !duties.has(Queue::Uploads) && !duties.has(Queue::Posts) => Arc::new(NoObjects),
         Files::Folder(folder) => Arc::new(Objects::in_folder(folder)?),
         Files::Bucket(bucket) => Arc::new(Objects::in_bucket(&bucket_settings(bucket)?)?),
     };
@@ -207,6 +214,26 @@ fn content(
         objects,
         clock: Arc::new(System),
         ids: Arc::new(System),
+    })))
+}
+
+fn publishing(
+    config: &Config,
+    units: &Arc<PgUnits>,
+    db: &Db,
+    (accounts, content): (&Arc<Accounts>, &Arc<Content>),
+    transport: &Arc<dyn Transport>,
+) -> Result<Arc<Publishing>, StartupError> {
+    let publishers = infra::platforms::publishers(&config.platforms(), transport);
+    Ok(Arc::new(Publishing::new(PublishingPorts {
+        units: units.clone(),
+        schedule: Arc::new(PgTurnSchedule::new(db.clone())),
+        publishers: publishers.map_err(|fault| told(&[fault]))?,
+        accounts: accounts.clone(),
+        content: content.clone(),
+        clock: Arc::new(System),
+        ids: Arc::new(System),
+        settle: TimeDelta::seconds(config.publishing.settle_s.into()),
     })))
 }
 
@@ -237,6 +264,7 @@ fn feeds(redis: &Redis, ids: &dyn IdSource) -> Feeds {
         identity: Arc::new(RedisFeed::<IdentityFact>::start(redis.clone(), ids, settings)),
         accounts: Arc::new(RedisFeed::<AccountFact>::start(redis.clone(), ids, settings)),
         content: Arc::new(RedisFeed::<ContentFact>::start(redis.clone(), ids, settings)),
+        publishing: Arc::new(RedisFeed::<PublishingFact>::start(redis.clone(), ids, settings)),
     }
 }
 
@@ -339,12 +367,12 @@ fn identity(
     })))
 }
 
-/// The platforms there are, over one way out.
-fn platforms(
+/// The one way out to platforms.
+fn transport(
     config: &Config,
     limiter: &Arc<FallbackRateLimiter>,
     metrics: &Arc<Metrics>,
-) -> Result<Platforms, StartupError> {
+) -> Result<Arc<dyn Transport>, StartupError> {
     let egress = &config.egress;
     let settings = OutboundSettings {
         connect_timeout: egress.connect_timeout,
@@ -353,11 +381,13 @@ fn platforms(
         ..OutboundSettings::default()
     };
     let metrics = metrics.clone();
-    let transport = outbound(settings, limiter.clone(), Arc::new(move |event| note(&metrics, event)))?;
-    infra::platforms::register(&config.platforms(), &transport).map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        faults.join("; ").into()
-    })
+    Ok(outbound(settings, limiter.clone(), Arc::new(move |event| note(&metrics, event)))?)
+}
+
+/// All that is wrong with platforms' settings.
+fn told(faults: &[SettingFault]) -> StartupError {
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    faults.join("; ").into()
 }
 
 /// Counts what happened to a call.

@@ -12,6 +12,7 @@ use domain::{
         actor::Denied,
         fault::{PortError, Retry},
     },
+    publishing::{PublishingError, model::PostFault},
 };
 use transport::ErrorCode;
 
@@ -141,6 +142,18 @@ pub enum UserErrorCode {
     UploadClosed,
     /// The bytes sent are not those that are wanted next.
     UploadMisfit,
+    /// It can't be posted there, or so.
+    NotPostable,
+    /// The post does not stand so that this can be done.
+    PostNotNow,
+    /// Whether the post is on the platform is not known: that is being found out first.
+    PostOutcomeUnknown,
+    /// What was agreed to is not what the post is now.
+    PostChanged,
+    /// No post that was found on the platform has this name.
+    CandidateUnknown,
+    /// Nobody can know yet that the post is not on the platform.
+    TooSoon,
 }
 
 /// Why a mutation was not done. Every kind has a message for people, a code for programs, and the input field it is about, if one.
@@ -315,6 +328,25 @@ impl From<ContentError> for Failure {
     }
 }
 
+impl From<PublishingError> for Failure {
+    fn from(error: PublishingError) -> Self {
+        use UserErrorCode as Code;
+        let told = Told { message: error.to_string(), reason: error.reason() };
+        match error {
+            PublishingError::Denied(denied) => told.api(denied),
+            PublishingError::Port(fault) => told.api(fault),
+            PublishingError::Invalid { field, .. } => told.input(Code::Invalid, field),
+            PublishingError::NotFound { field } => told.input(Code::NotFound, field),
+            PublishingError::NotPostable { field, .. } => told.input(Code::NotPostable, field),
+            PublishingError::Fault(PostFault::NotNow) => told.state(Code::PostNotNow),
+            PublishingError::Fault(PostFault::OutcomeUnknown) => told.state(Code::PostOutcomeUnknown),
+            PublishingError::Fault(PostFault::Changed) => told.input(Code::PostChanged, "digest"),
+            PublishingError::Fault(PostFault::NoCandidate) => told.input(Code::CandidateUnknown, "item"),
+            PublishingError::Fault(PostFault::TooSoon) => told.state(Code::TooSoon),
+        }
+    }
+}
+
 /// For queries, which have no `userErrors`.
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
@@ -339,6 +371,12 @@ impl From<AccountsError> for ApiError {
 
 impl From<ContentError> for ApiError {
     fn from(error: ContentError) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+impl From<PublishingError> for ApiError {
+    fn from(error: PublishingError) -> Self {
         Failure::from(error).into()
     }
 }

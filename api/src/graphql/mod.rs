@@ -10,6 +10,7 @@ mod error;
 mod identity;
 mod node;
 mod payload;
+mod publishing;
 mod scalars;
 
 use std::sync::Arc;
@@ -27,13 +28,19 @@ pub struct Query(
     identity::IdentityQuery,
     accounts::AccountsQuery,
     content::ContentQuery,
+    publishing::PublishingQuery,
     compliance::ComplianceQuery,
 );
 
 /// Everything that can be done.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(identity::IdentityMutation, accounts::AccountsMutation, content::ContentMutation);
+pub struct Mutation(
+    identity::IdentityMutation,
+    accounts::AccountsMutation,
+    content::ContentMutation,
+    publishing::PublishingMutation,
+);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
@@ -42,6 +49,7 @@ pub struct Subscription(
     identity::IdentitySubscription,
     accounts::AccountsSubscription,
     content::ContentSubscription,
+    publishing::PublishingSubscription,
 );
 
 /// The product's schema.
@@ -54,10 +62,10 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 /// The schema over `app`, as the transport runs it.
 pub fn executors(app: &Arc<App>) -> Executors<ProductSchema> {
     let (members, accounts) = (identity::recent_events(), accounts::recent_events());
-    let uploads = content::recent_events();
+    let (uploads, posts) = (content::recent_events(), publishing::recent_events());
     transport::executors(|| {
         let schema = builder().data(Arc::clone(app)).data(Arc::clone(&members));
-        schema.data(Arc::clone(&accounts)).data(Arc::clone(&uploads))
+        schema.data(Arc::clone(&accounts)).data(Arc::clone(&uploads)).data(Arc::clone(&posts))
     })
 }
 

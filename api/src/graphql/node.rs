@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, ID, Interface, Object};
 use domain::kernel::ids::{
-    AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, SessionId, UploadId,
+    AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, PlanId, PostId, SessionId,
+    UploadId,
 };
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
     content::Upload,
     error::ApiError,
     identity::{ApiKey, Invitation, Member, Session, Tenant},
+    publishing::{Plan, Post},
     scalars::{Kind, parse_global_id},
 };
 
@@ -41,6 +43,10 @@ pub enum Node {
     Group(Group),
     /// A file on its way in, or arrived.
     Upload(Upload),
+    /// One piece of content, put on many accounts.
+    Plan(Plan),
+    /// One piece of content meant for one account.
+    Post(Post),
 }
 
 /// Most ids `nodes` takes.
@@ -122,6 +128,14 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         Kind::Upload => {
             let upload = app.content.upload(&mut *work, &actor, UploadId::from_uuid(uuid)).await?;
             upload.map(|u| Node::Upload(Upload::new(u, app)))
+        }
+        Kind::Plan => {
+            let plan = app.publishing.plan(&mut *work, &actor, PlanId::from_uuid(uuid)).await?;
+            plan.map(|p| Node::Plan(p.into()))
+        }
+        Kind::Post => {
+            let post = app.publishing.post(&mut *work, &actor, PostId::from_uuid(uuid)).await?;
+            post.map(|p| Node::Post(p.into()))
         }
     };
     Ok(found)

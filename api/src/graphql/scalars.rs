@@ -20,10 +20,12 @@ pub(super) enum Kind {
     Link,
     Group,
     Upload,
+    Plan,
+    Post,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Tenant,
         Self::Member,
         Self::Invitation,
@@ -35,6 +37,8 @@ impl Kind {
         Self::Link,
         Self::Group,
         Self::Upload,
+        Self::Plan,
+        Self::Post,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -50,6 +54,8 @@ impl Kind {
             Self::Link => "link",
             Self::Group => "group",
             Self::Upload => "upload",
+            Self::Plan => "plan",
+            Self::Post => "post",
         }
     }
 }

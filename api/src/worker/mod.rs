@@ -1,10 +1,12 @@
 //! What happens without a caller.
 
+mod posts;
 mod sequence;
 mod token_pool;
 mod turns;
 mod uploads;
 
+pub use posts::publish_posts;
 pub use sequence::sequence;
 pub use token_pool::tend_tokens;
 pub use uploads::tend_uploads;

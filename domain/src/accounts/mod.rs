@@ -32,6 +32,7 @@ pub use use_cases::{
     begin_link::{BeginLink, BegunLink},
     finish_link::{FinishedLink, ReturnedLink},
     lease_token::TokenLease,
+    postable::Postable,
     read_accounts::{AccountFilter, Consent},
     refresh_tokens::PoolTurn,
     register_app::{AppChange, AppDraft},

@@ -26,5 +26,6 @@ mod use_cases;
 pub use error::ContentError;
 pub use ports::UploadFilter;
 pub use use_cases::{
-    Content, ContentPorts, begin_upload::BeginUpload, check_upload::UploadTurn, receive_parts::StagedPart,
+    Content, ContentPorts, begin_upload::BeginUpload, check_upload::UploadTurn, read_uploads::StoredFile,
+    receive_parts::StagedPart,
 };

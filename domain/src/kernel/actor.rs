@@ -45,11 +45,17 @@ pub enum Permission {
     ReadContent,
     /// Bring such files in, and throw them away.
     ManageContent,
+    /// See plans and posts.
+    ReadPosts,
+    /// Plan posts, change them, give them up and try them again.
+    ManagePosts,
+    /// Agree to what is to be posted.
+    ApprovePosts,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::ReadMembers,
         Self::ManageMembers,
         Self::ManageOwners,
@@ -61,6 +67,9 @@ impl Permission {
         Self::ManageApps,
         Self::ReadContent,
         Self::ManageContent,
+        Self::ReadPosts,
+        Self::ManagePosts,
+        Self::ApprovePosts,
     ];
 
     /// The text form, as `members:read`.
@@ -77,6 +86,9 @@ impl Permission {
             Self::ManageApps => "apps:manage",
             Self::ReadContent => "content:read",
             Self::ManageContent => "content:manage",
+            Self::ReadPosts => "posts:read",
+            Self::ManagePosts => "posts:manage",
+            Self::ApprovePosts => "posts:approve",
         }
     }
 
@@ -122,12 +134,21 @@ impl Role {
                 P::ManageApps,
                 P::ReadContent,
                 P::ManageContent,
+                P::ReadPosts,
+                P::ManagePosts,
+                P::ApprovePosts,
             ],
-            Self::Operator => {
-                &[P::ReadMembers, P::ReadAccounts, P::ManageAccounts, P::ReadContent, P::ManageContent]
-            }
-            Self::Analyst => &[P::ReadMembers, P::ReadAccounts, P::ReadContent],
-            Self::Auditor => &[P::ReadMembers, P::ReadAudit, P::ReadAccounts, P::ReadContent],
+            Self::Operator => &[
+                P::ReadMembers,
+                P::ReadAccounts,
+                P::ManageAccounts,
+                P::ReadContent,
+                P::ManageContent,
+                P::ReadPosts,
+                P::ManagePosts,
+            ],
+            Self::Analyst => &[P::ReadMembers, P::ReadAccounts, P::ReadContent, P::ReadPosts],
+            Self::Auditor => &[P::ReadMembers, P::ReadAudit, P::ReadAccounts, P::ReadContent, P::ReadPosts],
         }
     }
 }

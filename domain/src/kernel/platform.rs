@@ -74,6 +74,30 @@ pub enum RefusalKind {
 }
 
 impl RefusalKind {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::TokenDead,
+        Self::ConsentGone,
+        Self::NotGranted,
+        Self::RenewalsOver,
+        Self::OwnerGone,
+        Self::AppLacks,
+        Self::AppWrong,
+        Self::AppOff,
+        Self::AbilityOff,
+        Self::QuotaUsedUp,
+        Self::PostsUsedUp,
+        Self::ContentRefused,
+        Self::MediumRefused,
+        Self::PostingBarred,
+        Self::BadCall,
+    ];
+
+    /// The one of that word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     /// The word in traces, errors kept and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,18 +1,140 @@
 //! What posting needs from outside, in its own words.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
-use super::model::{Medium, Standing, Visibility};
+use super::{
+    events::{NoteKind, PostNote, PublishingEvent},
+    model::{Medium, Plan, Post, PostStatus, Standing, Visibility},
+};
 use crate::{
-    accounts::TokenLease,
+    accounts::{TokenLease, ports::AccountsTx},
+    content::ports::ContentTx,
     kernel::{
         clock::Timestamp,
+        fault::PortError,
+        ids::{AccountId, PlanId, PostId},
+        outbox::Origin,
+        page::{Page, PageRequest},
         platform::{PlatformError, PlatformKey},
         scope::TenantScope,
     },
 };
+
+/// Which posts are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PostQuery {
+    /// Only those of these accounts; `None` for all.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Only those of this plan.
+    pub plan: Option<PlanId>,
+    /// Only those that stand so.
+    pub status: Option<PostStatus>,
+}
+
+/// Plans, posts, their timelines, and the turns of accounts.
+///
+/// Who changes a post locks its account's turn first ([`PostStore::wake_account`], [`PostStore::hold_turn`]) and the post
+/// then: callers and workers would wait for each other in a circle otherwise.
+#[async_trait]
+pub trait PostStore: Send {
+    /// Stores a new plan.
+    async fn add_plan(&mut self, plan: &Plan) -> Result<(), PortError>;
+    /// `None` when this tenant has no such plan.
+    async fn plan(&mut self, id: PlanId) -> Result<Option<Plan>, PortError>;
+    /// Oldest first.
+    async fn plans(&mut self, page: PageRequest) -> Result<Page<Plan>, PortError>;
+    /// Stores new posts.
+    async fn add_posts(&mut self, posts: &[Post]) -> Result<(), PortError>;
+    /// `None` when this tenant has no such post.
+    async fn post(&mut self, id: PostId) -> Result<Option<Post>, PortError>;
+    /// The same, locked until the transaction ends.
+    async fn lock_post(&mut self, id: PostId) -> Result<Option<Post>, PortError>;
+    /// Stores changes and counts the version on; stale when it is another than the one stored.
+    async fn update_post(&mut self, post: &Post) -> Result<(), PortError>;
+    /// By the time they are planned for.
+    async fn posts(&mut self, query: &PostQuery, page: PageRequest) -> Result<Page<Post>, PortError>;
+    /// The account's post that is due longest, locked, among those that may be worked on: while what became of one is not
+    /// known, nothing else is asked for.
+    async fn due_post(&mut self, account: AccountId, now: Timestamp) -> Result<Option<Post>, PortError>;
+    /// When the account's next post is due, among those that may be worked on.
+    async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError>;
+    /// Which of these names of the platform are those of other posts of the account.
+    async fn known_items(
+        &mut self,
+        account: AccountId,
+        items: &[String],
+        but: PostId,
+    ) -> Result<HashSet<String>, PortError>;
+    /// Adds a line to a post's timeline.
+    async fn add_note(
+        &mut self,
+        post: &Post,
+        kind: NoteKind,
+        detail: Option<String>,
+        at: Timestamp,
+    ) -> Result<(), PortError>;
+    /// The timeline of a post, oldest first.
+    async fn notes(&mut self, post: PostId) -> Result<Vec<PostNote>, PortError>;
+    /// Locks an account's turn until the transaction ends, and has it begin at `due_at` at the latest, if at all.
+    async fn wake_account(&mut self, account: AccountId, due_at: Option<Timestamp>) -> Result<(), PortError>;
+    /// Locks the turn until the transaction ends and lets it last until then; `false` when it is somebody else's.
+    async fn hold_turn(&mut self, turn: &Turn, until: Timestamp) -> Result<bool, PortError>;
+    /// Gives the turn back, for whoever comes when it is due next. The turn is held.
+    async fn end_turn(&mut self, turn: &Turn, due_at: Option<Timestamp>) -> Result<(), PortError>;
+}
+
+/// The stores of publishing in one transaction of one tenant, and of the contexts it asks.
+pub trait PublishingTx: PostStore + AccountsTx + ContentTx {
+    /// Told to subscribers once the transaction is committed, and never when it is not.
+    fn announce(&mut self, event: PublishingEvent);
+}
+
+/// Opens transactions for what no command does.
+#[async_trait]
+pub trait PublishingUnits: Send + Sync {
+    /// Opens one confined to `scope`, whose events come from `origin`.
+    async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn PublishingUnit>, PortError>;
+}
+
+/// One open transaction. Dropped without a commit, it leaves nothing behind.
+#[async_trait]
+pub trait PublishingUnit: PublishingTx {
+    /// Makes it all durable, then announces.
+    async fn commit(self: Box<Self>) -> Result<(), PortError>;
+}
+
+/// The right to work for one account, for a while. Whoever was given it before has lost it: each turn has a number, and
+/// what is written under an older one is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The tenant.
+    pub scope: TenantScope,
+    /// The account.
+    pub account: AccountId,
+    /// Which turn.
+    pub fence: i64,
+}
+
+/// Accounts of all tenants that something is to be done for.
+#[async_trait]
+pub trait TurnSchedule: Send + Sync {
+    /// Claims up to `most` that are due, each tenant's in its turn; nobody else gets them for `lease`.
+    async fn claim(&self, now: Timestamp, most: u32, lease: TimeDelta) -> Result<Vec<Turn>, PortError>;
+    /// Lets a turn last until then; `false` when it is somebody else's.
+    async fn extend(&self, turn: &Turn, until: Timestamp) -> Result<bool, PortError>;
+}
+
+/// What a platform takes for a post, beside the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PostRules {
+    /// Longest text, in characters.
+    pub caption_max_chars: usize,
+    /// How large files are sent.
+    pub parts: PartRules,
+}
 
 /// How a platform wants large files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +211,8 @@ pub struct ListPage {
 /// Posts for accounts, on one platform. Uploads may be made twice; a creation must not be.
 #[async_trait]
 pub trait Publisher: Send + Sync {
-    /// How it wants large files.
-    fn part_rules(&self) -> PartRules;
+    /// What it takes.
+    fn rules(&self) -> PostRules;
 
     /// Sends a file whole.
     async fn upload(
@@ -122,13 +244,14 @@ pub trait Publisher: Send + Sync {
     ) -> Result<Medium, PlatformError>;
 
     /// Asks for a post: the platform's name for it. Only [`PlatformError::Refused`] and [`PlatformError::NotDone`] say
-    /// that there is none.
+    /// that there is none. Broken off when it has taken as long as `within`: nothing is sent from then on.
     async fn create(
         &self,
         scope: &TenantScope,
         lease: &TokenLease,
         medium: &Medium,
         post: &NewPost<'_>,
+        within: Duration,
     ) -> Result<String, PlatformError>;
 
     /// The account's posts, from `cursor` on or from the newest.

@@ -27,6 +27,10 @@ use domain::{
         scope::TenantScope,
         secret::Vault,
     },
+    publishing::{
+        events::{PublishingEvent, PublishingFact},
+        ports::{PublishingTx, PublishingUnit, PublishingUnits},
+    },
     work::{UnitOfWork, Work},
 };
 use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _};
@@ -54,6 +58,8 @@ pub struct Feeds {
     pub accounts: Arc<dyn NewsFeed<AccountFact>>,
     /// Content's.
     pub content: Arc<dyn NewsFeed<ContentFact>>,
+    /// Publishing's.
+    pub publishing: Arc<dyn NewsFeed<PublishingFact>>,
 }
 
 /// What every unit needs beside its transaction.
@@ -86,6 +92,7 @@ impl PgUnits {
             of_identity: Vec::new(),
             of_accounts: Vec::new(),
             of_content: Vec::new(),
+            of_publishing: Vec::new(),
             recorded: 0,
             strict: None,
         })
@@ -120,15 +127,23 @@ impl ContentUnits for PgUnits {
     }
 }
 
+#[async_trait]
+impl PublishingUnits for PgUnits {
+    async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn PublishingUnit>, PortError> {
+        Ok(Box::new(self.open(scope, origin).await?))
+    }
+}
+
 /// One open unit of work.
 pub(super) struct PgWork {
     pub(super) tx: TenantTx,
     pub(super) shared: Arc<Shared>,
-    origin: Origin,
+    pub(super) origin: Origin,
     /// News to tell once it is committed, by context.
     of_identity: Vec<IdentityEvent>,
     of_accounts: Vec<AccountEvent>,
     of_content: Vec<ContentEvent>,
+    of_publishing: Vec<PublishingEvent>,
     recorded: usize,
     /// The newest event of a stream whose events have their index before the caller has an answer.
     strict: Option<EventId>,
@@ -167,6 +182,7 @@ impl PgWork {
             tell(&*feeds.identity, &scope, &self.of_identity),
             tell(&*feeds.accounts, &scope, &self.of_accounts),
             tell(&*feeds.content, &scope, &self.of_content),
+            tell(&*feeds.publishing, &scope, &self.of_publishing),
         );
         if let Some(event) = self.strict {
             self.shared.logs.indexed(scope.tenant(), event).await;
@@ -239,6 +255,12 @@ impl ContentTx for PgWork {
     }
 }
 
+impl PublishingTx for PgWork {
+    fn announce(&mut self, event: PublishingEvent) {
+        self.of_publishing.push(event);
+    }
+}
+
 impl ComplianceTx for PgWork {}
 
 #[async_trait]
@@ -257,6 +279,13 @@ impl AccountsUnit for PgWork {
 
 #[async_trait]
 impl ContentUnit for PgWork {
+    async fn commit(self: Box<Self>) -> Result<(), PortError> {
+        self.finish().await
+    }
+}
+
+#[async_trait]
+impl PublishingUnit for PgWork {
     async fn commit(self: Box<Self>) -> Result<(), PortError> {
         self.finish().await
     }

@@ -260,6 +260,7 @@ impl Stage {
         let code = self.code_for(adapter, app, user, scopes).await;
         let granted = adapter.authorizer.exchange(&scope(1), app, &code, None).await.expect("granted");
         TokenLease {
+            platform: domain::kernel::platform::PlatformKey::parse("douyin").expect("a name"),
             access: granted.access,
             open_id: granted.open_id,
             credentials: app.clone(),

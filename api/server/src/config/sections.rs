@@ -28,6 +28,7 @@ pub struct Config {
     pub geography: Geography,
     pub accounts: Accounts,
     pub content: Content,
+    pub publishing: Publishing,
     pub egress: Egress,
     pub limits: Limits,
     pub documents: Documents,
@@ -85,6 +86,7 @@ section!(Bucket {
     access_key_id: Option<String>,
     secret_access_key_file: PathBuf,
 });
+section!(Publishing { width: u32, settle_s: u32 });
 section!(Egress {
     proxy: Option<Proxy>,
     tenants: HashMap<TenantId, Proxy>,
@@ -234,6 +236,10 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         pool_width: r.number("accounts.pool_width", 1, 1_000),
     };
     let content = content(&mut r);
+    let publishing = Publishing {
+        width: r.number("publishing.width", 1, 1_000),
+        settle_s: r.number("publishing.settle_s", 1, 86_400),
+    };
     let egress = egress(&mut r);
     let format = match r.text("log.format").as_str() {
         "text" => LogFormat::Text,
@@ -260,6 +266,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         geography,
         accounts,
         content,
+        publishing,
         egress,
         limits,
         documents,

@@ -63,6 +63,12 @@ pub enum Permission {
     ReadContent,
     /// Bring such files in, and throw them away.
     ManageContent,
+    /// See plans and posts.
+    ReadPosts,
+    /// Plan posts, change them, give them up and try them again.
+    ManagePosts,
+    /// Agree to what is to be posted.
+    ApprovePosts,
 }
 
 /// Whether something is in use.

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     accounts::AccountsError,
     kernel::{
-        clock::Timestamp, fault::PortError, ids::AccountId, outbox::Origin, scope::TenantScope,
-        secret::Secret,
+        clock::Timestamp, fault::PortError, ids::AccountId, outbox::Origin, platform::PlatformKey,
+        scope::TenantScope, secret::Secret,
     },
 };
 
@@ -20,6 +20,8 @@ const LEAST_MINUTES: i64 = 5;
 /// An access token, to be used now.
 #[derive(Clone, Debug)]
 pub struct TokenLease {
+    /// The platform it is of.
+    pub platform: PlatformKey,
     /// The token.
     pub access: Secret,
     /// What the platform calls the account to this app.
@@ -84,6 +86,7 @@ impl Accounts {
         let failing = tokens.terms.failures > 0 && now < tokens.terms.access_expires_at;
         let good = failing || tokens.lasts(TimeDelta::minutes(LEAST_MINUTES), now);
         let lease = TokenLease {
+            platform: account.platform,
             expires_at: tokens.terms.access_expires_at,
             version: tokens.terms.version,
             access: tokens.secrets.access,

@@ -7,6 +7,7 @@ pub(super) mod finish_link;
 pub(super) mod lease_token;
 mod pause_account;
 mod place_account;
+pub(super) mod postable;
 pub(super) mod read_accounts;
 pub(super) mod refresh_tokens;
 pub(super) mod register_app;

@@ -1,8 +1,10 @@
 //! What is known of files, and their bytes.
 
+use std::ops::Range;
+
 use super::{
     super::{
-        model::{Finding, Upload},
+        model::{Finding, Part, Upload, UploadState},
         ports::{ContentTx, UploadFilter},
     },
     Content,
@@ -12,9 +14,19 @@ use crate::{
     kernel::{
         actor::{Actor, Permission},
         ids::UploadId,
+        outbox::Origin,
         page::{Page, PageRequest},
+        scope::TenantScope,
     },
 };
+
+/// A file that can be used, and where its bytes are.
+#[derive(Clone, Debug)]
+pub struct StoredFile {
+    /// What it is.
+    pub upload: Upload,
+    parts: Vec<Part>,
+}
 
 impl Content {
     /// An upload; `None` when this tenant has none of this id. Who may bring files in may look at one.
@@ -37,6 +49,42 @@ impl Content {
     pub fn preflight(&self, upload: &Upload, platform: &str) -> Option<Vec<Finding>> {
         let (_, rules) = self.0.rules.iter().find(|(key, _)| key.as_str() == platform)?;
         Some(rules.check(upload.draft.size_bytes, upload.probed.as_ref()))
+    }
+
+    /// A file that can be used; `None` when there is none of this id, or not any more.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn stored_file(
+        &self,
+        scope: TenantScope,
+        origin: &Origin,
+        id: UploadId,
+    ) -> Result<Option<StoredFile>, ContentError> {
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        let Some(upload) = tx.upload(id).await?.filter(|upload| upload.state == UploadState::Ready) else {
+            return Ok(None);
+        };
+        let parts = tx.parts(id).await?;
+        Ok(Some(StoredFile { upload, parts }))
+    }
+
+    /// Some of a file's bytes, in memory. What is behind its end is left out.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn read_file(&self, file: &StoredFile, range: Range<u64>) -> Result<Vec<u8>, ContentError> {
+        let length = range.end.min(file.upload.draft.size_bytes).saturating_sub(range.start);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        for part in &file.parts {
+            let end = part.offset_bytes + part.size_bytes;
+            let (from, to) = (range.start.max(part.offset_bytes), range.end.min(end));
+            if from < to {
+                let within = from - part.offset_bytes..to - part.offset_bytes;
+                bytes.extend(self.0.objects.get(&part.key, within).await?);
+            }
+        }
+        Ok(bytes)
     }
 
     /// Uploads, oldest first. Pieces are not among them.

@@ -1,14 +1,18 @@
-//! Values and states of posts.
+//! Values and states of posts and plans.
 
+mod plan;
 mod post;
 mod reading;
 mod state;
+mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use post::{Post, RETRIES, SETTLE_S};
+pub use plan::{ITEMS_MAX, ItemDraft, Plan, PlanDraft, filled};
+pub use post::{CREATE_WITHIN_S, Hindrance, Post, Progress};
 pub use reading::Reading;
 pub use state::{
-    Evidence, Fate, Found, Medium, PartMap, PostDraft, PostFailure, PostFault, PostOp, PostState, Standing,
-    Visibility,
+    Candidate, Creation, CreationEnd, Fate, Medium, PartMap, PostDraft, PostFailure, PostFault, PostOp,
+    PostState, PostStatus, Resolution, Settled, Standing, Step, Visibility,
 };
+pub use steps::{PATIENCE_S, RETRIES_S};

@@ -1,38 +1,56 @@
-//! One post, as a machine: each step is allowed from some states and leads to one.
+//! One post: where it stands, and what somebody may do to it.
 
 use chrono::TimeDelta;
 
 use super::state::{
-    Evidence, Fate, Found, Medium, PartMap, PostDraft, PostFailure, PostFault, PostOp, PostState, Standing,
+    Creation, CreationEnd, Fate, Medium, PostDraft, PostFault, PostOp, PostState, Resolution,
 };
 use crate::kernel::{
     clock::Timestamp,
-    ids::{AccountId, PostId},
-    platform::{PlatformError, Refusal, RefusalKind},
+    ids::{AccountId, PlanId, PostId},
 };
 
-/// Pauses before a step that surely did nothing is tried again, in seconds.
-pub const RETRIES: [i64; 3] = [1, 4, 16];
+/// For how long after it was written down that the platform would be asked it may be asked, in seconds. Who comes to it
+/// later does not ask, and a call under way is broken off.
+pub const CREATE_WITHIN_S: i64 = 60;
 
-/// Pause when a quota is used up, in seconds: nobody says when it opens, and asking this often costs next to nothing.
-const QUOTA_PAUSE_S: i64 = 900;
+/// What hinders a post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hindrance {
+    /// Since when it is tried in vain.
+    pub since: Timestamp,
+    /// Tries in vain.
+    pub tries: u32,
+    /// What was in the way last.
+    pub by: String,
+}
 
-/// Creations of one post, at most. More than one is asked for only where nothing came of those before.
-const CREATIONS_MAX: u32 = 4;
-
-/// From when on after a creation was asked for its absence from the platform's lists is believed, in seconds. A platform
-/// shows a post in its author's list at once, as far as is known; this is many times that.
-pub const SETTLE_S: i64 = 300;
-
-/// How long a medium that was uploaded in parts may take, in seconds (Douyin open platform: an `upload_id` lives 2 h;
-/// less here, so that it never ends under way).
-const PART_UPLOAD_LIFE_S: i64 = 6_000;
+/// What was done for a post so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The next step is not taken before.
+    pub not_before: Option<Timestamp>,
+    /// What hinders it.
+    pub hindrance: Option<Hindrance>,
+    /// Media the platform did not take.
+    pub media_refused: u32,
+    /// Creations that came to nothing without a word, since somebody last said to try.
+    pub absences: u32,
+    /// How often it was read in its present state.
+    pub looks: u32,
+    /// Whether the platform has shown it to us by its name.
+    pub was_seen: bool,
+    /// Every time the platform was asked for it.
+    pub creations: Vec<Creation>,
+}
 
 /// One piece of content meant for one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
     /// Its id.
     pub id: PostId,
+    /// The plan it is of.
+    pub plan: PlanId,
     /// The account.
     pub account: AccountId,
     /// What is posted.
@@ -41,12 +59,14 @@ pub struct Post {
     pub state: PostState,
     /// When it is to be there; kept when it is tried again later.
     pub planned_at: Timestamp,
-    /// Tries in a row that surely did nothing.
-    pub tries: u32,
-    /// The next step is not taken before; set when one was not done.
-    pub not_before: Option<Timestamp>,
-    /// Creations asked for so far.
-    pub creations: u32,
+    /// When the platform took it.
+    pub accepted_at: Option<Timestamp>,
+    /// What was done for it.
+    pub progress: Progress,
+    /// When it was planned.
+    pub created_at: Timestamp,
+    /// Counts its changes.
+    pub version: u32,
 }
 
 #[expect(
@@ -55,25 +75,34 @@ pub struct Post {
 )]
 impl Post {
     /// A draft.
-    pub const fn new(id: PostId, account: AccountId, draft: PostDraft, planned_at: Timestamp) -> Self {
+    pub fn new(
+        id: PostId,
+        (plan, account): (PlanId, AccountId),
+        draft: PostDraft,
+        planned_at: Timestamp,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
+            plan,
             account,
             draft,
             state: PostState::Draft,
             planned_at,
-            tries: 0,
-            not_before: None,
-            creations: 0,
+            accepted_at: None,
+            progress: Progress::default(),
+            created_at: now,
+            version: 0,
         }
     }
 
     /// How it ended, as far as is known.
     pub const fn fate(&self) -> Fate {
         match self.state {
-            PostState::UnderReview { .. } | PostState::Live { .. } | PostState::Rejected { .. } => {
-                Fate::There
-            }
+            PostState::UnderReview { .. }
+            | PostState::Live { .. }
+            | PostState::Rejected { .. }
+            | PostState::Gone { .. } => Fate::There,
             PostState::Failed(_) | PostState::Cancelled => Fate::NotThere,
             PostState::Draft
             | PostState::AwaitingApproval
@@ -85,11 +114,66 @@ impl Post {
         }
     }
 
+    /// When a worker is next to do something for it; `None` when there is nothing for one to do.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        let not_before = self.progress.not_before;
+        match self.state {
+            PostState::Waiting { due_at } => Some(not_before.map_or(due_at, |at| at.max(due_at))),
+            PostState::Uploading { .. }
+            | PostState::Uploaded { .. }
+            | PostState::Creating { .. }
+            | PostState::OutcomeUnknown { .. } => Some(not_before.unwrap_or(self.planned_at)),
+            PostState::UnderReview { .. } | PostState::Live { .. } => not_before,
+            _ => None,
+        }
+    }
+
+    /// Whether nothing else is asked for in its account's name: what became of the one is told apart by there being no
+    /// other. Somebody who must look is not waited for.
+    pub const fn holds_account(&self) -> bool {
+        matches!(self.state, PostState::Creating { .. } | PostState::OutcomeUnknown { is_stuck: false, .. })
+    }
+
+    /// What somebody agrees to.
+    pub fn digest(&self) -> [u8; 32] {
+        self.draft.digest(self.account, self.planned_at)
+    }
+
+    /// Posts on the platform that were asked for in vain, as it seemed, and are there beside the one that is meant. There
+    /// should be none.
+    pub fn duplicates(&self) -> impl Iterator<Item = &str> {
+        let item = self.state.item();
+        self.progress.creations.iter().filter_map(move |creation| match &creation.end {
+            CreationEnd::Done(other) if item.is_some_and(|item| item != other) => Some(other.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The creations of which nobody has proof that nothing came of them.
+    pub(super) fn unproven(&self) -> impl Iterator<Item = &Creation> {
+        let is_unproven = |creation: &&Creation| match creation.end {
+            CreationEnd::Open | CreationEnd::Absent | CreationEnd::NotDone => true,
+            CreationEnd::Done(_) | CreationEnd::Refused => false,
+        };
+        self.progress.creations.iter().filter(is_unproven)
+    }
+
+    /// From when on absence from the platform's lists is believed, when lists show all that was posted `settle` ago; `None`
+    /// when nothing was asked for.
+    pub fn absence_from(&self, settle: TimeDelta) -> Option<Timestamp> {
+        let last = self.unproven().map(|creation| creation.asked_at).max()?;
+        Some(last + TimeDelta::seconds(CREATE_WITHIN_S) + settle)
+    }
+
     /// Whether somebody may do that now.
     pub const fn allows(&self, op: PostOp) -> bool {
         match op {
             PostOp::Submit => matches!(self.state, PostState::Draft),
             PostOp::Approve => matches!(self.state, PostState::AwaitingApproval),
+            PostOp::Change => matches!(
+                self.state,
+                PostState::Draft | PostState::AwaitingApproval | PostState::Waiting { .. }
+            ),
             PostOp::Cancel => matches!(
                 self.state,
                 PostState::Draft
@@ -99,6 +183,7 @@ impl Post {
                     | PostState::Uploaded { .. }
             ),
             PostOp::Retry => matches!(self.state, PostState::Failed(_)),
+            PostOp::Resolve => matches!(self.state, PostState::OutcomeUnknown { .. }),
         }
     }
 
@@ -122,278 +207,141 @@ impl Post {
         Ok(())
     }
 
-    /// Somebody agrees to `looked_at`, which must be what it is.
+    /// Somebody agrees to what has this digest, which must be its own.
     ///
     /// # Errors
     /// `NotNow`, `Changed`.
-    pub fn approve(&mut self, looked_at: &PostDraft) -> Result<(), PostFault> {
+    pub fn approve(&mut self, digest: &[u8; 32]) -> Result<(), PostFault> {
         self.check(PostOp::Approve)?;
-        if *looked_at != self.draft {
+        if *digest != self.digest() {
             return Err(PostFault::Changed);
         }
         self.state = PostState::Waiting { due_at: self.planned_at };
         Ok(())
     }
 
-    /// Changes what is posted. Nobody has agreed to that yet.
+    /// Changes what is posted, or when. Nobody has agreed to that yet.
     ///
     /// # Errors
     /// `NotNow`, `OutcomeUnknown`: some of it is on its way.
-    pub fn edit(&mut self, draft: PostDraft) -> Result<(), PostFault> {
-        match self.state {
-            PostState::Draft | PostState::AwaitingApproval | PostState::Waiting { .. } => {
-                self.draft = draft;
-                self.state = PostState::Draft;
-                Ok(())
-            }
-            PostState::Creating { .. } | PostState::OutcomeUnknown { .. } => Err(PostFault::OutcomeUnknown),
-            _ => Err(PostFault::NotNow),
-        }
+    pub fn change(&mut self, draft: PostDraft, planned_at: Timestamp) -> Result<(), PostFault> {
+        self.check(PostOp::Change)?;
+        self.draft = draft;
+        self.planned_at = planned_at;
+        self.done();
+        self.state = PostState::AwaitingApproval;
+        Ok(())
     }
 
-    /// Gives it up. Nothing was asked for yet, so nothing is there.
+    /// Gives it up. Nothing is there, as far as can be known.
     ///
     /// # Errors
     /// `NotNow`, `OutcomeUnknown`.
     pub fn cancel(&mut self) -> Result<(), PostFault> {
         self.check(PostOp::Cancel)?;
+        self.done();
         self.state = PostState::Cancelled;
         Ok(())
     }
 
-    /// Tries what failed again.
+    /// Tries what failed again. What was ever asked for is read first: the platform's no is not taken for more than it is.
     ///
     /// # Errors
     /// `NotNow`; `OutcomeUnknown`: it may be on the platform.
     pub fn retry(&mut self, now: Timestamp) -> Result<(), PostFault> {
         self.check(PostOp::Retry)?;
         self.done();
-        self.creations = 0;
-        self.state = PostState::Waiting { due_at: now };
+        let progress = &mut self.progress;
+        (progress.absences, progress.media_refused, progress.looks) = (0, 0, 0);
+        self.state = if self.unproven().next().is_none() {
+            PostState::Waiting { due_at: now }
+        } else {
+            PostState::OutcomeUnknown { candidates: Vec::new(), is_stuck: false }
+        };
         Ok(())
     }
 
-    /// Begins, or goes on after whoever was at it is gone: what may have been asked for is unknown from then on.
+    /// Somebody who has looked says what became of it.
     ///
     /// # Errors
-    /// `NotNow`: it is not due, or there is nothing for us to do.
-    pub fn take_up(&mut self, now: Timestamp) -> Result<(), PostFault> {
-        if self.not_before.is_some_and(|at| now < at) {
-            return Err(PostFault::NotNow);
-        }
-        match &self.state {
-            PostState::Waiting { due_at } if *due_at <= now => {
-                self.state = PostState::Uploading { parts: None };
-                Ok(())
-            }
-            PostState::Uploading { parts } => {
-                let life = TimeDelta::seconds(PART_UPLOAD_LIFE_S);
-                if parts.as_ref().is_some_and(|parts| now - parts.begun_at > life) {
-                    self.state = PostState::Uploading { parts: None };
-                }
-                Ok(())
-            }
-            PostState::Creating { asked_at } => {
-                self.state = PostState::OutcomeUnknown { asked_at: *asked_at, candidates: 0 };
-                Ok(())
-            }
-            PostState::Uploaded { .. } | PostState::OutcomeUnknown { .. } => Ok(()),
-            _ => Err(PostFault::NotNow),
-        }
-    }
-
-    /// An upload in parts was begun.
-    ///
-    /// # Errors
-    /// `NotNow`.
-    pub fn parts_begun(&mut self, parts: PartMap) -> Result<(), PostFault> {
-        match &mut self.state {
-            PostState::Uploading { parts: there @ None } => {
-                *there = Some(parts);
-                Ok(())
-            }
-            _ => Err(PostFault::NotNow),
-        }
-    }
-
-    /// A part is there.
-    ///
-    /// # Errors
-    /// `NotNow`.
-    pub fn part_done(&mut self, number: u32) -> Result<(), PostFault> {
-        match &mut self.state {
-            PostState::Uploading { parts: Some(parts) } => {
-                parts.there.insert(number);
-                Ok(())
-            }
-            _ => Err(PostFault::NotNow),
-        }
-    }
-
-    /// The platform has the file.
-    ///
-    /// # Errors
-    /// `NotNow`.
-    pub fn uploaded(&mut self, medium: Medium) -> Result<(), PostFault> {
-        if !matches!(self.state, PostState::Uploading { .. }) {
-            return Err(PostFault::NotNow);
-        }
-        self.done();
-        self.state = PostState::Uploaded { medium };
-        Ok(())
-    }
-
-    /// The platform is about to be asked; the medium to ask with. Made durable before it is.
-    ///
-    /// # Errors
-    /// `NotNow`.
-    pub fn creation_begun(&mut self, now: Timestamp) -> Result<Medium, PostFault> {
-        let PostState::Uploaded { medium } = &self.state else { return Err(PostFault::NotNow) };
-        let medium = medium.clone();
-        self.creations += 1;
-        self.state = PostState::Creating { asked_at: now };
-        Ok(medium)
-    }
-
-    /// The platform answered a creation.
-    ///
-    /// # Errors
-    /// `NotNow`: none was asked for, or somebody has found out already.
-    pub fn created(
+    /// `NotNow`; `NoCandidate`: it was not found by reading; `TooSoon`: nobody can know yet that it is not there.
+    pub fn resolve(
         &mut self,
-        medium: Medium,
-        answer: Result<String, &PlatformError>,
+        resolution: Resolution,
+        settle: TimeDelta,
         now: Timestamp,
     ) -> Result<(), PostFault> {
-        let PostState::Creating { asked_at } = self.state else { return Err(PostFault::NotNow) };
-        match answer {
-            Ok(item) => {
-                self.done();
-                self.state = PostState::UnderReview { item };
-            }
-            Err(PlatformError::Unknown(_)) => {
-                self.state = PostState::OutcomeUnknown { asked_at, candidates: 0 };
-            }
-            // Good for another try: nothing was done with it.
-            Err(PlatformError::NotDone(_)) => self.try_later(PostState::Uploaded { medium }, now),
-            Err(PlatformError::Refused(refusal)) => {
-                self.refused(*refusal, PostState::Uploaded { medium }, now);
-            }
-        }
-        Ok(())
-    }
-
-    /// A step before creating was not done, or refused.
-    ///
-    /// # Errors
-    /// `NotNow`.
-    pub fn hindered(&mut self, error: &PlatformError, now: Timestamp) -> Result<(), PostFault> {
-        if !matches!(self.state, PostState::Uploading { .. } | PostState::Uploaded { .. }) {
+        let PostState::OutcomeUnknown { candidates, .. } = &self.state else {
             return Err(PostFault::NotNow);
-        }
-        let same = self.state.clone();
-        match error {
-            // An upload that may have been done does no harm: it is done again.
-            PlatformError::NotDone(_) | PlatformError::Unknown(_) => self.try_later(same, now),
-            PlatformError::Refused(refusal) => self.refused(*refusal, same, now),
+        };
+        match resolution {
+            Resolution::Is(item) => {
+                if !candidates.iter().any(|candidate| candidate.item == item) {
+                    return Err(PostFault::NoCandidate);
+                }
+                self.is_there(item, now);
+            }
+            Resolution::PostAgain | Resolution::GiveUp => {
+                if self.absence_from(settle).is_some_and(|from| now < from) {
+                    return Err(PostFault::TooSoon);
+                }
+                self.is_absent();
+                self.progress.absences = 0;
+                self.state = match resolution {
+                    Resolution::GiveUp => PostState::Cancelled,
+                    _ => PostState::Uploading { parts: None },
+                };
+            }
         }
         Ok(())
     }
 
     /// A step was done: what hindered those before does not count any more.
-    fn done(&mut self) {
-        self.tries = 0;
-        self.not_before = None;
+    pub(super) fn done(&mut self) {
+        self.progress.hindrance = None;
+        self.progress.not_before = None;
     }
 
-    /// What a refusal leads to. The platform surely did nothing.
-    fn refused(&mut self, refusal: Refusal, same: PostState, now: Timestamp) {
-        match refusal.kind {
-            // The token pool, or time, puts these right.
-            RefusalKind::TokenDead => self.try_later(same, now),
-            // However often: a quota opens again, and a post is not lost over it.
-            RefusalKind::QuotaUsedUp | RefusalKind::PostsUsedUp => {
-                self.state = same;
-                self.not_before = Some(now + TimeDelta::seconds(QUOTA_PAUSE_S));
-            }
-            RefusalKind::MediumRefused => self.try_later(PostState::Uploading { parts: None }, now),
-            RefusalKind::ConsentGone
-            | RefusalKind::NotGranted
-            | RefusalKind::RenewalsOver
-            | RefusalKind::OwnerGone
-            | RefusalKind::AppLacks
-            | RefusalKind::AppWrong
-            | RefusalKind::AppOff
-            | RefusalKind::AbilityOff
-            | RefusalKind::ContentRefused
-            | RefusalKind::PostingBarred
-            | RefusalKind::BadCall => self.state = PostState::Failed(PostFailure::Refused(refusal)),
+    /// The platform has it, under this name.
+    pub(super) fn is_there(&mut self, item: String, now: Timestamp) {
+        self.done();
+        self.progress.looks = 0;
+        self.progress.was_seen = false;
+        self.progress.not_before = Some(now + super::steps::look_pause(0));
+        self.accepted_at = Some(now);
+        // Which of several creations it is of, when it was found by reading, nobody can tell; the last will do.
+        let done = CreationEnd::Done(item.clone());
+        let creations = &mut self.progress.creations;
+        if !creations.iter().any(|creation| creation.end == done)
+            && let Some(last) = creations.iter_mut().rfind(|creation| creation.end == CreationEnd::Open)
+        {
+            last.end = done;
         }
+        self.state = PostState::UnderReview { item };
     }
 
-    /// Goes on from `state`, unless it was tried as often as is worth it.
-    fn try_later(&mut self, state: PostState, now: Timestamp) {
-        let pause = usize::try_from(self.tries).ok().and_then(|tried| RETRIES.get(tried));
-        match pause {
-            None => self.state = PostState::Failed(PostFailure::TriesUsedUp),
-            Some(pause) => {
-                self.state = state;
-                self.not_before = Some(now + TimeDelta::seconds(*pause));
-                self.tries += 1;
+    /// What was asked for is not there.
+    pub(super) fn is_absent(&mut self) {
+        self.done();
+        self.progress.looks = 0;
+        for creation in &mut self.progress.creations {
+            if creation.end == CreationEnd::Open {
+                creation.end = CreationEnd::Absent;
             }
         }
     }
 
-    /// What was read on the platform settles a creation that had no answer.
-    ///
-    /// # Errors
-    /// `NotNow`: nothing is to be settled. `TooSoon`: that nothing was found means nothing yet.
-    pub fn settle(&mut self, evidence: Evidence, read_at: Timestamp) -> Result<(), PostFault> {
-        let PostState::OutcomeUnknown { asked_at, candidates } = &mut self.state else {
-            return Err(PostFault::NotNow);
-        };
-        match evidence {
-            Evidence::One(found) => {
-                self.done();
-                self.state = PostState::UnderReview { item: found.item.clone() };
-                self.reviewed(&found)
-            }
-            Evidence::None if read_at - *asked_at < TimeDelta::seconds(SETTLE_S) => Err(PostFault::TooSoon),
-            Evidence::None if self.creations >= CREATIONS_MAX => {
-                self.state = PostState::Failed(PostFailure::TriesUsedUp);
-                Ok(())
-            }
-            // What was uploaded may be used up all the same, so it is uploaded again.
-            Evidence::None => {
-                self.state = PostState::Uploading { parts: None };
-                Ok(())
-            }
-            Evidence::Several(count) => {
-                *candidates = count;
-                Ok(())
-            }
-        }
+    /// The creation of that number.
+    pub(super) fn creation(&mut self, number: u32) -> Option<&mut Creation> {
+        self.progress.creations.iter_mut().find(|creation| creation.number == number)
     }
 
-    /// How the platform says it stands.
-    ///
-    /// # Errors
-    /// `NotNow`: it is not there, or another is meant.
-    pub fn reviewed(&mut self, found: &Found) -> Result<(), PostFault> {
-        let (PostState::UnderReview { item } | PostState::Live { item } | PostState::Rejected { item }) =
-            &self.state
-        else {
-            return Err(PostFault::NotNow);
-        };
-        if *item != found.item {
-            return Err(PostFault::NotNow);
-        }
-        let item = item.clone();
-        match found.standing {
-            Standing::Pending => {}
-            Standing::Public => self.state = PostState::Live { item },
-            Standing::Refused => self.state = PostState::Rejected { item },
-        }
-        Ok(())
+    /// Writes down that the platform is asked now, with that medium.
+    pub(super) fn ask(&mut self, medium: Medium, now: Timestamp) -> u32 {
+        let number = self.progress.creations.last().map_or(1, |last| last.number + 1);
+        let creation = Creation { number, medium, asked_at: now, end: CreationEnd::Open };
+        self.progress.creations.push(creation);
+        self.state = PostState::Creating { number };
+        number
     }
 }

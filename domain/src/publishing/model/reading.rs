@@ -1,74 +1,152 @@
 //! What an account's posts, read on the platform, say of a creation that had no answer.
+//!
+//! Nothing here is proof. A post that nobody here knows and that has our text is ours; one with another text may be, for
+//! platforms rewrite texts; and only when there is neither, long enough after, is ours taken not to be there.
 
 use std::collections::HashSet;
 
 use chrono::TimeDelta;
 
-use super::{Evidence, Found, PostDraft};
-use crate::{
-    kernel::clock::Timestamp,
-    publishing::ports::{ListPage, Listed},
+use super::{
+    post::{CREATE_WITHIN_S, Post},
+    state::{Candidate, PostFailure, PostFault, PostState, Settled},
 };
+use crate::{kernel::clock::Timestamp, publishing::ports::ListPage};
 
-/// How far the platform's clock and ours may be apart, in seconds.
+/// How far the platform's clock and ours may be apart for a post to be likely ours, in seconds.
 const SKEW_S: i64 = 120;
+
+/// How far they may be apart for its absence to be believed, in seconds.
+const SKEW_MAX_S: i64 = 600;
+
+/// Creations that may come to nothing without a word before a post is given up.
+const ABSENCES_MAX: u32 = 3;
+
+/// Pauses between readings, in seconds; the last again and again.
+const READINGS_S: [i64; 4] = [5, 20, 60, 120];
+
+/// Pause between readings that somebody must look at, in seconds.
+const STUCK_PAUSE_S: i64 = 900;
+
+/// Letters and digits that two texts must share to be alike when one is cut short.
+const ALIKE_MIN: usize = 8;
 
 /// Collects an account's posts, page by page, as far back as it has to.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    asked_at: Timestamp,
-    candidates: Vec<Found>,
+    begun_at: Timestamp,
+    /// From when until when the platform may have been asked.
+    asked: (Timestamp, Timestamp),
+    caption: Vec<char>,
+    candidates: Vec<Candidate>,
     is_complete: bool,
 }
 
-/// The text as a platform may write it back: it trims, and makes one space of several.
-fn folded(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// A text as it survives what platforms do to it: they trim, collapse, take mentions out and change punctuation.
+fn folded(text: &str) -> Vec<char> {
+    let words = text.split_whitespace().filter(|word| !word.starts_with('@') && !word.starts_with('＠'));
+    words.flat_map(str::chars).flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Whether one may be the other, written back. Nothing is like a text without a letter in it.
+fn are_alike(one: &[char], other: &[char]) -> bool {
+    let shared = one.len().min(other.len());
+    let same = one.iter().zip(other).all(|(one, other)| one == other);
+    same && shared > 0 && (one.len() == other.len() || shared >= ALIKE_MIN)
 }
 
 impl Reading {
-    /// Of a creation that was asked for then.
-    pub const fn new(asked_at: Timestamp) -> Self {
-        Self { asked_at, candidates: Vec::new(), is_complete: false }
+    /// Of a post that was asked for; `None` when it was not.
+    pub fn begin(post: &Post, begun_at: Timestamp) -> Option<Self> {
+        let first = post.unproven().map(|creation| creation.asked_at).min()?;
+        let last = post.unproven().map(|creation| creation.asked_at).max()?;
+        Some(Self {
+            begun_at,
+            asked: (first, last + TimeDelta::seconds(CREATE_WITHIN_S)),
+            caption: folded(&post.draft.caption),
+            candidates: Vec::new(),
+            is_complete: false,
+        })
+    }
+
+    /// Whether all was read that has to be.
+    pub const fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// Takes a page in. `known` are names that belong to other posts of ours. `true` when no more pages are needed.
-    pub fn take(&mut self, page: &ListPage, draft: &PostDraft, known: &HashSet<String>) -> bool {
-        let since = self.asked_at - TimeDelta::seconds(SKEW_S);
-        let caption = folded(&draft.caption);
-        let may_be_it = |listed: &&Listed| {
-            listed.created_at >= since && folded(&listed.caption) == caption && !known.contains(&listed.item)
-        };
-        let seen = |item: &str| self.candidates.iter().any(|found| found.item == item);
-        let new: Vec<_> = page
-            .posts
-            .iter()
-            .filter(may_be_it)
-            .filter(|listed| !seen(&listed.item))
-            .map(|listed| Found {
+    pub fn take(&mut self, page: &ListPage, known: &HashSet<String>) -> bool {
+        let skew = TimeDelta::seconds(SKEW_S);
+        let skew_max = TimeDelta::seconds(SKEW_MAX_S);
+        let (since, until) = (self.asked.0 - skew_max, self.asked.1 + skew_max);
+        for listed in &page.posts {
+            let is_new = !self.candidates.iter().any(|candidate| candidate.item == listed.item);
+            let may_be_it = (since..=until).contains(&listed.created_at) && !known.contains(&listed.item);
+            if !is_new || !may_be_it {
+                continue;
+            }
+            let in_time =
+                listed.created_at >= self.asked.0 - skew && listed.created_at <= self.asked.1 + skew;
+            self.candidates.push(Candidate {
                 item: listed.item.clone(),
+                caption: listed.caption.clone(),
                 created_at: listed.created_at,
                 standing: listed.standing,
-            })
-            .collect();
-        self.candidates.extend(new);
+                is_likely: in_time && are_alike(&self.caption, &folded(&listed.caption)),
+            });
+        }
         // What is kept at the top stands before older ones and says nothing of how far the page goes back.
         let is_past = page.posts.iter().any(|listed| !listed.is_top && listed.created_at < since);
         self.is_complete = page.next.is_none() || is_past;
         self.is_complete
     }
+}
 
-    /// What it says; `None` when not all was read that has to be.
-    pub fn evidence(mut self) -> Option<Evidence> {
-        if !self.is_complete {
-            return None;
+impl Post {
+    /// What was read settles a creation that had no answer, if it can. `settle` is how long after it was made a post may be
+    /// missing from the platform's lists.
+    ///
+    /// # Errors
+    /// `NotNow`: nothing is to be settled, or not all was read that has to be.
+    pub fn settle(
+        &mut self,
+        reading: Reading,
+        settle: TimeDelta,
+        now: Timestamp,
+    ) -> Result<Settled, PostFault> {
+        let from = self.absence_from(settle).ok_or(PostFault::NotNow)?;
+        if !matches!(self.state, PostState::OutcomeUnknown { .. }) || !reading.is_complete {
+            return Err(PostFault::NotNow);
         }
-        let count = u32::try_from(self.candidates.len()).unwrap_or(u32::MAX);
-        Some(match (self.candidates.pop(), count) {
-            (None, _) => Evidence::None,
-            (Some(found), 1) => Evidence::One(found),
-            (Some(_), count) => Evidence::Several(count),
-        })
+        let mut likely = reading.candidates.iter().filter(|candidate| candidate.is_likely);
+        if let (Some(one), None) = (likely.next(), likely.next()) {
+            self.is_there(one.item.clone(), now);
+            return Ok(Settled::Found);
+        }
+        let is_late_enough = reading.begun_at >= from;
+        if reading.candidates.is_empty() && is_late_enough {
+            self.is_absent();
+            self.progress.absences += 1;
+            // What was uploaded may be used up all the same, so it is uploaded again.
+            self.state = if self.progress.absences >= ABSENCES_MAX {
+                PostState::Failed(PostFailure::TriesUsedUp)
+            } else {
+                PostState::Uploading { parts: None }
+            };
+            return Ok(Settled::Absent);
+        }
+        self.done();
+        let pause = usize::try_from(self.progress.looks).ok().and_then(|looks| READINGS_S.get(looks));
+        let pause = TimeDelta::seconds(pause.or(READINGS_S.last()).copied().unwrap_or_default());
+        self.progress.looks = self.progress.looks.saturating_add(1);
+        let next = if is_late_enough {
+            now + TimeDelta::seconds(STUCK_PAUSE_S)
+        } else {
+            (now + pause).min(from.max(now))
+        };
+        self.progress.not_before = Some(next);
+        self.state = PostState::OutcomeUnknown { candidates: reading.candidates, is_stuck: is_late_enough };
+        Ok(if is_late_enough { Settled::Stuck } else { Settled::NotYet })
     }
 }
 
@@ -78,10 +156,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        kernel::ids::UploadId,
+        kernel::ids::{AccountId, PlanId, PostId, UploadId},
         publishing::{
-            model::{Standing, Visibility},
-            ports::Figures,
+            model::{Medium, PostDraft, Standing, Visibility},
+            ports::{Figures, Listed},
         },
     };
 
@@ -105,71 +183,92 @@ mod tests {
         ListPage { posts, next }
     }
 
-    /// What pages say of a post called "sea  view" that was asked for at 0.
-    fn read(pages: &[ListPage], known: &[&str]) -> Option<String> {
+    /// One that was asked for at 0, without an answer.
+    fn unanswered(caption: &str) -> Post {
+        let id = Uuid::from_u128(1);
         let draft = PostDraft {
-            upload: UploadId::from_uuid(Uuid::from_u128(1)),
-            caption: " sea  view".to_owned(),
+            upload: UploadId::from_uuid(id),
+            caption: caption.to_owned(),
             cover_at_ms: None,
             visibility: Visibility::Public,
         };
+        let of = (PlanId::from_uuid(id), AccountId::from_uuid(id));
+        let mut post = Post::new(PostId::from_uuid(id), of, draft, at(0), at(0));
+        post.ask(Medium { id: "m".to_owned() }, at(0));
+        post.take_up(at(1)).expect("due");
+        post
+    }
+
+    /// What pages say of a post, read long after it was asked for: the platform's name of it, or a word.
+    fn read(caption: &str, pages: &[ListPage], known: &[&str]) -> String {
+        let mut post = unanswered(caption);
         let known = known.iter().map(|item| (*item).to_owned()).collect();
-        let mut reading = Reading::new(at(0));
+        let mut reading = Reading::begin(&post, at(400)).expect("asked for");
         for page in pages {
-            if reading.take(page, &draft, &known) {
+            if reading.take(page, &known) {
                 break;
             }
         }
-        reading.evidence().map(|evidence| match evidence {
-            Evidence::None => "none".to_owned(),
-            Evidence::One(found) => found.item,
-            Evidence::Several(count) => format!("{count}"),
-        })
+        match post.settle(reading, TimeDelta::seconds(300), at(401)) {
+            Ok(Settled::Found) => post.state.item().unwrap_or_default().to_owned(),
+            Ok(settled) => format!("{settled:?}"),
+            Err(fault) => format!("{fault:?}"),
+        }
     }
 
     #[test]
-    fn one_that_can_only_be_it_is_it() {
-        let mine = || listed("mine", "sea view", 3);
-        let said = |posts, next, known: &[&str]| read(&[page(posts, next)], known);
-        assert_eq!(said(vec![mine()], None, &[]).as_deref(), Some("mine"));
-        assert_eq!(
-            said(vec![mine(), listed("old", "sea view", -900)], Some(5), &[]).as_deref(),
-            Some("mine")
-        );
-        assert_eq!(said(vec![listed("x", "other", 3)], None, &[]).as_deref(), Some("none"));
-        assert_eq!(said(vec![], None, &[]).as_deref(), Some("none"));
-        assert_eq!(said(vec![mine()], None, &["mine"]).as_deref(), Some("none"), "it is another post's");
-        assert_eq!(said(vec![mine(), listed("b", "sea view", 9)], None, &[]).as_deref(), Some("2"));
-        assert_eq!(
-            said(vec![listed("early", "sea view", -120)], None, &[]).as_deref(),
-            Some("early"),
-            "clocks differ"
-        );
-        assert_eq!(said(vec![listed("early", "sea view", -121)], None, &[]).as_deref(), Some("none"));
+    fn one_that_has_our_text_is_ours() {
+        let mine = || listed("mine", "Sea view", 3);
+        let said = |posts, known: &[&str]| read(" sea  view!", &[page(posts, None)], known);
+        assert_eq!(said(vec![mine()], &[]), "mine");
+        assert_eq!(said(vec![mine(), listed("by hand", "lunch", 9)], &[]), "mine");
+        assert_eq!(said(vec![mine()], &["mine"]), "Absent", "it is another post's");
+        assert_eq!(said(vec![mine(), listed("b", "sea view", 9)], &[]), "Stuck");
+        assert_eq!(said(vec![listed("early", "sea view", -120)], &[]), "early", "clocks differ");
+        assert_eq!(said(vec![listed("early", "sea view", -121)], &[]), "Stuck", "they do not differ so much");
+        assert_eq!(said(vec![listed("old", "sea view", -601)], &[]), "Absent");
+        assert_eq!(said(vec![listed("late", "sea view", 661)], &[]), "Absent");
+    }
+
+    #[test]
+    fn absence_is_that_nothing_is_there_that_might_be_it() {
+        let said = |caption, text| read(caption, &[page(vec![listed("x", text, 3)], None)], &[]);
+        assert_eq!(said("first light #sunrise @lin", "first light #sunrise"), "x", "mentions are taken out");
+        assert_eq!(said("first light #sunrise", "first light #sun"), "x", "cut short");
+        assert_eq!(said("first", "fir"), "Stuck", "too short to tell");
+        assert_eq!(said("ours", "something else"), "Stuck", "it may be ours, rewritten");
+        assert_eq!(said("", ""), "Stuck", "nothing is like nothing");
+        assert_eq!(said("\u{1f600}", "\u{1f600}"), "Stuck");
+        assert_eq!(read("ours", &[page(vec![], None)], &[]), "Absent");
     }
 
     #[test]
     fn absence_is_no_evidence_before_all_was_read() {
-        let new = |n: i64| listed(&n.to_string(), "other", n);
-        assert_eq!(read(&[page(vec![new(9)], Some(1))], &[]), None, "there is more");
-        assert_eq!(
-            read(&[page(vec![new(9)], Some(1)), page(vec![new(1), new(-300)], Some(2))], &[]).as_deref(),
-            Some("none")
-        );
-        let top = Listed { is_top: true, ..new(-9_000) };
-        assert_eq!(
-            read(&[page(vec![top, new(9)], Some(1))], &[]),
-            None,
-            "what is kept at the top is out of order"
-        );
+        let new = |n: i64| listed(&n.to_string(), "other", n + 700);
+        assert_eq!(read("a", &[page(vec![new(9)], Some(1))], &[]), "NotNow", "there is more");
+        let pages = [page(vec![new(9)], Some(1)), page(vec![new(1), listed("old", "x", -700)], Some(2))];
+        assert_eq!(read("a", &pages, &[]), "Absent");
+        let top = Listed { is_top: true, ..listed("top", "x", -9_000) };
+        let pages = [page(vec![top, new(9)], Some(1))];
+        assert_eq!(read("a", &pages, &[]), "NotNow", "what is kept at the top is out of order");
     }
 
     #[test]
     fn a_post_on_two_pages_is_one() {
-        let pages = [
-            page(vec![listed("mine", "sea view", 3)], Some(1)),
-            page(vec![listed("mine", "sea view", 3)], None),
-        ];
-        assert_eq!(read(&pages, &[]).as_deref(), Some("mine"));
+        let mine = || listed("mine", "sea view", 3);
+        assert_eq!(read("sea view", &[page(vec![mine()], Some(1)), page(vec![mine()], None)], &[]), "mine");
+    }
+
+    #[test]
+    fn too_early_to_say() {
+        let mut post = unanswered("a");
+        let settle = TimeDelta::seconds(300);
+        for (begun, expected) in [(10, Settled::NotYet), (359, Settled::NotYet), (360, Settled::Absent)] {
+            let mut reading = Reading::begin(&post, at(begun)).expect("asked for");
+            reading.take(&page(vec![], None), &HashSet::new());
+            // When it was begun counts, not when it ended.
+            assert_eq!(post.settle(reading, settle, at(begun + 30)), Ok(expected), "{begun}");
+        }
+        assert_eq!(post.state, PostState::Uploading { parts: None });
     }
 }

@@ -43,8 +43,8 @@ const CODES: &[(&[i64], Class)] = &[
     (&[10_020], NotNow),
     // Every other endpoint, and some of these too.
     (&[28_001_003, 2_190_002, 28_001_008, 2_190_008], Refused(TokenDead)),
-    // "Busy" is said by something in front of what does the work, and may be said after it.
-    (&[28_001_005, 2_100_004, 28_001_006], Broke),
+    // "Busy" is said by something in front of what does the work, and may be said after it; risk control too.
+    (&[28_001_005, 2_100_004, 28_001_006, 28_001_052], Broke),
     // Parameters; token and open_id; path; open_id equal to follower's.
     (&[28_001_007, 2_100_005, 28_001_015, 2_190_015, 28_001_017, 2_100_006], Refused(BadCall)),
     (&[28_001_012, 2_190_003], Refused(NotGranted)),
@@ -55,8 +55,6 @@ const CODES: &[(&[i64], Class)] = &[
     (&[28_001_020, 28_001_021, 28_004_020], Refused(AppWrong)),
     // Deregistered, banned, private.
     (&[28_001_045, 28_001_046, 28_001_047, 2_100_009], Refused(OwnerGone)),
-    // Risk control.
-    (&[28_001_052], NotNow),
     (&[28_003_017, 2_190_001], Refused(QuotaUsedUp)),
     (&[28_003_018], NotNow),
     // Posting: file too big; too long, old and new; text.
@@ -197,12 +195,11 @@ mod tests {
 
     #[test]
     fn busy_is_no_answer_where_twice_does_harm() {
-        for code in [28_001_005, 2_100_004, 28_001_006] {
+        for code in [28_001_005, 2_100_004, 28_001_006, 28_001_052] {
             assert_eq!((word(&CREATE, code), word(&UPLOAD, code)), ("unknown", "not_done"), "{code}");
         }
         for (code, expected) in [
             (28_003_018, "not_done"),
-            (28_001_052, "not_done"),
             (2_190_005, "content_refused"),
             (2_190_006, "content_refused"),
             (2_114_006, "content_refused"),

@@ -6,10 +6,12 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     accounts::TokenLease,
-    kernel::{clock::Timestamp, platform::PlatformError, scope::TenantScope, secret::Secret},
+    kernel::{
+        clock::Timestamp, fault::PortError, platform::PlatformError, scope::TenantScope, secret::Secret,
+    },
     publishing::{
         model::{Medium, Standing, Visibility},
-        ports::{Figures, FileBytes, ListPage, Listed, NewPost, PartRules, Publisher},
+        ports::{Figures, FileBytes, ListPage, Listed, NewPost, PartRules, PostRules, Publisher},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -22,9 +24,11 @@ use super::{
 };
 use crate::outbound::Transport;
 
-/// Parts are advised above 50 MB, in parts of 20 MB.
-const PART_RULES: PartRules =
-    PartRules { whole_max_bytes: 50 * 1_000 * 1_000, part_bytes: 20 * 1_024 * 1_024 };
+/// Parts are advised above 50 MB, in parts of 20 MB; a text has at most 1,000 characters.
+const RULES: PostRules = PostRules {
+    caption_max_chars: 1_000,
+    parts: PartRules { whole_max_bytes: 50 * 1_000 * 1_000, part_bytes: 20 * 1_024 * 1_024 },
+};
 
 /// Longest a call may take that carries a file, or a part of one.
 const CARRYING: Option<Duration> = Some(Duration::from_mins(2));
@@ -124,29 +128,24 @@ struct DataBody<'a> {
     item_ids: &'a [String],
 }
 
+/// A list that is not there is not an empty one: nothing could be concluded from it.
 #[derive(Deserialize)]
 struct ListData {
-    #[serde(default)]
-    list: Vec<Entry>,
+    list: Option<Vec<Entry>>,
     cursor: Option<Int>,
-    #[serde(default)]
-    has_more: bool,
+    has_more: Option<bool>,
 }
 
 #[derive(Deserialize)]
 struct Entry {
     item_id: Option<String>,
-    #[serde(default)]
-    title: String,
+    title: Option<String>,
     create_time: Option<Int>,
-    #[serde(default)]
-    is_top: bool,
-    #[serde(default)]
-    is_reviewed: bool,
+    is_top: Option<bool>,
+    is_reviewed: Option<bool>,
     video_status: Option<Int>,
     share_url: Option<String>,
-    #[serde(default)]
-    statistics: Statistics,
+    statistics: Option<Statistics>,
 }
 
 #[derive(Default, Deserialize)]
@@ -172,11 +171,11 @@ fn count(number: Option<Int>) -> Option<u64> {
 
 impl Entry {
     /// The tables of the list (1, 2, 4) and of single posts (2, 4, 5) differ: 1 and 5 are public, 2 is not fit to be, and
-    /// what is not reviewed yet, or has a status that no table has, is pending.
+    /// what is said not to be reviewed yet, or has a status that no table has, is pending. Some answers do not say.
     fn standing(&self) -> Standing {
         match (self.is_reviewed, self.video_status) {
-            (true, Some(Int(1 | 5))) => Standing::Public,
-            (true, Some(Int(2))) => Standing::Refused,
+            (Some(true) | None, Some(Int(1 | 5))) => Standing::Public,
+            (Some(true) | None, Some(Int(2))) => Standing::Refused,
             _ => Standing::Pending,
         }
     }
@@ -184,26 +183,27 @@ impl Entry {
     fn listed(self) -> Result<Listed, Unread> {
         let standing = self.standing();
         let created_at = self.create_time.and_then(|Int(seconds)| Timestamp::from_timestamp(seconds, 0));
+        let statistics = self.statistics.unwrap_or_default();
         Ok(Listed {
             item: named(self.item_id, "item_id")?,
-            caption: self.title,
+            caption: self.title.unwrap_or_default(),
             created_at: created_at.ok_or(Unread::Without("create_time"))?,
-            is_top: self.is_top,
+            is_top: self.is_top.unwrap_or_default(),
             standing,
             share_url: self.share_url.filter(|url| !url.is_empty()),
             figures: Figures {
-                plays: count(self.statistics.plays),
-                likes: count(self.statistics.likes),
-                comments: count(self.statistics.comments),
-                shares: count(self.statistics.shares),
+                plays: count(statistics.plays),
+                likes: count(statistics.likes),
+                comments: count(statistics.comments),
+                shares: count(statistics.shares),
             },
         })
     }
 }
 
 /// One entry that can't be read makes the whole unread: from what is missing nothing could be concluded.
-fn all(list: Vec<Entry>) -> Result<Vec<Listed>, Unread> {
-    list.into_iter().map(Entry::listed).collect()
+fn all(list: Option<Vec<Entry>>) -> Result<Vec<Listed>, Unread> {
+    list.ok_or(Unread::Without("list"))?.into_iter().map(Entry::listed).collect()
 }
 
 fn json(endpoint: &Endpoint, body: &impl Serialize) -> Result<Body, PlatformError> {
@@ -225,8 +225,8 @@ fn medium(endpoint: &Endpoint, data: VideoData) -> Result<Medium, PlatformError>
 
 #[async_trait]
 impl Publisher for DouyinPublisher {
-    fn part_rules(&self) -> PartRules {
-        PART_RULES
+    fn rules(&self) -> PostRules {
+        RULES
     }
 
     async fn upload(
@@ -275,6 +275,7 @@ impl Publisher for DouyinPublisher {
         lease: &TokenLease,
         medium: &Medium,
         post: &NewPost<'_>,
+        within: Duration,
     ) -> Result<String, PlatformError> {
         #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "videos are minutes long")]
         let cover_tsp = post.cover_at_ms.map(|ms| ms as f64 / 1_000.0);
@@ -285,7 +286,11 @@ impl Publisher for DouyinPublisher {
         };
         let body = CreateBody { video_id: &medium.id, text: post.caption, cover_tsp, private_status };
         let body = json(&CREATE, &body)?;
-        let data: ItemData = self.client.call(scope, lease, &CREATE, &[], Some(body)).await?;
+        let call = self.client.call(scope, lease, &CREATE, &[], Some(body));
+        // Waiting for its turn is part of it: what is broken off is not sent later.
+        let data: ItemData = tokio::time::timeout(within, call)
+            .await
+            .map_err(|_| PlatformError::Unknown(PortError::passing(CREATE.port, "broken off in time")))??;
         named(data.item_id, "item_id").map_err(|why| error::unread(&CREATE, why))
     }
 
@@ -300,9 +305,10 @@ impl Publisher for DouyinPublisher {
         let data: ListData = self.client.call(scope, lease, &LIST, &query, None).await?;
         let unread = |why| error::unread(&LIST, why);
         let next = match (data.has_more, data.cursor) {
-            (false, _) => None,
-            (true, Some(Int(next))) => Some(next),
-            (true, None) => return Err(unread(Unread::Without("cursor"))),
+            (Some(false), _) => None,
+            (Some(true), Some(Int(next))) => Some(next),
+            (Some(true), None) => return Err(unread(Unread::Without("cursor"))),
+            (None, _) => return Err(unread(Unread::Without("has_more"))),
         };
         Ok(ListPage { posts: all(data.list).map_err(unread)?, next })
     }
@@ -323,7 +329,10 @@ impl Publisher for DouyinPublisher {
 mod tests {
     use domain::{
         accounts::model::AppCredentials,
-        kernel::ids::{AppId, TenantId},
+        kernel::{
+            ids::{AppId, TenantId},
+            platform::PlatformKey,
+        },
     };
     use serde_json::{Value, json};
     use uuid::Uuid;
@@ -337,6 +346,7 @@ mod tests {
 
     fn lease() -> TokenLease {
         TokenLease {
+            platform: PlatformKey::parse("douyin").unwrap(),
             access: Secret::from("act.1".to_owned()),
             open_id: "7d&0f=".to_owned(),
             credentials: AppCredentials {
@@ -354,6 +364,8 @@ mod tests {
         (DouyinPublisher::new(script.clone(), DouyinSettings::read(&json!({})).unwrap()), script)
     }
 
+    const LONG: Duration = Duration::from_mins(1);
+
     const fn post(caption: &str) -> NewPost<'_> {
         NewPost { caption, cover_at_ms: Some(1_250), visibility: Visibility::OnlyMe }
     }
@@ -362,7 +374,7 @@ mod tests {
     async fn a_creation_is_sent_as_the_contract_has_it() {
         let (publisher, script) = publisher(&[include_str!("fixtures/create_video.json")]);
         let medium = Medium { id: "@sbxVid01+Qk9/aa==".to_owned() };
-        let item = publisher.create(&scope(), &lease(), &medium, &post("a \"b\"")).await.unwrap();
+        let item = publisher.create(&scope(), &lease(), &medium, &post("a \"b\""), LONG).await.unwrap();
         assert_eq!(item, "@sbxItem01+Qk9/bb==");
         let call = &script.calls()[0];
         assert_eq!(
@@ -404,7 +416,7 @@ mod tests {
         for data in ["}}", r#","item_id":""}}"#, r#","item_id":null}}"#] {
             let (publisher, _) = publisher(&[&format!("{{{good}{data}")]);
             let medium = Medium { id: "m".to_owned() };
-            let created = publisher.create(&scope(), &lease(), &medium, &post("a")).await;
+            let created = publisher.create(&scope(), &lease(), &medium, &post("a"), LONG).await;
             assert!(matches!(created, Err(PlatformError::Unknown(_))), "{data}: {created:?}");
         }
         // A list with an entry that can't be read says nothing of what is not in it.
@@ -412,6 +424,9 @@ mod tests {
             r#"{"data":{"error_code":0,"list":[{"item_id":"","create_time":1}]}}"#,
             r#"{"data":{"error_code":0,"list":[{"item_id":"a"}]}}"#,
             r#"{"data":{"error_code":0,"list":[],"has_more":true}}"#,
+            r#"{"data":{"error_code":0,"list":[]}}"#,
+            r#"{"data":{"error_code":0,"has_more":false}}"#,
+            r#"{"data":{"error_code":0,"list":null,"has_more":false}}"#,
         ] {
             let (publisher, _) = publisher(&[list]);
             let listed = publisher.list(&scope(), &lease(), None).await;

@@ -141,6 +141,17 @@ tenant_entity!(upload, "content", "uploads", keys { id: uuid::Uuid }, columns {
     parts: i32, state: String, digest: Option<Vec<u8>>, probed: Option<Json>, begun_by: Option<uuid::Uuid>, created_at: super::At,
     expires_at: super::At, version: i32,
 });
+tenant_entity!(plan, "publishing", "plans", keys { id: uuid::Uuid }, columns {
+    name: String, upload_id: uuid::Uuid, planned_by: Option<uuid::Uuid>, created_at: super::At,
+});
+tenant_entity!(post, "publishing", "posts", keys { id: uuid::Uuid }, columns {
+    plan_id: uuid::Uuid, account_id: uuid::Uuid, upload_id: uuid::Uuid, caption: String, cover_at_ms: Option<i64>,
+    visibility: String, status: String, planned_at: super::At, due_at: Option<super::At>, holds_account: bool,
+    item: Option<String>, accepted_at: Option<super::At>, progress: Json, created_at: super::At, version: i32,
+});
+tenant_entity!(post_note, "publishing", "post_notes", keys { post_id: uuid::Uuid, id: uuid::Uuid }, columns {
+    at: super::At, kind: String, status: String, detail: Option<String>, compliance_id: uuid::Uuid,
+});
 tenant_entity!(
     part,
     "content",

@@ -1,0 +1,110 @@
+//! What can be read of plans and posts.
+
+use async_graphql::{Context, ID, Object};
+use domain::{
+    kernel::{
+        ids::{AccountId, PlanId, PostId},
+        page::Key,
+    },
+    publishing::{PostFilter, model},
+};
+use output::Written;
+
+use super::types::{Plan, PlanConnection, Post, PostConnection, PostStatus};
+use crate::graphql::{
+    command::{app, reading},
+    connection::{Cursors, PageArgs, paged},
+    error::ApiError,
+    scalars::{Kind, id_of, parse_global_id},
+};
+
+#[derive(Default)]
+pub struct PublishingQuery;
+
+#[expect(clippy::too_many_arguments, reason = "a connection's four arguments and its filter")]
+#[Object]
+impl PublishingQuery {
+    /// One piece of content, put on many accounts.
+    async fn plan(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Written<Plan>, ApiError>> {
+        one_plan(ctx, &id).await.map(|plan| plan.map(Written)).transpose()
+    }
+
+    /// Plans, oldest first.
+    async fn plans(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<Written<PlanConnection>, ApiError>> {
+        Some(plans(ctx, PageArgs { first, after, last, before }).await.map(Written))
+    }
+
+    /// One piece of content meant for one account.
+    async fn post(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Written<Post>, ApiError>> {
+        one_post(ctx, &id).await.map(|post| post.map(Written)).transpose()
+    }
+
+    /// Posts of the accounts the caller reaches, by the time they are planned for; only those of an account, of a plan, and
+    /// that stand so, where that is given.
+    async fn posts(
+        &self,
+        ctx: &Context<'_>,
+        account_id: Option<ID>,
+        plan_id: Option<ID>,
+        status: Option<PostStatus>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<Written<PostConnection>, ApiError>> {
+        let args = PageArgs { first, after, last, before };
+        Some(posts(ctx, account_id, plan_id, status, args).await.map(Written))
+    }
+}
+
+pub(super) async fn one_plan(ctx: &Context<'_>, id: &ID) -> Result<Option<Plan>, ApiError> {
+    let (actor, mut work) = reading(ctx, "plan").await?;
+    let Some((Kind::Plan, uuid)) = parse_global_id(id) else { return Ok(None) };
+    Ok(app(ctx).publishing.plan(&mut *work, &actor, PlanId::from_uuid(uuid)).await?.map(Into::into))
+}
+
+pub(super) async fn one_post(ctx: &Context<'_>, id: &ID) -> Result<Option<Post>, ApiError> {
+    let (actor, mut work) = reading(ctx, "post").await?;
+    let Some((Kind::Post, uuid)) = parse_global_id(id) else { return Ok(None) };
+    Ok(app(ctx).publishing.post(&mut *work, &actor, PostId::from_uuid(uuid)).await?.map(Into::into))
+}
+
+async fn plans(ctx: &Context<'_>, args: PageArgs) -> Result<PlanConnection, ApiError> {
+    let (actor, mut work) = reading(ctx, "plans").await?;
+    let app = app(ctx);
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "plans", "");
+    let request = cursors.request(&args)?;
+    let page = app.publishing.plans(&mut *work, &actor, request).await?;
+    let key = |plan: &model::Plan| Key { at: plan.created_at, id: plan.id.uuid() };
+    Ok(PlanConnection::new(paged(page, &request, &cursors, key, Into::into)))
+}
+
+async fn posts(
+    ctx: &Context<'_>,
+    account: Option<ID>,
+    plan: Option<ID>,
+    status: Option<PostStatus>,
+    args: PageArgs,
+) -> Result<PostConnection, ApiError> {
+    let (actor, mut work) = reading(ctx, "posts").await?;
+    let app = app(ctx);
+    let account = account.map(|id| id_of(Kind::Account, &id)).transpose()?;
+    let plan = plan.map(|id| id_of(Kind::Plan, &id)).transpose()?;
+    let filter = PostFilter {
+        account: account.map(AccountId::from_uuid),
+        plan: plan.map(PlanId::from_uuid),
+        status: status.map(Into::into),
+    };
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "posts", &format!("{filter:?}"));
+    let request = cursors.request(&args)?;
+    let page = app.publishing.posts(&mut *work, &actor, filter, request).await?;
+    let key = |post: &model::Post| Key { at: post.planned_at, id: post.id.uuid() };
+    Ok(PostConnection::new(paged(page, &request, &cursors, key, Into::into)))
+}

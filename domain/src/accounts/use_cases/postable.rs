@@ -1,0 +1,127 @@
+//! What publishing asks of accounts: which can be posted for, whose they are to work on, and what to do with a token that
+//! the platform refuses.
+
+use super::{
+    super::{
+        model::{Ability, Account, Capability, Reach},
+        ports::{AccountQuery, AccountsTx},
+    },
+    Accounts,
+};
+use crate::{
+    accounts::AccountsError,
+    kernel::{
+        actor::Actor,
+        clock::Timestamp,
+        ids::AccountId,
+        outbox::Origin,
+        page::{Direction, Key, PageRequest},
+        scope::TenantScope,
+    },
+};
+
+/// An account, and whether videos can be posted for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postable {
+    /// The account.
+    pub account: Account,
+    /// Who can post a video for it, if anybody; `None` when the platform is not known here any more.
+    pub video: Option<Capability>,
+    /// When its consent ends.
+    pub consent_ends_at: Option<Timestamp>,
+}
+
+impl Accounts {
+    /// These accounts, in their order; `None` for those the actor does not reach.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn postable(
+        &self,
+        tx: &mut dyn AccountsTx,
+        actor: &Actor,
+        ids: &[AccountId],
+    ) -> Result<Vec<Option<Postable>>, AccountsError> {
+        let reach = Self::reach(tx, actor).await?;
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.push(tx.account(*id).await?.filter(|account| reach.holds(account.group)));
+        }
+        let there: Vec<_> = found.iter().flatten().cloned().collect();
+        let mut terms = tx.token_terms(ids).await?;
+        let mut all = self.capabilities_of(tx, actor, &there).await?.into_iter();
+        let postable = |account: Account| {
+            let abilities = all.next().unwrap_or_default();
+            Postable {
+                video: abilities.into_iter().find(|found| found.ability == Ability::PublishVideo),
+                consent_ends_at: terms.remove(&account.id).map(|terms| terms.consent_ends_at()),
+                account,
+            }
+        };
+        let mut postable = postable;
+        Ok(found.into_iter().map(|account| account.map(&mut postable)).collect())
+    }
+
+    /// Whether the actor may work on an account there is.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn reaches(
+        &self,
+        tx: &mut dyn AccountsTx,
+        actor: &Actor,
+        id: AccountId,
+    ) -> Result<bool, AccountsError> {
+        if Self::reaches_all(actor) {
+            return Ok(true);
+        }
+        let reach = Self::reach(tx, actor).await?;
+        Ok(tx.account(id).await?.is_some_and(|account| reach.holds(account.group)))
+    }
+
+    /// The accounts the actor reaches; `None` when that is all of them.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn reached(
+        &self,
+        tx: &mut dyn AccountsTx,
+        actor: &Actor,
+    ) -> Result<Option<Vec<AccountId>>, AccountsError> {
+        let reach = Self::reach(tx, actor).await?;
+        if reach == Reach::All {
+            return Ok(None);
+        }
+        let query = AccountQuery { reach, groups: None, app: None, tags: Vec::new(), state: None };
+        let (mut reached, mut from) = (Vec::new(), None);
+        loop {
+            let page = PageRequest { limit: 100, from, direction: Direction::Forward };
+            let page = tx.accounts(&query, page).await?;
+            reached.extend(page.items.iter().map(|account| account.id));
+            match page.items.last() {
+                Some(last) if page.more => from = Some(Key { at: last.created_at, id: last.id.uuid() }),
+                _ => return Ok(Some(reached)),
+            }
+        }
+    }
+
+    /// The platform refused an access token that was lent: it is looked at now, unless there is another since.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn token_refused(
+        &self,
+        origin: &Origin,
+        scope: TenantScope,
+        account: AccountId,
+        version: u64,
+    ) -> Result<(), AccountsError> {
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        let terms = tx.token_terms(&[account]).await?.remove(&account);
+        if terms.is_some_and(|terms| terms.version == version) {
+            tx.hurry_tokens(account, self.0.clock.now()).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}

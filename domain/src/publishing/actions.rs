@@ -1,0 +1,30 @@
+//! Everything that can be done with plans and posts.
+
+use crate::kernel::{
+    action::{API_ACTIVITY, Action, actions},
+    actor::Permission,
+};
+
+actions! {
+    /// One piece of content is meant for many accounts.
+    CREATE_PLAN = "create_plan", Data, API_ACTIVITY, 1, Some(Permission::ManagePosts), Required;
+    /// Somebody agrees to all posts of a plan as they are.
+    APPROVE_PLAN = "approve_plan", Data, API_ACTIVITY, 3, Some(Permission::ApprovePosts), Optional;
+    /// All that is not under way of a plan is given up.
+    CANCEL_PLAN = "cancel_plan", Data, API_ACTIVITY, 4, Some(Permission::ManagePosts), Optional;
+    /// Somebody agrees to one post as it is.
+    APPROVE_POST = "approve_post", Data, API_ACTIVITY, 3, Some(Permission::ApprovePosts), Optional;
+    /// What is posted, or when, is changed.
+    CHANGE_POST = "change_post", Data, API_ACTIVITY, 3, Some(Permission::ManagePosts), Optional;
+    /// A post is given up.
+    CANCEL_POST = "cancel_post", Data, API_ACTIVITY, 4, Some(Permission::ManagePosts), Optional;
+    /// A post that failed is tried again.
+    RETRY_POST = "retry_post", Data, API_ACTIVITY, 3, Some(Permission::ManagePosts), Optional;
+    /// Somebody who has looked says what became of a post.
+    RESOLVE_POST = "resolve_post", Data, API_ACTIVITY, 3, Some(Permission::ApprovePosts), Optional;
+    /// A post took a step: which is the event's reason.
+    PUBLISH_DUE = "publish_due", Data, API_ACTIVITY, 3, None, Optional;
+}
+
+/// What nobody asks for by a mutation: what is done for a post when it is due.
+pub const WITHOUT_MUTATION: &[Action] = &[PUBLISH_DUE];

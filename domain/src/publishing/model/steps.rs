@@ -1,0 +1,350 @@
+//! What a worker does for a post: each step is allowed from some states and leads to one.
+
+use chrono::TimeDelta;
+
+use super::{
+    post::{Hindrance, Post},
+    state::{CreationEnd, Fate, Medium, PartMap, PostFailure, PostFault, PostState, Standing, Step},
+};
+use crate::kernel::{
+    clock::Timestamp,
+    platform::{PlatformError, Refusal, RefusalKind},
+};
+
+/// Pauses before a step that surely did nothing is tried again, in seconds; the last again and again.
+pub const RETRIES_S: [i64; 6] = [1, 4, 16, 60, 300, 300];
+
+/// How long a step is tried in vain before a post is given up, in seconds.
+pub const PATIENCE_S: i64 = 6 * 3_600;
+
+/// Pause when a quota is used up, in seconds: nobody says when it opens, and asking this often costs next to nothing.
+const QUOTA_PAUSE_S: i64 = 900;
+
+/// Media of one post that a platform may refuse before it is taken for the file's fault.
+const MEDIA_REFUSED_MAX: u32 = 3;
+
+/// How long a medium that is uploaded in parts may take, in seconds (Douyin open platform: an `upload_id` lives 2 h; less
+/// here, so that it never ends under way).
+const PART_UPLOAD_LIFE_S: i64 = 6_000;
+
+/// Pauses between looks at what the platform made of a post, in seconds (after the contract's advice); the last again and
+/// again.
+const LOOKS_S: [i64; 6] = [30, 60, 120, 300, 600, 3_600];
+
+/// Pause between looks at what is live, in seconds.
+const LIVE_PAUSE_S: i64 = 6 * 3_600;
+
+/// How long what is live is looked at, in seconds.
+const LIVE_LOOKS_S: i64 = 30 * 86_400;
+
+/// Looks after which a post that was never shown to us by its name is taken to be gone.
+const UNSEEN_LOOKS_MAX: u32 = 6;
+
+pub(super) fn look_pause(looks: u32) -> TimeDelta {
+    TimeDelta::seconds(nth(&LOOKS_S, looks))
+}
+
+/// The one at that place, or the last.
+fn nth(pauses: &[i64], at: u32) -> i64 {
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    pauses.get(at).or(pauses.last()).copied().unwrap_or_default()
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a step is allowed from the states that are named, and from no other"
+)]
+impl Post {
+    /// Begins, or goes on after whoever was at it is gone: what may have been asked for is unknown from then on.
+    ///
+    /// # Errors
+    /// `NotNow`: it is not due, or there is nothing for us to do.
+    pub fn take_up(&mut self, now: Timestamp) -> Result<Step, PostFault> {
+        if self.next_at().is_none_or(|at| now < at) {
+            return Err(PostFault::NotNow);
+        }
+        match &self.state {
+            PostState::Waiting { .. } => {
+                self.state = PostState::Uploading { parts: None };
+                Ok(Step::Upload)
+            }
+            PostState::Uploading { parts } => {
+                let life = TimeDelta::seconds(PART_UPLOAD_LIFE_S);
+                if parts.as_ref().is_some_and(|parts| now - parts.begun_at > life) {
+                    self.state = PostState::Uploading { parts: None };
+                }
+                Ok(Step::Upload)
+            }
+            PostState::Uploaded { .. } => Ok(Step::Create),
+            PostState::Creating { .. } => {
+                self.lose_answer();
+                Ok(Step::FindOut)
+            }
+            PostState::OutcomeUnknown { .. } => Ok(Step::FindOut),
+            PostState::UnderReview { .. } | PostState::Live { .. } => Ok(Step::Look),
+            _ => Err(PostFault::NotNow),
+        }
+    }
+
+    fn lose_answer(&mut self) {
+        self.progress.looks = 0;
+        self.progress.not_before = None;
+        self.state = PostState::OutcomeUnknown { candidates: Vec::new(), is_stuck: false };
+    }
+
+    /// An upload in parts was begun.
+    ///
+    /// # Errors
+    /// `NotNow`.
+    pub fn parts_begun(&mut self, parts: PartMap) -> Result<(), PostFault> {
+        match &mut self.state {
+            PostState::Uploading { parts: there @ None } => {
+                *there = Some(parts);
+                Ok(())
+            }
+            _ => Err(PostFault::NotNow),
+        }
+    }
+
+    /// A part is there, of the upload that has this name.
+    ///
+    /// # Errors
+    /// `NotNow`.
+    pub fn part_done(&mut self, ticket: &str, number: u32) -> Result<(), PostFault> {
+        match &mut self.state {
+            PostState::Uploading { parts: Some(parts) } if parts.ticket == ticket => {
+                parts.there.insert(number);
+                Ok(())
+            }
+            _ => Err(PostFault::NotNow),
+        }
+    }
+
+    /// The platform has the file.
+    ///
+    /// # Errors
+    /// `NotNow`.
+    pub fn uploaded(&mut self, medium: Medium) -> Result<(), PostFault> {
+        if !matches!(self.state, PostState::Uploading { .. }) {
+            return Err(PostFault::NotNow);
+        }
+        self.done();
+        self.state = PostState::Uploaded { medium };
+        Ok(())
+    }
+
+    /// There is no file to bring there.
+    ///
+    /// # Errors
+    /// `NotNow`.
+    pub fn file_gone(&mut self) -> Result<(), PostFault> {
+        if !matches!(self.state, PostState::Uploading { .. }) {
+            return Err(PostFault::NotNow);
+        }
+        self.done();
+        self.state = PostState::Failed(PostFailure::FileGone);
+        Ok(())
+    }
+
+    /// The platform is about to be asked: the number of the creation, and what to ask with. Made durable before it is.
+    ///
+    /// # Errors
+    /// `NotNow`.
+    pub fn creation_begun(&mut self, now: Timestamp) -> Result<(u32, Medium), PostFault> {
+        let PostState::Uploaded { medium } = &self.state else { return Err(PostFault::NotNow) };
+        let medium = medium.clone();
+        Ok((self.ask(medium.clone(), now), medium))
+    }
+
+    /// The platform answered a creation. A yes counts whenever it comes, and whatever was made of its silence; a no only
+    /// for who is still waiting for it.
+    ///
+    /// # Errors
+    /// `NotNow`: none of that number was asked for, or its silence was acted on already.
+    pub fn created(
+        &mut self,
+        number: u32,
+        answer: Result<String, &PlatformError>,
+        now: Timestamp,
+    ) -> Result<(), PostFault> {
+        let error = match answer {
+            Ok(item) => {
+                self.creation(number).ok_or(PostFault::NotNow)?.end = CreationEnd::Done(item.clone());
+                if self.fate() != Fate::There {
+                    self.is_there(item, now);
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if self.state != (PostState::Creating { number }) {
+            return Err(PostFault::NotNow);
+        }
+        let medium = self.creation(number).ok_or(PostFault::NotNow)?.medium.clone();
+        let of_medium =
+            || self.progress.creations.iter().filter(|creation| creation.medium == medium).count();
+        match error {
+            PlatformError::Unknown(_) => self.lose_answer(),
+            // It was asked for before with the same medium, and the platform said that it did nothing. It may have been
+            // wrong: a medium that was posted is refused in the same words.
+            PlatformError::Refused(Refusal { kind: RefusalKind::MediumRefused, .. }) if of_medium() > 1 => {
+                for creation in &mut self.progress.creations {
+                    if creation.medium == medium {
+                        creation.end = CreationEnd::Open;
+                    }
+                }
+                self.lose_answer();
+            }
+            PlatformError::NotDone(_) | PlatformError::Refused(_) => {
+                let is_refused = matches!(error, PlatformError::Refused(_));
+                self.end_creation(
+                    number,
+                    if is_refused { CreationEnd::Refused } else { CreationEnd::NotDone },
+                );
+                self.state = PostState::Uploaded { medium };
+                self.hindered(error, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The platform was not asked after all: too much time had passed since it was written down.
+    ///
+    /// # Errors
+    /// `NotNow`.
+    pub fn not_asked(&mut self, number: u32) -> Result<(), PostFault> {
+        if self.state != (PostState::Creating { number }) {
+            return Err(PostFault::NotNow);
+        }
+        let medium = self.creation(number).ok_or(PostFault::NotNow)?.medium.clone();
+        self.end_creation(number, CreationEnd::Refused);
+        self.state = PostState::Uploaded { medium };
+        Ok(())
+    }
+
+    fn end_creation(&mut self, number: u32, end: CreationEnd) {
+        if let Some(creation) = self.creation(number) {
+            creation.end = end;
+        }
+    }
+
+    /// A step was not done, or refused. Reading that goes wrong ends nothing.
+    ///
+    /// # Errors
+    /// `NotNow`.
+    pub fn hindered(&mut self, error: &PlatformError, now: Timestamp) -> Result<(), PostFault> {
+        match &self.state {
+            PostState::Uploading { parts } => {
+                let is_in_parts = parts.is_some();
+                self.hindered_before(error, is_in_parts, now);
+            }
+            PostState::Uploaded { .. } => self.hindered_before(error, false, now),
+            PostState::OutcomeUnknown { .. } | PostState::UnderReview { .. } | PostState::Live { .. } => {
+                self.try_later(error.word(), now);
+            }
+            _ => return Err(PostFault::NotNow),
+        }
+        Ok(())
+    }
+
+    /// Hindered before anything was asked for.
+    fn hindered_before(&mut self, error: &PlatformError, is_in_parts: bool, now: Timestamp) {
+        match error {
+            // An upload that may have been done does no harm: it is done again.
+            PlatformError::NotDone(_) | PlatformError::Unknown(_) => self.try_later(error.word(), now),
+            PlatformError::Refused(refusal) => self.refused(*refusal, error.word(), is_in_parts, now),
+        }
+        let in_vain = self.progress.hindrance.as_ref().is_some_and(|hindrance| {
+            now - hindrance.since > TimeDelta::seconds(PATIENCE_S) && hindrance.tries > 0
+        });
+        if in_vain && self.fate() == Fate::Open {
+            self.state = PostState::Failed(PostFailure::TriesUsedUp);
+        }
+    }
+
+    /// What a refusal leads to. The platform surely did nothing.
+    fn refused(&mut self, refusal: Refusal, word: String, is_in_parts: bool, now: Timestamp) {
+        match refusal.kind {
+            // The token pool, or time, puts these right.
+            RefusalKind::TokenDead => self.try_later(word, now),
+            // However often: a quota opens again, and a post is not lost over it.
+            RefusalKind::QuotaUsedUp | RefusalKind::PostsUsedUp => {
+                self.held(word, now + TimeDelta::seconds(QUOTA_PAUSE_S), now);
+            }
+            RefusalKind::MediumRefused if self.progress.media_refused + 1 < MEDIA_REFUSED_MAX => {
+                self.progress.media_refused += 1;
+                self.state = PostState::Uploading { parts: None };
+                self.try_later(word, now);
+            }
+            // The upload was ended without our hearing of it, or is forgotten there.
+            RefusalKind::BadCall if is_in_parts => {
+                self.state = PostState::Uploading { parts: None };
+                self.try_later(word, now);
+            }
+            RefusalKind::ConsentGone
+            | RefusalKind::NotGranted
+            | RefusalKind::RenewalsOver
+            | RefusalKind::OwnerGone
+            | RefusalKind::AppLacks
+            | RefusalKind::AppWrong
+            | RefusalKind::AppOff
+            | RefusalKind::AbilityOff
+            | RefusalKind::ContentRefused
+            | RefusalKind::MediumRefused
+            | RefusalKind::PostingBarred
+            | RefusalKind::BadCall => {
+                self.done();
+                self.state = PostState::Failed(PostFailure::Refused(refusal));
+            }
+        }
+    }
+
+    /// Waits for something that is not the platform's to give: it counts for no try.
+    pub fn held(&mut self, by: String, until: Timestamp, now: Timestamp) {
+        let since = self.progress.hindrance.as_ref().map_or(now, |hindrance| hindrance.since);
+        self.progress.hindrance = Some(Hindrance { since, tries: 0, by });
+        self.progress.not_before = Some(until);
+    }
+
+    fn try_later(&mut self, by: String, now: Timestamp) {
+        let before = self.progress.hindrance.as_ref().filter(|hindrance| hindrance.tries > 0);
+        let (since, tries) = before.map_or((now, 0), |hindrance| (hindrance.since, hindrance.tries));
+        self.progress.not_before = Some(now + TimeDelta::seconds(nth(&RETRIES_S, tries)));
+        self.progress.hindrance = Some(Hindrance { since, tries: tries.saturating_add(1), by });
+    }
+
+    /// How the platform says it stands; `None` when it shows no such post.
+    ///
+    /// # Errors
+    /// `NotNow`: it is not there.
+    pub fn looked(&mut self, standing: Option<Standing>, now: Timestamp) -> Result<(), PostFault> {
+        let (PostState::UnderReview { item } | PostState::Live { item }) = &self.state else {
+            return Err(PostFault::NotNow);
+        };
+        let item = item.clone();
+        self.done();
+        let progress = &mut self.progress;
+        progress.looks = progress.looks.saturating_add(1);
+        progress.was_seen |= standing.is_some();
+        let was_live = matches!(self.state, PostState::Live { .. });
+        match standing {
+            // A post that was just made may not be shown yet.
+            None if progress.was_seen || progress.looks >= UNSEEN_LOOKS_MAX => {
+                self.state = PostState::Gone { item };
+            }
+            Some(Standing::Refused) => self.state = PostState::Rejected { item },
+            Some(Standing::Public) => {
+                self.state = PostState::Live { item };
+                let followed = self.accepted_at.is_none_or(|at| now - at > TimeDelta::seconds(LIVE_LOOKS_S));
+                self.progress.not_before = (!followed).then(|| now + TimeDelta::seconds(LIVE_PAUSE_S));
+            }
+            Some(Standing::Pending) if was_live => {
+                self.progress.not_before = Some(now + TimeDelta::seconds(LIVE_PAUSE_S));
+            }
+            None | Some(Standing::Pending) => {
+                self.progress.not_before = Some(now + look_pause(self.progress.looks));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! One file per verb. A verb that is a command is lent its transaction and begins by asking whether the actor may; what is
+//! done for a post when it is due opens its own. No transaction is open while a platform is asked.
+
+mod approve_post;
+mod ask_for_post;
+pub(super) mod change_post;
+mod create_plan;
+mod find_out;
+pub(super) mod publish_due;
+pub(super) mod read_posts;
+mod upload_medium;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use super::{
+    PublishingError,
+    events::{NoteKind, PublishingEvent, PublishingFact},
+    model::Post,
+    ports::{Publishers, PublishingTx, PublishingUnits, TurnSchedule},
+};
+use crate::{
+    accounts::Accounts,
+    content::Content,
+    kernel::{
+        action::Action,
+        actor::Actor,
+        clock::Clock,
+        ids::{IdSource, PostId},
+        outbox::{Party, Record},
+    },
+};
+
+/// What publishing is built from.
+pub struct PublishingPorts {
+    /// Its own transactions.
+    pub units: Arc<dyn PublishingUnits>,
+    /// Whose turn it is, across tenants.
+    pub schedule: Arc<dyn TurnSchedule>,
+    /// What posts, by platform.
+    pub publishers: Publishers,
+    /// Accounts and their tokens.
+    pub accounts: Arc<Accounts>,
+    /// Files.
+    pub content: Arc<Content>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub ids: Arc<dyn IdSource>,
+    /// How long after it was made a post may be missing from a platform's lists.
+    pub settle: TimeDelta,
+}
+
+/// Plans, posts, and what is done for them when they are due.
+pub struct Publishing(PublishingPorts);
+
+impl Publishing {
+    /// Takes its ports.
+    pub const fn new(ports: PublishingPorts) -> Self {
+        Self(ports)
+    }
+
+    /// Writes down what happened to a post, and tells subscribers.
+    async fn note(
+        &self,
+        tx: &mut dyn PublishingTx,
+        post: &Post,
+        kind: NoteKind,
+        detail: Option<String>,
+    ) -> Result<(), PublishingError> {
+        let now = self.0.clock.now();
+        tx.add_note(post, kind, detail, now).await?;
+        PublishingTx::announce(tx, PublishingEvent { fact: PublishingFact::PostMoved(post.id), at: now });
+        Ok(())
+    }
+
+    /// Records something as done to a post.
+    async fn done(tx: &mut dyn PublishingTx, action: Action, id: PostId) -> Result<(), PublishingError> {
+        Ok(tx.record(Record::success(action, Party::new("post", id.uuid()))).await?)
+    }
+
+    /// The post a command names, locked behind its account's turn, if the actor reaches it.
+    async fn post_reached(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        id: PostId,
+    ) -> Result<Post, PublishingError> {
+        let absent = || PublishingError::NotFound { field: "id" };
+        let account = tx.post(id).await?.ok_or_else(absent)?.account;
+        if !self.0.accounts.reaches(tx, actor, account).await? {
+            return Err(absent());
+        }
+        tx.wake_account(account, None).await?;
+        tx.lock_post(id).await?.ok_or_else(absent)
+    }
+
+    /// Stores a post that a command changed, with its note, and has a worker come when there is something to do.
+    async fn keep(
+        &self,
+        tx: &mut dyn PublishingTx,
+        post: &Post,
+        kind: NoteKind,
+        detail: Option<String>,
+    ) -> Result<(), PublishingError> {
+        tx.update_post(post).await?;
+        if let Some(due_at) = post.next_at() {
+            tx.wake_account(post.account, Some(due_at)).await?;
+        }
+        self.note(tx, post, kind, detail).await
+    }
+}

@@ -1,0 +1,320 @@
+//! `publishing.plans`, `publishing.posts`, `publishing.post_notes`, and the turns of accounts, which are all tenants' and
+//! reached through functions of the database alone.
+
+mod progress;
+mod turns;
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use domain::{
+    kernel::{
+        clock::Timestamp,
+        fault::PortError,
+        ids::{AccountId, ComplianceId, MemberId, PlanId, PostId, UploadId},
+        page::{Page, PageRequest},
+    },
+    publishing::{
+        events::{NoteKind, PostNote},
+        model::{Plan, Post, PostDraft, PostStatus, Visibility},
+        ports::{PostQuery, PostStore, Turn},
+    },
+};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait as _, EntityTrait as _,
+    FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    Value,
+};
+
+pub use turns::PgTurnSchedule;
+
+use super::{
+    columns::word,
+    entity::{
+        plan,
+        post::{Column, Entity, Model},
+        post_note,
+    },
+    error::{one_changed, orm_error},
+    scope::{TenantTx, keyset},
+    work::PgWork,
+};
+
+const PLANS: &str = "postgres.plans";
+const POSTS: &str = "postgres.posts";
+const NOTES: &str = "postgres.post_notes";
+const TURNS: &str = "postgres.account_turns";
+
+/// Posts that are put into one statement.
+const ROWS_MAX: usize = 500;
+
+/// An account's post that is due longest. While what became of one is being found out, nothing that would ask for another
+/// is among them. $1 tenant, $2 account, $3 now.
+const DUE: &str = "
+    SELECT p.* FROM publishing.posts AS p
+    WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at <= $3
+      AND (p.holds_account OR p.status NOT IN ('waiting', 'uploading', 'uploaded') OR NOT EXISTS (
+            SELECT FROM publishing.posts AS held
+            WHERE held.tenant_id = $1 AND held.account_id = $2 AND held.holds_account))
+    ORDER BY p.due_at, p.id LIMIT 1 FOR UPDATE OF p";
+
+/// When the next of those is due.
+const NEXT_DUE: &str = "
+    SELECT min(p.due_at) AS due_at FROM publishing.posts AS p
+    WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at IS NOT NULL
+      AND (p.holds_account OR p.status NOT IN ('waiting', 'uploading', 'uploaded') OR NOT EXISTS (
+            SELECT FROM publishing.posts AS held
+            WHERE held.tenant_id = $1 AND held.account_id = $2 AND held.holds_account))";
+
+fn plan_of(row: plan::Model) -> Plan {
+    Plan {
+        id: PlanId::from_uuid(row.id),
+        name: row.name,
+        upload: UploadId::from_uuid(row.upload_id),
+        planned_by: row.planned_by.map(MemberId::from_uuid),
+        created_at: row.created_at,
+    }
+}
+
+fn post_of(row: Model) -> Result<Post, PortError> {
+    let status = word(POSTS, PostStatus::parse(&row.status))?;
+    let (state, done) = progress::read(row.progress, status, row.item, row.planned_at)?;
+    Ok(Post {
+        id: PostId::from_uuid(row.id),
+        plan: PlanId::from_uuid(row.plan_id),
+        account: AccountId::from_uuid(row.account_id),
+        draft: PostDraft {
+            upload: UploadId::from_uuid(row.upload_id),
+            caption: row.caption,
+            cover_at_ms: row.cover_at_ms.map(|ms| word(POSTS, u64::try_from(ms).ok())).transpose()?,
+            visibility: word(POSTS, Visibility::parse(&row.visibility))?,
+        },
+        state,
+        planned_at: row.planned_at,
+        accepted_at: row.accepted_at,
+        progress: done,
+        created_at: row.created_at,
+        version: word(POSTS, u32::try_from(row.version).ok())?,
+    })
+}
+
+fn note_of(row: post_note::Model) -> Result<PostNote, PortError> {
+    Ok(PostNote {
+        at: row.at,
+        kind: word(NOTES, NoteKind::parse(&row.kind))?,
+        status: word(NOTES, PostStatus::parse(&row.status))?,
+        detail: row.detail,
+        compliance_id: ComplianceId::from_uuid(row.compliance_id),
+    })
+}
+
+impl PgWork {
+    fn post_row(&self, post: &Post) -> Result<Model, PortError> {
+        Ok(Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            id: post.id.uuid(),
+            plan_id: post.plan.uuid(),
+            account_id: post.account.uuid(),
+            upload_id: post.draft.upload.uuid(),
+            caption: post.draft.caption.clone(),
+            cover_at_ms: post.draft.cover_at_ms.map(|ms| word(POSTS, i64::try_from(ms).ok())).transpose()?,
+            visibility: post.draft.visibility.as_str().to_owned(),
+            status: post.state.status().as_str().to_owned(),
+            planned_at: post.planned_at,
+            due_at: post.next_at(),
+            holds_account: post.holds_account(),
+            item: post.state.item().map(ToOwned::to_owned),
+            accepted_at: post.accepted_at,
+            progress: progress::written(post)?,
+            created_at: post.created_at,
+            version: word(POSTS, i32::try_from(post.version).ok())?,
+        })
+    }
+
+    async fn one_post(&self, select: Select<Entity>) -> Result<Option<Post>, PortError> {
+        select.one(&self.tx).await.map_err(|e| orm_error(POSTS, e))?.map(post_of).transpose()
+    }
+
+    fn tenant(&self) -> Value {
+        self.tx.scope().tenant().uuid().into()
+    }
+}
+
+#[async_trait]
+impl PostStore for PgWork {
+    async fn add_plan(&mut self, plan: &Plan) -> Result<(), PortError> {
+        let row = plan::Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            id: plan.id.uuid(),
+            name: plan.name.clone(),
+            upload_id: plan.upload.uuid(),
+            planned_by: plan.planned_by.map(MemberId::uuid),
+            created_at: plan.created_at,
+        };
+        plan::Entity::insert(row.into_active_model().reset_all())
+            .exec_without_returning(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(PLANS, e))
+    }
+
+    async fn plan(&mut self, id: PlanId) -> Result<Option<Plan>, PortError> {
+        let found = self.tx.scoped::<plan::Entity>().filter(plan::Column::Id.eq(id.uuid()));
+        Ok(found.one(&self.tx).await.map_err(|e| orm_error(PLANS, e))?.map(plan_of))
+    }
+
+    async fn plans(&mut self, page: PageRequest) -> Result<Page<Plan>, PortError> {
+        let select = self.tx.scoped::<plan::Entity>();
+        let rows = keyset(select, plan::Column::CreatedAt, plan::Column::Id, page).all(&self.tx).await;
+        let rows = rows.map_err(|e| orm_error(PLANS, e))?;
+        Ok(Page::of_read(rows.into_iter().map(plan_of).collect(), &page))
+    }
+
+    async fn add_posts(&mut self, posts: &[Post]) -> Result<(), PortError> {
+        for some in posts.chunks(ROWS_MAX) {
+            let rows: Vec<_> = some.iter().map(|post| self.post_row(post)).collect::<Result<_, _>>()?;
+            Entity::insert_many(rows.into_iter().map(|row| row.into_active_model().reset_all()))
+                .exec_without_returning(&self.tx)
+                .await
+                .map(drop)
+                .map_err(|e| orm_error(POSTS, e))?;
+        }
+        Ok(())
+    }
+
+    async fn post(&mut self, id: PostId) -> Result<Option<Post>, PortError> {
+        self.one_post(self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()))).await
+    }
+
+    async fn lock_post(&mut self, id: PostId) -> Result<Option<Post>, PortError> {
+        let found = self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()));
+        self.one_post(found.lock_exclusive()).await
+    }
+
+    async fn update_post(&mut self, post: &Post) -> Result<(), PortError> {
+        let mut row = self.post_row(post)?;
+        let read = row.version;
+        row.version += 1;
+        let updated = Entity::update_many()
+            .set(row.into_active_model().reset_all())
+            .filter(Column::TenantId.eq(self.tx.scope().tenant().uuid()))
+            .filter(Column::Id.eq(post.id.uuid()))
+            .filter(Column::Version.eq(read))
+            .exec(&self.tx)
+            .await
+            .map_err(|e| orm_error(POSTS, e))?;
+        one_changed(POSTS, updated.rows_affected)
+    }
+
+    async fn posts(&mut self, query: &PostQuery, page: PageRequest) -> Result<Page<Post>, PortError> {
+        let mut asked = Condition::all();
+        if let Some(accounts) = &query.accounts {
+            let accounts: Vec<_> = accounts.iter().map(|account| account.uuid()).collect();
+            asked = asked.add(Column::AccountId.eq_any(accounts));
+        }
+        if let Some(plan) = query.plan {
+            asked = asked.add(Column::PlanId.eq(plan.uuid()));
+        }
+        if let Some(status) = query.status {
+            asked = asked.add(Column::Status.eq(status.as_str()));
+        }
+        let select = self.tx.scoped::<Entity>().filter(asked);
+        let rows = keyset(select, Column::PlannedAt, Column::Id, page).all(&self.tx).await;
+        let posts = rows.map_err(|e| orm_error(POSTS, e))?.into_iter().map(post_of);
+        Ok(Page::of_read(posts.collect::<Result<_, _>>()?, &page))
+    }
+
+    async fn due_post(&mut self, account: AccountId, now: Timestamp) -> Result<Option<Post>, PortError> {
+        let values = [self.tenant(), account.uuid().into(), now.into()];
+        let row = self.tx.query_one_raw(TenantTx::statement(DUE, values)).await;
+        let row = row.map_err(|e| orm_error(POSTS, e))?;
+        let row = row.map(|row| Model::from_query_result(&row, "")).transpose();
+        row.map_err(|e| orm_error(POSTS, e))?.map(post_of).transpose()
+    }
+
+    async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError> {
+        let values = [self.tenant(), account.uuid().into()];
+        let row = self.tx.query_one_raw(TenantTx::statement(NEXT_DUE, values)).await;
+        let row = row.map_err(|e| orm_error(POSTS, e))?;
+        let due_at = row.map(|row| row.try_get("", "due_at")).transpose();
+        Ok(due_at.map_err(|e| orm_error(POSTS, e))?.flatten())
+    }
+
+    async fn known_items(
+        &mut self,
+        account: AccountId,
+        items: &[String],
+        but: PostId,
+    ) -> Result<HashSet<String>, PortError> {
+        let found = self
+            .tx
+            .scoped::<Entity>()
+            .filter(Column::AccountId.eq(account.uuid()))
+            .filter(Column::Item.eq_any(items.to_vec()))
+            .filter(Column::Id.ne(but.uuid()))
+            .select_only()
+            .column(Column::Item)
+            .into_tuple::<String>()
+            .all(&self.tx)
+            .await
+            .map_err(|e| orm_error(POSTS, e))?;
+        Ok(found.into_iter().collect())
+    }
+
+    async fn add_note(
+        &mut self,
+        post: &Post,
+        kind: NoteKind,
+        detail: Option<String>,
+        at: Timestamp,
+    ) -> Result<(), PortError> {
+        let row = post_note::Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            post_id: post.id.uuid(),
+            id: self.shared.ids.next_uuid(),
+            at,
+            kind: kind.as_str().to_owned(),
+            status: post.state.status().as_str().to_owned(),
+            detail,
+            compliance_id: self.origin.compliance_id.uuid(),
+        };
+        post_note::Entity::insert(row.into_active_model().reset_all())
+            .exec_without_returning(&self.tx)
+            .await
+            .map(drop)
+            .map_err(|e| orm_error(NOTES, e))
+    }
+
+    async fn notes(&mut self, post: PostId) -> Result<Vec<PostNote>, PortError> {
+        let rows = self
+            .tx
+            .scoped::<post_note::Entity>()
+            .filter(post_note::Column::PostId.eq(post.uuid()))
+            .order_by_asc(post_note::Column::At)
+            .order_by_asc(post_note::Column::Id)
+            .all(&self.tx)
+            .await;
+        rows.map_err(|e| orm_error(NOTES, e))?.into_iter().map(note_of).collect()
+    }
+
+    async fn wake_account(&mut self, account: AccountId, due_at: Option<Timestamp>) -> Result<(), PortError> {
+        const WAKE: &str = "SELECT publishing.wake_account($1, coalesce($2, 'infinity'::timestamptz))";
+        let statement = TenantTx::statement(WAKE, [account.uuid().into(), due_at.into()]);
+        self.tx.execute_raw(statement).await.map(drop).map_err(|e| orm_error(TURNS, e))
+    }
+
+    async fn hold_turn(&mut self, turn: &Turn, until: Timestamp) -> Result<bool, PortError> {
+        const HOLD: &str = "SELECT publishing.hold_turn($1, $2, $3) AS held";
+        let values = [turn.account.uuid().into(), turn.fence.into(), until.into()];
+        let row = self.tx.query_one_raw(TenantTx::statement(HOLD, values)).await;
+        let held = row.map_err(|e| orm_error(TURNS, e))?.map(|row| row.try_get("", "held")).transpose();
+        Ok(held.map_err(|e| orm_error(TURNS, e))?.unwrap_or_default())
+    }
+
+    async fn end_turn(&mut self, turn: &Turn, due_at: Option<Timestamp>) -> Result<(), PortError> {
+        const END: &str = "SELECT publishing.end_turn($1, $2, coalesce($3, 'infinity'::timestamptz))";
+        let values = [turn.account.uuid().into(), turn.fence.into(), due_at.into()];
+        let done = self.tx.execute_raw(TenantTx::statement(END, values)).await;
+        done.map(drop).map_err(|e| orm_error(TURNS, e))
+    }
+}

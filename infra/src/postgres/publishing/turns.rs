@@ -1,0 +1,62 @@
+//! `publishing.account_turns`, across tenants.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use domain::{
+    kernel::{
+        clock::Timestamp,
+        fault::PortError,
+        ids::{AccountId, TenantId},
+        scope::TenantScope,
+    },
+    publishing::ports::{Turn, TurnSchedule},
+};
+use uuid::Uuid;
+
+use crate::postgres::{error::port_error, pool::Db};
+
+const PORT: &str = "postgres.account_turns";
+
+/// The schedule, on a pool of the application's own role.
+#[derive(Clone, Debug)]
+pub struct PgTurnSchedule {
+    db: Db,
+}
+
+impl PgTurnSchedule {
+    /// Claims on `db`.
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl TurnSchedule for PgTurnSchedule {
+    async fn claim(&self, now: Timestamp, most: u32, lease: TimeDelta) -> Result<Vec<Turn>, PortError> {
+        let sql = "SELECT tenant, account, fence FROM publishing.claim_turns($1, $2, $3)";
+        let claimed: Vec<(Uuid, Uuid, i64)> = sqlx::query_as(sql)
+            .bind(now)
+            .bind(i32::try_from(most).unwrap_or(i32::MAX))
+            .bind(lease)
+            .fetch_all(self.db.pool())
+            .await
+            .map_err(|e| port_error(PORT, e))?;
+        let turn = |(tenant, account, fence)| Turn {
+            scope: TenantScope::of(TenantId::from_uuid(tenant)),
+            account: AccountId::from_uuid(account),
+            fence,
+        };
+        Ok(claimed.into_iter().map(turn).collect())
+    }
+
+    async fn extend(&self, turn: &Turn, until: Timestamp) -> Result<bool, PortError> {
+        sqlx::query_scalar("SELECT publishing.extend_turn($1, $2, $3, $4)")
+            .bind(turn.scope.tenant().uuid())
+            .bind(turn.account.uuid())
+            .bind(turn.fence)
+            .bind(until)
+            .fetch_one(self.db.pool())
+            .await
+            .map_err(|e| port_error(PORT, e))
+    }
+}

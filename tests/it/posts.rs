@@ -1,0 +1,312 @@
+//! From a plan to what is on the platform. The rehearsed platform's ledger says what was really done.
+
+use std::{collections::HashSet, time::Duration};
+
+use chrono::{TimeDelta, Utc};
+use domain::kernel::{actor::Role, clock::Clock as _, ids::IdSource as _};
+use harness::{
+    app::TestApp,
+    platform::TestPlatform,
+    posting::{Desk, is_there, posted, video},
+};
+use infra::system::System;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const CREATE: &str = "/api/douyin/v1/video/create_video/";
+const PATIENCE: Duration = Duration::from_mins(2);
+
+fn captions<const N: usize>(texts: [&str; N]) -> Vec<(usize, String)> {
+    texts.iter().enumerate().map(|(account, text)| (account, (*text).to_owned())).collect()
+}
+
+fn kinds(post: &Value) -> Vec<&str> {
+    post["timeline"].as_array().unwrap().iter().map(|note| note["kind"].as_str().unwrap()).collect()
+}
+
+async fn fault(platform: &TestPlatform, path: &str, harm: &str, more: Value) {
+    let mut draft = more;
+    (draft["path"], draft["harm"]) = (path.into(), harm.into());
+    platform.control(Method::POST, "faults", &draft).await.unwrap();
+}
+
+/// The code of the first refusal of a mutation on one thing.
+async fn refusal(app: &TestApp, token: &str, field: &str, input: Value) -> String {
+    let type_name = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
+    let mutation = format!(
+        "mutation ($i: {type_name}!) {{ {field}(input: $i) @idempotent(key: \"{}\") {{ userErrors {{ code message }} }} }}",
+        System.next_uuid()
+    );
+    let answer = app.client.graphql(token, &mutation, json!({ "i": input })).await.unwrap();
+    answer.refusal(field).to_owned()
+}
+
+/// Each text was posted, once.
+async fn each_once(platform: &TestPlatform, count: usize) {
+    let all = posted(platform).await.unwrap();
+    let different: HashSet<_> = all.iter().collect();
+    assert_eq!((all.len(), different.len()), (count, count), "posts, and different ones");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_video_is_planned_agreed_to_posted_and_followed() {
+    let platform = TestPlatform::start().unwrap();
+    platform.control(Method::PATCH, "switches", &json!({ "review_delay_s": 5 })).await.unwrap();
+    let app = platform.posting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 3, &video(0).await.unwrap()).await.unwrap();
+    let token = &desk.tenant.owner.token;
+
+    let items: Vec<_> = ["杭州", "上海", "北京"]
+        .iter()
+        .zip(&desk.accounts)
+        .map(|(city, account)| {
+            json!({
+                "accountId": account, "plannedAt": System.now(),
+                "variables": [{ "name": "city", "value": city }],
+            })
+        })
+        .collect();
+    let mutation = "mutation ($input: CreatePlanInput!) { createPlan(input: $input) @idempotent(key: \"p\") {
+        plan { id name approvalDigest } userErrors { message } } }";
+    let input = json!({
+        "name": "Opening", "uploadId": desk.video, "caption": "We open in {{city}} #opening", "items": items,
+    });
+    let planned = app.client.graphql(token, mutation, json!({ "input": input })).await.unwrap();
+    let plan = planned.data("createPlan")["plan"].clone();
+    let id = plan["id"].as_str().unwrap_or_else(|| panic!("{}", planned.body));
+    let posts = desk.posts(&app, id).await.unwrap();
+    assert!(posts.iter().all(|post| post["status"] == "AWAITING_APPROVAL"));
+    let captions: HashSet<_> = posts.iter().map(|post| post["caption"].as_str().unwrap()).collect();
+    assert!(captions.contains("We open in 上海 #opening"), "{captions:?}");
+
+    // What was agreed to is what is posted: a change after the look is not.
+    let first = posts[0]["id"].as_str().unwrap();
+    assert_eq!(refusal(&app, token, "changePost", json!({ "id": first, "caption": "We move" })).await, "");
+    let stale = json!({ "id": id, "digest": plan["approvalDigest"] });
+    assert_eq!(refusal(&app, token, "approvePlan", stale).await, "POST_CHANGED");
+    let stale = json!({ "id": first, "digest": posts[0]["digest"] });
+    assert_eq!(refusal(&app, token, "approvePost", stale).await, "POST_CHANGED");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(posted(&platform).await.unwrap(), Vec::<String>::new(), "nobody has agreed");
+    // One is given up; the others are agreed to.
+    let last = posts[2]["id"].as_str().unwrap();
+    assert_eq!(refusal(&app, token, "cancelPost", json!({ "id": last })).await, "");
+    assert_eq!(refusal(&app, token, "cancelPost", json!({ "id": last })).await, "POST_NOT_NOW");
+    let operator = app.member(&desk.tenant, Role::Operator).await.unwrap();
+    let look = "query ($id: ID!) { plan(id: $id) { approvalDigest } }";
+    let digest = app.client.graphql(token, look, json!({ "id": id })).await.unwrap();
+    let agreed = json!({ "id": id, "digest": digest.data("plan")["approvalDigest"] });
+    let refused = "mutation ($i: ApprovePlanInput!) { approvePlan(input: $i) { userErrors { code } } }";
+    let refused = app.client.graphql(&operator.token, refused, json!({ "i": agreed })).await.unwrap();
+    assert_eq!(refused.code(), "FORBIDDEN", "who plans does not agree: {}", refused.body);
+    assert_eq!(refusal(&app, token, "approvePlan", agreed).await, "");
+
+    let there = |post: &Value| is_there(post) || post["status"] == "CANCELLED";
+    desk.until(&app, id, PATIENCE, there).await.unwrap();
+    each_once(&platform, 2).await;
+    // The platform looks at it for five seconds, and we after thirty.
+    let live = |post: &Value| post["status"] == "LIVE" || post["status"] == "CANCELLED";
+    let posts = desk.until(&app, id, PATIENCE, live).await.unwrap();
+    let moved = posts.iter().find(|post| post["id"] == first).unwrap();
+    assert_eq!(moved["caption"], "We move");
+    assert_eq!(
+        kinds(moved),
+        ["PLANNED", "CHANGED", "APPROVED", "BEGUN", "UPLOADED", "ASKED", "CREATED", "LIVE"],
+        "{moved}"
+    );
+    assert_eq!(moved["allowedActions"], json!([]));
+    // Each line of the timeline leads to its events in the log.
+    app.settle().await.unwrap();
+    let created = &moved["timeline"].as_array().unwrap()[6]["complianceId"];
+    let trail = "query ($id: ID!) { auditTrail(complianceId: $id) { events { type outcome } } }";
+    let trail = app.client.graphql(token, trail, json!({ "id": created })).await.unwrap();
+    let events = trail.data("auditTrail")["events"].as_array().unwrap().len();
+    assert_eq!(events, 4, "begun, uploaded, asked, created: {}", trail.body);
+    each_once(&platform, 2).await;
+    app.stop().await.unwrap();
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_posted_is_refused_when_it_is_planned() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.posting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 2, &video(0).await.unwrap()).await.unwrap();
+    let token = &desk.tenant.owner.token;
+    let noise = harness::posting::send(&app.client, token, &[7; 5_000]).await.unwrap();
+    let stranger = Desk::open(&platform, &app, 1, &[7; 10]).await.unwrap().accounts.remove(0);
+    let input = |change: &dyn Fn(&mut Value)| {
+        let mut input = json!({
+            "name": "n", "uploadId": desk.video, "caption": "c",
+            "items": [{ "accountId": desk.accounts[0], "plannedAt": System.now() }],
+        });
+        change(&mut input);
+        input
+    };
+    let cases: [(Value, &str); 10] = [
+        (input(&|i| i["name"] = " ".into()), "INVALID"),
+        (input(&|i| i["items"] = json!([])), "INVALID"),
+        (input(&|i| i["caption"] = "{{city}}".into()), "INVALID"),
+        (input(&|i| i["items"][0]["plannedAt"] = json!(System.now() + TimeDelta::days(400))), "INVALID"),
+        (input(&|i| i["items"][0]["plannedAt"] = json!(System.now() + TimeDelta::days(200))), "NOT_POSTABLE"),
+        (input(&|i| i["caption"] = "长".repeat(1_001).into()), "NOT_POSTABLE"),
+        (input(&|i| i["uploadId"] = noise.clone().into()), "NOT_POSTABLE"),
+        (input(&|i| i["uploadId"] = desk.accounts[0].clone().into()), "INVALID"),
+        (input(&|i| i["items"][0]["accountId"] = stranger.clone().into()), "NOT_FOUND"),
+        (input(&|i| i["coverAtMs"] = json!(-1)), "INVALID"),
+    ];
+    for (input, expected) in cases {
+        assert_eq!(refusal(&app, token, "createPlan", input.clone()).await, expected, "{input}");
+    }
+    let pause = json!({ "id": desk.accounts[0] });
+    assert_eq!(refusal(&app, token, "pauseAccount", pause.clone()).await, "");
+    assert_eq!(refusal(&app, token, "createPlan", input(&|_| {})).await, "NOT_POSTABLE", "paused");
+    assert_eq!(refusal(&app, token, "resumeAccount", pause).await, "");
+    // An operator works in the groups that were given, and sees no others' posts.
+    let operator = app.member(&desk.tenant, Role::Operator).await.unwrap();
+    let plan = desk.plan(&app, &captions(["one"]), System.now()).await.unwrap();
+    let post = desk.posts(&app, &plan).await.unwrap().remove(0);
+    assert_eq!(refusal(&app, &operator.token, "createPlan", input(&|_| {})).await, "NOT_FOUND");
+    assert_eq!(refusal(&app, &operator.token, "cancelPost", json!({ "id": post["id"] })).await, "NOT_FOUND");
+    let list = "{ posts(first: 10) { nodes { id } } }";
+    let seen = app.client.graphql(&operator.token, list, json!({})).await.unwrap();
+    assert_eq!(seen.data("posts")["nodes"], json!([]), "{}", seen.body);
+    let seen = app.client.graphql(token, list, json!({})).await.unwrap();
+    assert_eq!(seen.data("posts")["nodes"].as_array().unwrap().len(), 1);
+    assert_eq!(posted(&platform).await.unwrap(), Vec::<String>::new());
+    app.stop().await.unwrap();
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_read_and_never_asked_for_again() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.posting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 6, &video(0).await.unwrap()).await.unwrap();
+    let token = &desk.tenant.owner.token;
+    let texts = ["reset", "busy", "truncated", "502", "not done", "risk"];
+    for (harm, more) in [
+        ("reset", json!({ "count": 1 })),
+        ("busy", json!({ "count": 1, "after_commit": true })),
+        ("truncated", json!({ "count": 1 })),
+        ("html502", json!({ "count": 1 })),
+        ("reset", json!({ "count": 1, "after_commit": false })),
+        ("risk", json!({ "count": 1 })),
+    ] {
+        fault(&platform, CREATE, harm, more).await;
+    }
+    let plan = desk.post(&app, &captions(texts), System.now()).await.unwrap();
+    // Three were done and are found at once; of the others nobody knows for a minute.
+    let settled = |post: &Value| is_there(post) || post["status"] == "OUTCOME_UNKNOWN";
+    desk.until(&app, &plan, PATIENCE, settled).await.unwrap();
+    let done = async || desk.posts(&app, &plan).await.unwrap().iter().filter(|post| is_there(post)).count();
+    let begun = tokio::time::Instant::now();
+    while done().await < 3 {
+        assert!(begun.elapsed() < PATIENCE, "what was done is not found");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let posts = desk.posts(&app, &plan).await.unwrap();
+    let unknown: Vec<_> = posts.iter().filter(|post| post["status"] == "OUTCOME_UNKNOWN").collect();
+    assert_eq!((unknown.len(), platform.calls(CREATE).await.unwrap().0), (3, 6), "asked for once each");
+    for post in unknown {
+        assert_eq!(post["allowedActions"], json!(["RESOLVE"]));
+        for (field, expected) in
+            [("retryPost", "POST_OUTCOME_UNKNOWN"), ("cancelPost", "POST_OUTCOME_UNKNOWN")]
+        {
+            assert_eq!(refusal(&app, token, field, json!({ "id": post["id"] })).await, expected);
+        }
+        let too_soon = json!({ "id": post["id"], "postAgain": true });
+        assert_eq!(refusal(&app, token, "resolvePost", too_soon).await, "TOO_SOON");
+        let none = json!({ "id": post["id"], "item": "@none" });
+        assert_eq!(refusal(&app, token, "resolvePost", none).await, "CANDIDATE_UNKNOWN");
+    }
+    let posts = desk.until(&app, &plan, PATIENCE, is_there).await.unwrap();
+    each_once(&platform, 6).await;
+    assert_eq!(platform.calls(CREATE).await.unwrap().0, 9, "what was not done is asked for again");
+    let said = |kind: &str| posts.iter().filter(|post| kinds(post).contains(&kind)).count();
+    assert_eq!((said("ANSWER_LOST"), said("FOUND"), said("ABSENT")), (6, 3, 3), "{posts:#?}");
+    assert!(posts.iter().all(|post| post["duplicates"] == json!([])));
+    app.stop().await.unwrap();
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_killed_while_asking_leaves_nothing_twice_and_nothing_undone() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.unposting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 3, &video(0).await.unwrap()).await.unwrap();
+    let plan = desk.post(&app, &captions(["a", "b", "c"]), System.now()).await.unwrap();
+    // The platform does what it is asked, and takes long to say so.
+    fault(&platform, CREATE, "slow", json!({ "count": 3, "delay_ms": 4_000 })).await;
+    let worker = app.process(&["work", "--queue", "posts"]).unwrap();
+    let begun = tokio::time::Instant::now();
+    while posted(&platform).await.unwrap().len() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "nothing is asked for: {}", worker.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    worker.kill9().await.unwrap();
+    let posts = desk.posts(&app, &plan).await.unwrap();
+    assert!(posts.iter().all(|post| post["status"] == "CREATING"), "{posts:#?}");
+    let second = app.process(&["work", "--queue", "posts"]).unwrap();
+    let posts = desk.until(&app, &plan, PATIENCE, is_there).await.unwrap();
+    assert!(posts.iter().all(|post| kinds(post).contains(&"FOUND")), "{posts:#?}");
+    each_once(&platform, 3).await;
+    second.kill9().await.unwrap();
+    app.stop().await.unwrap();
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_goes_in_parts_and_on_where_it_was_left() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.unposting_app().await.unwrap();
+    let file = video(70_000_000).await.unwrap();
+    let desk = Desk::open(&platform, &app, 1, &file).await.unwrap();
+    let plan = desk.post(&app, &captions(["large"]), System.now()).await.unwrap();
+    let part = "/api/douyin/v1/video/upload_video_part/";
+    // The third part does not get through for a while.
+    fault(&platform, part, "slow", json!({ "count": 1, "skip": 2, "delay_ms": 60_000 })).await;
+    let worker = app.process(&["work", "--queue", "posts"]).unwrap();
+    let begun = tokio::time::Instant::now();
+    while platform.calls(part).await.unwrap().0 < 3 {
+        assert!(begun.elapsed() < PATIENCE, "no parts are sent: {}", worker.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    worker.kill9().await.unwrap();
+    platform.control(Method::DELETE, "faults", &json!({})).await.unwrap();
+    let second = app.process(&["work", "--queue", "posts"]).unwrap();
+    desk.until(&app, &plan, PATIENCE, is_there).await.unwrap();
+    // Four parts, of which one was sent to who was killed.
+    assert_eq!(platform.calls(part).await.unwrap().0, 5);
+    let begun = "/api/douyin/v1/video/init_video_part_upload/";
+    assert_eq!(platform.calls(begun).await.unwrap().0, 1, "begun once");
+    each_once(&platform, 1).await;
+    second.kill9().await.unwrap();
+    app.stop().await.unwrap();
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_waits_for_its_account_and_its_quota() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.posting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 2, &video(0).await.unwrap()).await.unwrap();
+    let token = &desk.tenant.owner.token;
+    // Planned and agreed to before the account is paused.
+    let soon = System.now() + TimeDelta::seconds(3);
+    let plan = desk.post(&app, &captions(["paused", "quota"]), soon).await.unwrap();
+    assert_eq!(refusal(&app, token, "pauseAccount", json!({ "id": desk.accounts[0] })).await, "");
+    platform.control(Method::PATCH, "switches", &json!({ "publish_per_day": 0 })).await.unwrap();
+    let hindered = |post: &Value| !post["hinderedBy"].is_null();
+    let posts = desk.until(&app, &plan, PATIENCE, hindered).await.unwrap();
+    let by = |text: &str| posts.iter().find(|post| post["caption"] == text).unwrap().clone();
+    assert_eq!(by("paused")["hinderedBy"], "the account is paused");
+    assert_eq!(by("quota")["hinderedBy"], "posts_used_up (code 2114007)");
+    assert!(kinds(&by("paused")).contains(&"HELD") && kinds(&by("quota")).contains(&"HINDERED"));
+    assert_eq!(posted(&platform).await.unwrap(), Vec::<String>::new());
+    // Nobody is asked again before it is worth it.
+    let due_at = by("quota")["dueAt"].as_str().unwrap().parse::<chrono::DateTime<Utc>>().unwrap();
+    assert!(due_at > System.now() + TimeDelta::minutes(10), "{due_at}");
+    app.stop().await.unwrap();
+    platform.stop().await;
+}
