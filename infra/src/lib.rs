@@ -6,7 +6,7 @@
 //! | `kernel::secret::Vault` | [`envelope`] over key providers: [`local_keyring`], [`aws_kms`], [`pkcs11`] |
 //! | `kernel::limit::RateLimiter` | [`redis`], [`governor`]; [`layers`] falls back from the one to the other |
 //! | `kernel::feed::NewsFeed` | [`redis`] |
-//! | `work::UnitOfWork`, `identity::ports::IdentityUnits`, `accounts::ports::AccountsUnits`, `content::ports::ContentUnits` | [`postgres`] |
+//! | `work::UnitOfWork`, `identity::ports::IdentityUnits`, `accounts::ports::AccountsUnits`, `content::ports::ContentUnits`, `publishing::ports::PublishingUnits` | [`postgres`] |
 //! | `identity::ports::TenantDirectory` | [`postgres`] |
 //! | `identity::ports::PasswordHasher` | [`argon2`] |
 //! | `identity::ports::OneTimeCodes` | [`totp`] |
@@ -16,7 +16,7 @@
 //! | `accounts::ports::TokenSchedule` | [`postgres`] |
 //! | `accounts::ports::TokenJournal` | [`journal`] |
 //! | `accounts::ports::Authorizer`, `publishing::ports::Publisher` | [`platforms`], each over [`outbound`] |
-//! | `content::ports::UploadSchedule` | [`postgres`] |
+//! | `content::ports::UploadSchedule`, `publishing::ports::TurnSchedule` | [`postgres`] |
 //! | `content::ports::ObjectStore` | [`object_store`] |
 //! | `content::ports::MediaProbe` | [`ffmpeg`] |
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |

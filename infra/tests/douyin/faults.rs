@@ -32,7 +32,7 @@ async fn a_code_that_was_exchanged_unheard_is_not_exchanged_again() {
         ("busy", once(), ("not_done", 0), false),
         ("network", once(), ("not_done", 0), false),
         ("rate", once(), ("not_done", 0), false),
-        ("risk", once(), ("unknown", 0), false),
+        ("risk", once(), ("not_done", 0), false),
         ("banned", once(), ("app_off", 2_190_016), false),
         ("retired", once(), ("ability_off", 28_001_056), false),
         ("code", json!({ "count": 1, "code": 424_242 }), ("unlisted", 0), false),
@@ -62,7 +62,7 @@ async fn a_renewal_is_asked_for_once_and_its_loss_is_known() {
     for (harm, more, expected, renewed) in [
         ("busy", once(), ("unknown", 0), false),
         ("network", once(), ("unknown", 0), false),
-        ("risk", once(), ("not_done", 0), false),
+        ("risk", once(), ("unknown", 0), false),
         ("retired", once(), ("ability_off", 28_001_056), false),
         ("html502", once(), ("unknown", 0), false),
         ("reset", json!({ "count": 1, "after_commit": false }), ("unknown", 0), false),
