@@ -73,12 +73,20 @@ impl TestStack {
     /// # Errors
     /// One of them did not start.
     pub async fn start() -> Result<Self, HarnessError> {
+        Self::start_for(&[], &Duties::all()).await
+    }
+
+    /// Starts Postgres, Redis and a service with settings over the harness's, which does only so much.
+    ///
+    /// # Errors
+    /// One of them did not start.
+    pub async fn start_for(settings: &[(&str, &str)], duties: &Duties) -> Result<Self, HarnessError> {
         let dir = new_dir()?;
         let stores = Box::pin(Stores::open(&dir, Given::default(), &StoresOptions::default())).await?;
         let database = stores.database_url().clone();
         migrate(database.as_str(), &logins_of(&database)?).await?;
         let redis = (stores.redis_url().clone(), "stack".to_owned());
-        let app = Box::pin(TestApp::on(database, redis, None, &[], &Duties::all())).await?;
+        let app = Box::pin(TestApp::on(database, redis, None, settings, duties)).await?;
         Ok(Self { app, stores, dir })
     }
 

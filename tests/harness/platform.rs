@@ -93,7 +93,8 @@ impl TestPlatform {
         TestApp::start_with(&self.posting_settings()).await
     }
 
-    fn posting_settings(&self) -> [(&str, &str); 2] {
+    /// Settings of who posts on it.
+    pub fn posting_settings(&self) -> [(&str, &str); 2] {
         [("MATRICULA_DOUYIN_BASE_URL", &self.url), ("MATRICULA_PUBLISHING_SETTLE_S", "2")]
     }
 

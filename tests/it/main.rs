@@ -17,6 +17,7 @@ mod lists;
 mod members;
 mod pool;
 mod posts;
+mod posts_soak;
 mod schema;
 mod sequencing;
 mod subscriptions;

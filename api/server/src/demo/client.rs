@@ -55,6 +55,32 @@ impl Front {
         }
     }
 
+    /// Sends bytes of a file by the tus protocol.
+    pub(super) async fn patch(
+        &self,
+        token: &str,
+        url: &str,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), StartupError> {
+        let sent = self
+            .http
+            .patch(url)
+            .bearer_auth(token)
+            .header("tus-resumable", "1.0.0")
+            .header("upload-offset", offset)
+            .header("content-type", "application/offset+octet-stream")
+            .body(bytes.to_vec())
+            .send()
+            .await?;
+        let status = sent.status();
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(format!("the bytes were answered with {status}").into())
+        }
+    }
+
     /// Opens a page as a browser would, and gives its text.
     pub(super) async fn open(&self, url: &str) -> Result<String, StartupError> {
         let answer = self.http.get(url).send().await?;

@@ -2,6 +2,7 @@
 
 mod client;
 mod linking;
+mod posting;
 mod stage;
 mod story;
 

@@ -1,5 +1,5 @@
 //! The story: a tenant opens, its owner signs in and invites a member, reads it back, sees it arrive, another tenant
-//! is refused, the refusal is found in the log, and both demo tenants link accounts.
+//! is refused, the refusal is found in the log, both demo tenants link accounts, and one of them posts a video on three.
 
 use domain::{
     identity::OpenTenant,
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     client::{Front, Socket},
-    linking,
+    linking, posting,
     stage::Stage,
 };
 use crate::{dev::Dev, wiring::StartupError};
@@ -83,7 +83,8 @@ pub(super) async fn play(dev: &Dev, stage: &mut Stage) -> Result<(), StartupErro
     let id = text(&refusal, "complianceId")?;
     let events = trail(&front, dev, id).await?;
     stage.done(&format!("{id}: {events}"));
-    linking::play(dev, &front, stage).await
+    linking::play(dev, &front, stage).await?;
+    posting::play(dev, &front, stage).await
 }
 
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, StartupError> {

@@ -27,9 +27,9 @@ const MEDIA_REFUSED_MAX: u32 = 3;
 /// here, so that it never ends under way).
 const PART_UPLOAD_LIFE_S: i64 = 6_000;
 
-/// Pauses between looks at what the platform made of a post, in seconds (after the contract's advice); the last again and
-/// again.
-const LOOKS_S: [i64; 6] = [30, 60, 120, 300, 600, 3_600];
+/// Pauses between looks at what the platform made of a post, in seconds (after the contract's advice, with one look more at
+/// the beginning: many are through in seconds); the last again and again.
+const LOOKS_S: [i64; 7] = [10, 30, 60, 120, 300, 600, 3_600];
 
 /// Pause between looks at what is live, in seconds.
 const LIVE_PAUSE_S: i64 = 6 * 3_600;
@@ -38,7 +38,7 @@ const LIVE_PAUSE_S: i64 = 6 * 3_600;
 const LIVE_LOOKS_S: i64 = 30 * 86_400;
 
 /// Looks after which a post that was never shown to us by its name is taken to be gone.
-const UNSEEN_LOOKS_MAX: u32 = 6;
+const UNSEEN_LOOKS_MAX: u32 = 7;
 
 pub(super) fn look_pause(looks: u32) -> TimeDelta {
     TimeDelta::seconds(nth(&LOOKS_S, looks))

@@ -105,7 +105,7 @@ fn from_a_draft_to_the_public() {
     let (number, asked_with) = post.creation_begun(at(70)).expect("uploaded");
     assert_eq!((number, asked_with), (1, medium("m")));
     post.created(1, Ok("item".to_owned()), at(71)).expect("asked");
-    assert_eq!((post.accepted_at, post.next_at()), (Some(at(71)), Some(at(101))));
+    assert_eq!((post.accepted_at, post.next_at()), (Some(at(71)), Some(at(81))));
     for (standing, status) in [
         (Standing::Pending, PostStatus::UnderReview),
         (Standing::Public, PostStatus::Live),
@@ -131,7 +131,7 @@ fn what_is_taken_away_is_gone_and_what_is_not_shown_yet_is_not() {
     post.looked(Some(Standing::Public), at(200)).expect("there");
     post.looked(None, at(300)).expect("there");
     assert_eq!((post.state.status(), post.fate()), (PostStatus::Gone, Fate::There));
-    for _ in 0..6 {
+    for _ in 0..7 {
         never.looked(None, at(300)).expect("there");
     }
     assert_eq!(never.state.status(), PostStatus::Gone);
