@@ -18,6 +18,7 @@ mod m20261126_0007_accounts_links;
 mod m20261126_0008_compliance_retired_keys;
 mod m20261126_0009_content_uploads;
 mod m20261127_0010_publishing_posts;
+mod m20261127_0011_publishing_figures;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_0008_compliance_retired_keys::Migration),
             Box::new(m20261126_0009_content_uploads::Migration),
             Box::new(m20261127_0010_publishing_posts::Migration),
+            Box::new(m20261127_0011_publishing_figures::Migration),
         ]
     }
 }

@@ -40,6 +40,7 @@ CREATE TABLE publishing.posts (
     due_at timestamptz,
     holds_account boolean NOT NULL,
     item text,
+    promised_at timestamptz,
     accepted_at timestamptz,
     progress jsonb NOT NULL,
     created_at timestamptz NOT NULL,
@@ -72,7 +73,7 @@ CREATE TABLE publishing.post_notes (
 /// million. Rows stay, so that the number of a turn is never given out again.
 ///
 /// Tenants are walked by the index, and each has its most urgent accounts looked at: the first of every tenant comes before
-/// the second of any.
+/// the second of any. Time is the database's: a replica whose clock is ahead takes nobody's turn.
 const TURNS: &str = "
 CREATE TABLE publishing.account_turns (
     tenant uuid NOT NULL,
@@ -85,6 +86,7 @@ CREATE TABLE publishing.account_turns (
 COMMENT ON TABLE publishing.account_turns IS
     'platform: what is due is claimed across tenants in one place; reached only through the functions below';
 CREATE INDEX account_turns_due ON publishing.account_turns (tenant, due_at) WHERE due_at < 'infinity';
+CREATE INDEX account_turns_first ON publishing.account_turns (due_at) WHERE due_at < 'infinity';
 
 CREATE FUNCTION publishing.wake_account(wanted uuid, due timestamptz) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
@@ -93,14 +95,12 @@ CREATE FUNCTION publishing.wake_account(wanted uuid, due timestamptz) RETURNS vo
         VALUES (current_setting('app.tenant_id')::uuid, wanted, due, '-infinity', 0)
         ON CONFLICT (tenant, account) DO UPDATE SET due_at = LEAST(t.due_at, excluded.due_at);
     $$;
-CREATE FUNCTION publishing.hold_turn(wanted uuid, held bigint, until timestamptz) RETURNS boolean
+CREATE FUNCTION publishing.hold_turn(wanted uuid, held bigint, lease interval) RETURNS timestamptz
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        WITH held AS (
-            UPDATE publishing.account_turns AS t SET leased_until = until
-            WHERE t.tenant = current_setting('app.tenant_id')::uuid AND t.account = wanted AND t.fence = held
-            RETURNING 1
-        ) SELECT EXISTS (SELECT FROM held)
+        UPDATE publishing.account_turns AS t SET leased_until = clock_timestamp() + lease
+        WHERE t.tenant = current_setting('app.tenant_id')::uuid AND t.account = wanted AND t.fence = held
+        RETURNING clock_timestamp()
     $$;
 CREATE FUNCTION publishing.end_turn(wanted uuid, held bigint, due timestamptz) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
@@ -108,52 +108,57 @@ CREATE FUNCTION publishing.end_turn(wanted uuid, held bigint, due timestamptz) R
         UPDATE publishing.account_turns AS t SET due_at = due, leased_until = '-infinity'
         WHERE t.tenant = current_setting('app.tenant_id')::uuid AND t.account = wanted AND t.fence = held
     $$;
-CREATE FUNCTION publishing.extend_turn(wanted_tenant uuid, wanted uuid, held bigint, until timestamptz) RETURNS boolean
+CREATE FUNCTION publishing.extend_turn(wanted_tenant uuid, wanted uuid, held bigint, lease interval) RETURNS boolean
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
         WITH held AS (
-            UPDATE publishing.account_turns AS t SET leased_until = until
+            UPDATE publishing.account_turns AS t SET leased_until = clock_timestamp() + lease
             WHERE t.tenant = wanted_tenant AND t.account = wanted AND t.fence = held
             RETURNING 1
         ) SELECT EXISTS (SELECT FROM held)
     $$;
-CREATE FUNCTION publishing.claim_turns(instant timestamptz, most integer, lease interval)
+CREATE FUNCTION publishing.claim_turns(most integer, lease interval)
     RETURNS TABLE (tenant uuid, account uuid, fence bigint)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        WITH RECURSIVE tenants AS (
-            (SELECT t.tenant FROM publishing.account_turns AS t WHERE t.due_at < 'infinity' ORDER BY t.tenant LIMIT 1)
+        WITH RECURSIVE now AS (
+            SELECT clock_timestamp() AS instant
+        ), tenants AS (
+            (SELECT t.tenant FROM publishing.account_turns AS t WHERE t.due_at < 'infinity'
+                AND EXISTS (SELECT FROM publishing.account_turns AS any_due WHERE any_due.due_at <= clock_timestamp() AND any_due.due_at < 'infinity')
+             ORDER BY t.tenant LIMIT 1)
             UNION ALL
             SELECT (SELECT t.tenant FROM publishing.account_turns AS t
                     WHERE t.due_at < 'infinity' AND t.tenant > seen.tenant ORDER BY t.tenant LIMIT 1)
             FROM tenants AS seen WHERE seen.tenant IS NOT NULL
         ), due AS (
             SELECT d.tenant, d.account, d.due_at, row_number() OVER (PARTITION BY d.tenant ORDER BY d.due_at) AS place
-            FROM tenants CROSS JOIN LATERAL (
+            FROM tenants CROSS JOIN now CROSS JOIN LATERAL (
                 SELECT t.tenant, t.account, t.due_at FROM publishing.account_turns AS t
-                WHERE t.tenant = tenants.tenant AND t.due_at <= instant AND t.due_at < 'infinity'
-                    AND t.leased_until <= instant
-                ORDER BY t.due_at LIMIT most
+                WHERE t.tenant = tenants.tenant AND t.due_at <= now.instant AND t.due_at < 'infinity'
+                    AND t.leased_until <= now.instant
+                ORDER BY t.due_at LIMIT most + 16
             ) AS d
         ), picked AS (
             SELECT t.tenant, t.account FROM publishing.account_turns AS t
             JOIN due AS d ON d.tenant = t.tenant AND d.account = t.account
-            WHERE t.due_at <= instant AND t.leased_until <= instant
+            CROSS JOIN now
+            WHERE t.due_at <= now.instant AND t.leased_until <= now.instant
             ORDER BY d.place, d.due_at LIMIT most FOR UPDATE OF t SKIP LOCKED
-        ) UPDATE publishing.account_turns AS t SET leased_until = instant + lease, fence = t.fence + 1
-            FROM picked AS p WHERE t.tenant = p.tenant AND t.account = p.account
+        ) UPDATE publishing.account_turns AS t SET leased_until = now.instant + lease, fence = t.fence + 1
+            FROM picked AS p CROSS JOIN now WHERE t.tenant = p.tenant AND t.account = p.account
             RETURNING t.tenant, t.account, t.fence
     $$;
 REVOKE ALL ON FUNCTION publishing.wake_account(uuid, timestamptz),
-    publishing.hold_turn(uuid, bigint, timestamptz),
+    publishing.hold_turn(uuid, bigint, interval),
     publishing.end_turn(uuid, bigint, timestamptz),
-    publishing.extend_turn(uuid, uuid, bigint, timestamptz),
-    publishing.claim_turns(timestamptz, integer, interval) FROM PUBLIC;
+    publishing.extend_turn(uuid, uuid, bigint, interval),
+    publishing.claim_turns(integer, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION publishing.wake_account(uuid, timestamptz),
-    publishing.hold_turn(uuid, bigint, timestamptz),
+    publishing.hold_turn(uuid, bigint, interval),
     publishing.end_turn(uuid, bigint, timestamptz),
-    publishing.extend_turn(uuid, uuid, bigint, timestamptz),
-    publishing.claim_turns(timestamptz, integer, interval) TO matricula_app_rw;
+    publishing.extend_turn(uuid, uuid, bigint, interval),
+    publishing.claim_turns(integer, interval) TO matricula_app_rw;
 ";
 
 #[async_trait::async_trait]

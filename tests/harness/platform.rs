@@ -94,8 +94,12 @@ impl TestPlatform {
     }
 
     /// Settings of who posts on it.
-    pub fn posting_settings(&self) -> [(&str, &str); 2] {
-        [("MATRICULA_DOUYIN_BASE_URL", &self.url), ("MATRICULA_PUBLISHING_SETTLE_S", "2")]
+    pub fn posting_settings(&self) -> [(&str, &str); 3] {
+        [
+            ("MATRICULA_DOUYIN_BASE_URL", &self.url),
+            ("MATRICULA_PUBLISHING_SETTLE_S", "2"),
+            ("MATRICULA_PUBLISHING_FIGURES_EVERY_S", "1"),
+        ]
     }
 
     /// Ends it.

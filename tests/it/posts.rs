@@ -123,8 +123,37 @@ async fn a_video_is_planned_agreed_to_posted_and_followed() {
     let events = trail.data("auditTrail")["events"].as_array().unwrap().len();
     assert_eq!(events, 4, "begun, uploaded, asked, created: {}", trail.body);
     each_once(&platform, 2).await;
+    figures_move(&app, token, &first_live(&posts)).await;
     app.stop().await.unwrap();
     platform.stop().await;
+}
+
+fn first_live(posts: &[Value]) -> String {
+    posts.iter().find(|post| post["status"] == "LIVE").unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+/// The post's figures are told, are those of all together with the others', and each says when it was read.
+async fn figures_move(app: &TestApp, token: &str, post: &str) {
+    let query = "query ($id: ID!) {
+        post(id: $id) { figures { readAt plays likes comments shares } figureHistory { readAt plays } }
+        figures { posts readAt plays } lateness { accepted p50Ms p99Ms overdue } }";
+    let moved = |answer: &harness::client::Answer| {
+        let history = answer.data("post")["figureHistory"].as_array().map_or(0, Vec::len);
+        history >= 2 && answer.data("figures")["posts"] == "2"
+    };
+    let told = app.client.graphql_until(token, query, json!({ "id": post }), moved).await.unwrap();
+    let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
+    let (one, all) = (&told.data("post")["figures"], told.data("figures"));
+    assert!(number(&one["plays"]) <= number(&all["plays"]), "{}", told.body);
+    assert!(one["readAt"].is_string() && all["readAt"].is_string());
+    let history = told.data("post")["figureHistory"].as_array().unwrap();
+    let plays: Vec<_> = history.iter().map(|reading| number(&reading["plays"])).collect();
+    assert!(plays.is_sorted_by(|newer, older| newer >= older), "figures only grow here: {plays:?}");
+    assert_eq!(
+        (&told.data("lateness")["accepted"], &told.data("lateness")["overdue"]),
+        (&json!("2"), &json!("0"))
+    );
+    assert!(number(&told.data("lateness")["p99Ms"]) < 60_000, "{}", told.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +172,7 @@ async fn what_can_not_be_posted_is_refused_when_it_is_planned() {
         change(&mut input);
         input
     };
-    let cases: [(Value, &str); 10] = [
+    let cases: [(Value, &str); 13] = [
         (input(&|i| i["name"] = " ".into()), "INVALID"),
         (input(&|i| i["items"] = json!([])), "INVALID"),
         (input(&|i| i["caption"] = "{{city}}".into()), "INVALID"),
@@ -154,6 +183,9 @@ async fn what_can_not_be_posted_is_refused_when_it_is_planned() {
         (input(&|i| i["uploadId"] = desk.accounts[0].clone().into()), "INVALID"),
         (input(&|i| i["items"][0]["accountId"] = stranger.clone().into()), "NOT_FOUND"),
         (input(&|i| i["coverAtMs"] = json!(-1)), "INVALID"),
+        (input(&|i| i["coverAtMs"] = json!(60_000)), "NOT_POSTABLE"),
+        (input(&|i| i["items"] = json!([i["items"][0], i["items"][0]])), "INVALID"),
+        (input(&|i| i["name"] = "a\u{0}b".into()), "INVALID"),
     ];
     for (input, expected) in cases {
         assert_eq!(refusal(&app, token, "createPlan", input.clone()).await, expected, "{input}");

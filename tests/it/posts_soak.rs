@@ -88,9 +88,10 @@ async fn whatever_is_killed_each_post_is_there_once() {
     for _ in 0..tenants {
         let app = &stack.app;
         let desk = Box::pin(Desk::open(&platform, app, accounts, &file)).await.unwrap();
+        // A plan has one post for each account.
         let items: Vec<_> =
             (0..count / tenants).map(|n| (n % accounts, format!("post number {n}"))).collect();
-        for some in items.chunks(500) {
+        for some in items.chunks(accounts) {
             desk.post(app, some, planned_at).await.unwrap();
         }
     }
@@ -98,7 +99,7 @@ async fn whatever_is_killed_each_post_is_there_once() {
     // All are due at the same instant: when workers come.
     let due_at = System.now();
     let mut database = stack.app.superuser_connection().await.unwrap();
-    let sql = "UPDATE publishing.posts SET planned_at = $1, due_at = $1";
+    let sql = "UPDATE publishing.posts SET planned_at = $1, promised_at = $1, due_at = $1";
     sqlx::query(sql).bind(due_at).execute(&mut database).await.unwrap();
     drop(database);
     arm(&platform).await;

@@ -210,6 +210,7 @@ impl Service {
             tracing::error!(lost, "access events were not written before the end");
         }
         self.parts.app.accounts.stop_renewing();
+        self.parts.app.publishing.stop_asking();
         let _ = self.stop.send(true);
         for worker in self.workers {
             if tokio::time::timeout(LAST_CALLS, worker).await.is_err() {

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::publishing::{Publishing, PublishingError, TurnEnd, ports::Turn};
-use tokio::sync::watch;
+use domain::publishing::{Publishing, PublishingError, TurnEnd, Yes, ports::Turn};
+use tokio::{sync::watch, time::Instant};
 
 use super::turns::Turns;
 use crate::metrics::{Metrics, PostLabels};
@@ -13,6 +13,21 @@ const IDLE: Duration = Duration::from_millis(250);
 
 /// How often a turn is extended while it is used: several times in the time it lasts.
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
+
+/// Pauses before a yes of the platform is tried to be written down again: the database may be away for some minutes.
+const AGAIN: [Duration; 8] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(8),
+    Duration::from_secs(20),
+    Duration::from_secs(40),
+    Duration::from_mins(1),
+    Duration::from_mins(2),
+];
+
+/// How often room is made for figures of the months to come.
+const ROOM_EVERY: Duration = Duration::from_hours(6);
 
 /// Works for accounts that something is due for, up to `width` at a time, until `stop` turns true. What is under way then
 /// is finished: what the platform answers can't be asked for again.
@@ -26,7 +41,14 @@ pub async fn publish_posts(
         tracing::error!(error = %error, "a turn on an account's posts broke off");
         metrics.posts.get_or_create(&PostLabels { step: "fault" }).inc();
     });
+    let mut room_made: Option<Instant> = None;
     while !*stop.borrow() {
+        if room_made.is_none_or(|at| at.elapsed() >= ROOM_EVERY) {
+            match publishing.make_room().await {
+                Ok(()) => room_made = Some(Instant::now()),
+                Err(fault) => tracing::warn!(error = %fault, "no room was made for figures"),
+            }
+        }
         let claimed = publishing.claim_turns(turns.free()).await;
         let begun = turns.begin(claimed, "no turns were claimed", &mut stop, |turn| {
             let (publishing, metrics) = (Arc::clone(&publishing), Arc::clone(&metrics));
@@ -37,16 +59,20 @@ pub async fn publish_posts(
     turns.finish().await;
 }
 
-/// One account's turn, extended while it lasts. Once it is somebody else's, what is being done under it is broken off.
+/// One account's turn, extended while it lasts. It is not broken off when it is somebody else's by then: nothing is written
+/// under it any more, but for a yes of the platform, and that is worth waiting for.
 async fn use_turn(publishing: &Publishing, metrics: &Metrics, turn: Turn) {
+    let mut work = std::pin::pin!(publishing.publish_due(turn));
     let ended = tokio::select! {
-        ended = publishing.publish_due(turn) => ended,
+        ended = &mut work => ended,
         () = until_lost(publishing, &turn) => {
             tracing::warn!(account.id = %turn.account, "{}: another worker has the account's turn", turn.account);
-            return;
+            work.await
         }
     };
-    note(metrics, turn, ended);
+    if let Some(yes) = note(metrics, turn, ended) {
+        keep(publishing, metrics, &yes, turn).await;
+    }
 }
 
 async fn until_lost(publishing: &Publishing, turn: &Turn) {
@@ -61,26 +87,43 @@ async fn until_lost(publishing: &Publishing, turn: &Turn) {
     }
 }
 
-fn note(metrics: &Metrics, turn: Turn, ended: Result<TurnEnd, PublishingError>) {
-    match ended {
-        Ok(end) => {
-            for step in end.did {
-                metrics.posts.get_or_create(&PostLabels { step: step.as_str() }).inc();
+/// Writes down what the platform said, as soon as the database is there again. When it is not, somebody reads it there.
+async fn keep(publishing: &Publishing, metrics: &Metrics, yes: &Yes, turn: Turn) {
+    for pause in AGAIN {
+        tokio::time::sleep(pause).await;
+        match publishing.keep_yes(yes).await {
+            Ok(end) => {
+                note(metrics, turn, Ok(end));
+                return;
             }
-            if let Some(late) = end.accepted_after {
-                metrics.post_lateness_s.observe(late.as_seconds_f64().max(0.0));
-            }
-        }
-        Err(PublishingError::Port(fault)) => {
-            tracing::warn!(
-                account.id = %turn.account, port = fault.port, error = %fault.source,
-                "{}: an account's posts were not worked on", turn.account
-            );
-            metrics.posts.get_or_create(&PostLabels { step: "fault" }).inc();
-        }
-        Err(error) => {
-            tracing::error!(account.id = %turn.account, error = %error, "{}: not worked on", turn.account);
-            metrics.posts.get_or_create(&PostLabels { step: "fault" }).inc();
+            Err(fault) => tracing::warn!(error = %fault, "a platform's answer was not written down"),
         }
     }
+}
+
+/// Counts what came of a turn; what is still to be written down of it.
+fn note(metrics: &Metrics, turn: Turn, ended: Result<TurnEnd, PublishingError>) -> Option<Yes> {
+    let (end, fault) = match ended {
+        Ok(mut end) => {
+            let fault = end.fault.take();
+            (end, fault)
+        }
+        Err(fault) => (TurnEnd::default(), Some(fault)),
+    };
+    for step in end.did {
+        metrics.posts.get_or_create(&PostLabels { step: step.as_str() }).inc();
+    }
+    if let Some(late) = end.late {
+        metrics.post_lateness_s.observe(late.as_secs_f64());
+    }
+    if let Some(fault) = fault {
+        let cause =
+            if let PublishingError::Port(fault) = &fault { fault.source.to_string() } else { String::new() };
+        tracing::warn!(
+            account.id = %turn.account, error = %fault, cause,
+            "{}: an account's posts were not worked on", turn.account
+        );
+        metrics.posts.get_or_create(&PostLabels { step: "fault" }).inc();
+    }
+    end.unkept
 }

@@ -6,7 +6,7 @@ use super::model::PostStatus;
 use crate::kernel::{
     clock::Timestamp,
     feed::{Fact, News},
-    ids::{ComplianceId, PlanId, PostId},
+    ids::{AccountId, ComplianceId, PlanId, PostId},
 };
 
 /// What a note is of.
@@ -145,6 +145,8 @@ pub enum PublishingFact {
     PlanCreated(PlanId),
     /// A post stands otherwise than before.
     PostMoved(PostId),
+    /// Figures of an account's posts are others than before.
+    FiguresMoved(AccountId),
 }
 
 /// A fact and when it happened.
@@ -157,6 +159,7 @@ impl Fact for PublishingFact {
         match self {
             Self::PlanCreated(_) => "plan_created",
             Self::PostMoved(_) => "post_moved",
+            Self::FiguresMoved(_) => "figures_moved",
         }
     }
 
@@ -164,6 +167,7 @@ impl Fact for PublishingFact {
         match self {
             Self::PlanCreated(id) => id.uuid(),
             Self::PostMoved(id) => id.uuid(),
+            Self::FiguresMoved(id) => id.uuid(),
         }
     }
 
@@ -171,6 +175,7 @@ impl Fact for PublishingFact {
         match name {
             "plan_created" => Some(Self::PlanCreated(PlanId::from_uuid(subject))),
             "post_moved" => Some(Self::PostMoved(PostId::from_uuid(subject))),
+            "figures_moved" => Some(Self::FiguresMoved(AccountId::from_uuid(subject))),
             _ => None,
         }
     }
@@ -189,6 +194,7 @@ mod tests {
         for fact in [
             PublishingFact::PlanCreated(PlanId::from_uuid(id)),
             PublishingFact::PostMoved(PostId::from_uuid(id)),
+            PublishingFact::FiguresMoved(AccountId::from_uuid(id)),
         ] {
             assert_eq!(PublishingFact::of(fact.name(), fact.subject()), Some(fact));
         }

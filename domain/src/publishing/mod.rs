@@ -26,5 +26,8 @@ mod use_cases;
 
 pub use error::PublishingError;
 pub use use_cases::{
-    Publishing, PublishingPorts, change_post::PostChange, publish_due::TurnEnd, read_posts::PostFilter,
+    Publishing, PublishingPorts,
+    change_post::PostChange,
+    publish_due::{TurnEnd, Yes},
+    read_posts::{FigureFilter, PostFilter},
 };

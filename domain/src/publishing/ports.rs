@@ -1,6 +1,10 @@
 //! What posting needs from outside, in its own words.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -54,11 +58,20 @@ pub trait PostStore: Send {
     async fn lock_post(&mut self, id: PostId) -> Result<Option<Post>, PortError>;
     /// Stores changes and counts the version on; stale when it is another than the one stored.
     async fn update_post(&mut self, post: &Post) -> Result<(), PortError>;
+    /// All posts of a plan, by their ids, locked until the transaction ends if that is wanted.
+    async fn posts_of_plan(&mut self, plan: PlanId, lock: bool) -> Result<Vec<Post>, PortError>;
     /// By the time they are planned for.
     async fn posts(&mut self, query: &PostQuery, page: PageRequest) -> Result<Page<Post>, PortError>;
-    /// The account's post that is due longest, locked, among those that may be worked on: while what became of one is not
-    /// known, nothing else is asked for.
+    /// The account's most urgent post that is due, locked: what is to be found out first, then what is to be posted, then
+    /// what is to be looked at. While what became of one is not known, nothing else is asked for.
     async fn due_post(&mut self, account: AccountId, now: Timestamp) -> Result<Option<Post>, PortError>;
+    /// The account's posts that are there and are to be looked at by then, with the platform's names for them.
+    async fn due_looks(
+        &mut self,
+        account: AccountId,
+        by: Timestamp,
+        most: u32,
+    ) -> Result<Vec<(PostId, String)>, PortError>;
     /// When the account's next post is due, among those that may be worked on.
     async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError>;
     /// Which of these names of the platform are those of other posts of the account.
@@ -80,14 +93,80 @@ pub trait PostStore: Send {
     async fn notes(&mut self, post: PostId) -> Result<Vec<PostNote>, PortError>;
     /// Locks an account's turn until the transaction ends, and has it begin at `due_at` at the latest, if at all.
     async fn wake_account(&mut self, account: AccountId, due_at: Option<Timestamp>) -> Result<(), PortError>;
-    /// Locks the turn until the transaction ends and lets it last until then; `false` when it is somebody else's.
-    async fn hold_turn(&mut self, turn: &Turn, until: Timestamp) -> Result<bool, PortError>;
+    /// The same for many, in the order of their ids.
+    async fn wake_accounts(
+        &mut self,
+        accounts: &BTreeMap<AccountId, Option<Timestamp>>,
+    ) -> Result<(), PortError>;
+    /// Locks the turn until the transaction ends and lets it last so long from now: the store's own time, which all
+    /// replicas have in common; `None` when it is somebody else's.
+    async fn hold_turn(&mut self, turn: &Turn, lease: TimeDelta) -> Result<Option<Timestamp>, PortError>;
     /// Gives the turn back, for whoever comes when it is due next. The turn is held.
     async fn end_turn(&mut self, turn: &Turn, due_at: Option<Timestamp>) -> Result<(), PortError>;
 }
 
+/// Whose figures are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FigureQuery {
+    /// Only those of posts of these accounts; `None` for all.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Only those of posts of this plan.
+    pub plan: Option<PlanId>,
+    /// Only those of this post.
+    pub post: Option<PostId>,
+}
+
+/// Figures, and when they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FigureReading {
+    /// When. A figure that has not moved since is as fresh as one that has.
+    pub read_at: Timestamp,
+    /// What was read.
+    pub figures: Figures,
+}
+
+/// Figures of several posts together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FigureTotal {
+    /// Posts that figures were read of.
+    pub posts: u64,
+    /// When the stalest of them was read.
+    pub read_at: Option<Timestamp>,
+    /// The sums; `None` where no platform tells one.
+    pub figures: Figures,
+}
+
+/// Figures of posts, as they are and as they were.
+#[async_trait]
+pub trait FigureStore: Send {
+    /// Keeps what was read; `true` when any of it is another than before. Of what is not, only that it was read.
+    async fn keep_figures(&mut self, read: &[(PostId, Figures)], at: Timestamp) -> Result<bool, PortError>;
+    /// The newest of each of these posts. What was never read is absent.
+    async fn newest_figures(&mut self, posts: &[PostId])
+    -> Result<HashMap<PostId, FigureReading>, PortError>;
+    /// All of a post that are others than those before, newest first.
+    async fn figures_of(&mut self, post: PostId, most: u32) -> Result<Vec<FigureReading>, PortError>;
+    /// Sums of the newest.
+    async fn total_figures(&mut self, of: &FigureQuery) -> Result<FigureTotal, PortError>;
+    /// How late the platform took this tenant's posts that were promised since then.
+    async fn lateness(&mut self, since: Timestamp) -> Result<Lateness, PortError>;
+}
+
+/// How late posts were.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lateness {
+    /// Posts that the platform took.
+    pub accepted: u64,
+    /// Seconds by which half of them were late, at most.
+    pub p50_s: Option<f64>,
+    /// Seconds by which all but one in a hundred were late, at most.
+    pub p99_s: Option<f64>,
+    /// Posts that are late and that the platform has not taken yet.
+    pub overdue: u64,
+}
+
 /// The stores of publishing in one transaction of one tenant, and of the contexts it asks.
-pub trait PublishingTx: PostStore + AccountsTx + ContentTx {
+pub trait PublishingTx: PostStore + FigureStore + AccountsTx + ContentTx {
     /// Told to subscribers once the transaction is committed, and never when it is not.
     fn announce(&mut self, event: PublishingEvent);
 }
@@ -122,9 +201,11 @@ pub struct Turn {
 #[async_trait]
 pub trait TurnSchedule: Send + Sync {
     /// Claims up to `most` that are due, each tenant's in its turn; nobody else gets them for `lease`.
-    async fn claim(&self, now: Timestamp, most: u32, lease: TimeDelta) -> Result<Vec<Turn>, PortError>;
-    /// Lets a turn last until then; `false` when it is somebody else's.
-    async fn extend(&self, turn: &Turn, until: Timestamp) -> Result<bool, PortError>;
+    async fn claim(&self, most: u32, lease: TimeDelta) -> Result<Vec<Turn>, PortError>;
+    /// Lets a turn last so long from now; `false` when it is somebody else's.
+    async fn extend(&self, turn: &Turn, lease: TimeDelta) -> Result<bool, PortError>;
+    /// Makes room for the figures of this month and the next.
+    async fn make_room(&self, now: Timestamp) -> Result<(), PortError>;
 }
 
 /// What a platform takes for a post, beside the file.

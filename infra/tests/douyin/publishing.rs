@@ -190,7 +190,7 @@ async fn evidence(stage: &Stage, adapter: &Adapter, lease: &TokenLease, caption:
     let of = (PlanId::from_uuid(id), AccountId::from_uuid(id));
     let mut post = Post::new(PostId::from_uuid(id), of, draft, now, now);
     post.submit().unwrap();
-    post.approve(&post.digest()).unwrap();
+    post.approve(&post.digest(), now).unwrap();
     post.take_up(now).unwrap();
     post.uploaded(Medium { id: "m".to_owned() }).unwrap();
     post.creation_begun(now).unwrap();

@@ -237,7 +237,8 @@ impl Desk<'_> {
 fn line(post: &Value, note: &Value) -> String {
     let at = word(note, "at").parse::<DateTime<Utc>>().map(|at| at.format("%H:%M:%S%.3f").to_string());
     // Of a digest its beginning will do.
-    let detail = note["detail"].as_str().map(|detail| detail.get(..44).map_or(detail, |_| &detail[..16]));
+    let short = |detail: &str| detail.get(..16).filter(|_| detail.len() > 44).unwrap_or(detail).to_owned();
+    let detail = note["detail"].as_str().map(short);
     let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
     let kind = word(note, "kind").to_lowercase().replace('_', " ");
     format!("{} {}: {kind}{detail}", at.unwrap_or_default(), word(post, "caption"))

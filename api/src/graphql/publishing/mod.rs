@@ -1,5 +1,6 @@
 //! Plans and posts in the schema.
 
+mod figures;
 mod inputs;
 mod mutation;
 mod query;

@@ -10,7 +10,10 @@ use domain::{
 };
 use output::Written;
 
-use super::types::{Plan, PlanConnection, Post, PostConnection, PostStatus};
+use super::{
+    figures::{Asked, FigureTotals, Lateness, totals},
+    types::{Plan, PlanConnection, Post, PostConnection, PostStatus},
+};
 use crate::graphql::{
     command::{app, reading},
     connection::{Cursors, PageArgs, paged},
@@ -62,6 +65,36 @@ impl PublishingQuery {
         let args = PageArgs { first, after, last, before };
         Some(posts(ctx, account_id, plan_id, status, args).await.map(Written))
     }
+
+    /// Figures of all posts the caller reaches, together; only those of a group and below, of an account, of a plan, or of
+    /// one post, where that is given.
+    async fn figures(
+        &self,
+        ctx: &Context<'_>,
+        group_id: Option<ID>,
+        account_id: Option<ID>,
+        plan_id: Option<ID>,
+        post_id: Option<ID>,
+    ) -> Option<Result<Written<FigureTotals>, ApiError>> {
+        let asked = Asked { group: group_id, account: account_id, plan: plan_id, post: post_id };
+        Some(totals(ctx, &asked).await.map(Written))
+    }
+
+    /// How late the platform took the tenant's posts that were promised in the last days, 1 to 366.
+    async fn lateness(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 7)] days: i32,
+    ) -> Option<Result<Written<Lateness>, ApiError>> {
+        Some(lateness(ctx, days).await.map(Written))
+    }
+}
+
+async fn lateness(ctx: &Context<'_>, days: i32) -> Result<Lateness, ApiError> {
+    let out = || ApiError::bad_input("days must be 1 to 366");
+    let days = u32::try_from(days).ok().filter(|days| (1..=366).contains(days)).ok_or_else(out)?;
+    let (actor, mut work) = reading(ctx, "lateness").await?;
+    Ok(app(ctx).publishing.lateness(&mut *work, &actor, days).await?.into())
 }
 
 pub(super) async fn one_plan(ctx: &Context<'_>, id: &ID) -> Result<Option<Plan>, ApiError> {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::{
-    kernel::{actor::Permission, feed::Fact as _, scope::TenantScope},
+    kernel::{actor::Permission, feed::Fact as _, ids::ComplianceId, outbox::Origin, scope::TenantScope},
     publishing::events::{PublishingEvent, PublishingFact},
 };
 use futures_util::{Stream, StreamExt as _};
 use output::{Output, Recent, Shared};
 
+use super::figures::{Asked, FigureTotals, total};
 use crate::graphql::{
     command::{app, caller},
     error::ApiError,
@@ -36,6 +37,8 @@ impl From<PublishingEvent> for PostEventNotice {
         let (post_id, plan_id) = match event.fact {
             PublishingFact::PostMoved(_) => (Some(global_id(Kind::Post, subject)), None),
             PublishingFact::PlanCreated(_) => (None, Some(global_id(Kind::Plan, subject))),
+            // Told by a subscription of their own.
+            PublishingFact::FiguresMoved(_) => (None, None),
         };
         Self { seq: event.at.timestamp_micros().to_string(), at: event.at, post_id, plan_id }
     }
@@ -50,6 +53,9 @@ const RECENT_MAX: usize = 64;
 pub(in crate::graphql) fn recent_events() -> Arc<RecentEvents> {
     Arc::new(Recent::new(RECENT_MAX))
 }
+
+/// Movements of figures that are taken together, when as many have come while the last were told.
+const MOVES_MAX: usize = 1_000;
 
 #[derive(Default)]
 pub struct PublishingSubscription;
@@ -68,10 +74,47 @@ impl PublishingSubscription {
         let events = app(ctx).publishing_feed.subscribe(&scope).await?;
         let recent = Arc::clone(ctx.data_unchecked::<Arc<RecentEvents>>());
         let wanted = events.filter(move |event| {
-            let wanted =
+            let is_of_figures = matches!(event.fact, PublishingFact::FiguresMoved(_));
+            let is_wanted =
                 post_id.is_none() || PostEventNotice::from(*event).post_id.as_ref() == post_id.as_ref();
+            let wanted = is_wanted && !is_of_figures;
             std::future::ready(wanted)
         });
         Ok(wanted.map(move |event| recent.share((scope, event), || event.into())))
+    }
+
+    /// Figures of all posts the caller reaches, together, now and whenever they move; only those of a group and below, of an
+    /// account, of a plan, or of one post, where that is given. Who is slow is told the newest, and never a queue of older
+    /// ones.
+    async fn figures(
+        &self,
+        ctx: &Context<'_>,
+        group_id: Option<ID>,
+        account_id: Option<ID>,
+        plan_id: Option<ID>,
+        post_id: Option<ID>,
+    ) -> Result<impl Stream<Item = Result<FigureTotals, ApiError>> + use<>, ApiError> {
+        let asked = Asked { group: group_id, account: account_id, plan: plan_id, post: post_id };
+        let filter = asked.filter()?;
+        let actor = caller(ctx)?.signed_in().actor.clone();
+        actor.require(Permission::ReadPosts)?;
+        let app = Arc::clone(app(ctx));
+        let events = app.publishing_feed.subscribe(&actor.scope()).await?;
+        let moved = events.filter(move |event| {
+            let moved = matches!(event.fact, PublishingFact::FiguresMoved(account)
+                if filter.account.is_none_or(|wanted| wanted == account));
+            std::future::ready(moved)
+        });
+        // What has come together meanwhile is read once.
+        let moved = moved.ready_chunks(MOVES_MAX).map(drop);
+        let times = futures_util::stream::once(std::future::ready(())).chain(moved);
+        Ok(times.then(move |()| {
+            let (app, actor) = (Arc::clone(&app), actor.clone());
+            async move {
+                let id = ComplianceId::new(&*app.ids);
+                let mut work = app.units.begin(actor.scope(), &Origin::system(id, "figures")).await?;
+                total(&app, &mut *work, &actor, filter).await
+            }
+        }))
     }
 }

@@ -11,6 +11,7 @@ use domain::{
 };
 use output::Output;
 
+use super::figures::PostFigures;
 use crate::{
     graphql::{
         command::{app, reading},
@@ -20,6 +21,9 @@ use crate::{
     },
     hex::hex,
 };
+
+/// Most readings of a post's figures that are told.
+const HISTORY_MAX: u32 = 500;
 
 /// Who may see a post.
 #[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +188,8 @@ pub enum CreationOutcome {
     Done,
     /// It was not reached, or too busy.
     NotDone,
+    /// The platform did not take the medium: it was posted with already, or is no good.
+    MediumRefused,
     /// It was refused, or not asked after all.
     Refused,
     /// Reading showed that it was not done, or somebody said so.
@@ -209,6 +215,7 @@ impl From<&model::Creation> for PostCreation {
             CreationEnd::Open => (CreationOutcome::Unknown, None),
             CreationEnd::Done(item) => (CreationOutcome::Done, Some(item.clone())),
             CreationEnd::NotDone => (CreationOutcome::NotDone, None),
+            CreationEnd::MediumRefused => (CreationOutcome::MediumRefused, None),
             CreationEnd::Refused => (CreationOutcome::Refused, None),
             CreationEnd::Absent => (CreationOutcome::Absent, None),
         };
@@ -388,6 +395,33 @@ impl Post {
             timelines.push(Some(notes.map_err(Into::into)));
         }
         Ok(timelines)
+    }
+
+    /// Its figures as they were last read; null before that.
+    async fn figures(
+        posts: &[&Self],
+        ctx: &Context<'_>,
+    ) -> Result<Vec<Option<Result<Option<PostFigures>, ApiError>>>, ApiError> {
+        let (actor, mut work) = reading(ctx, "figures").await?;
+        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let mut newest = app(ctx).publishing.newest_figures(&mut *work, &actor, &keys).await?;
+        Ok(keys.iter().map(|key| Some(Ok(newest.remove(key).map(Into::into)))).collect())
+    }
+
+    /// How its figures moved, newest first, at most 500 readings.
+    #[graphql(directive = transport::list_size::apply(100))]
+    async fn figure_history(
+        posts: &[&Self],
+        ctx: &Context<'_>,
+    ) -> Result<Vec<Option<Result<Vec<PostFigures>, ApiError>>>, ApiError> {
+        let (actor, mut work) = reading(ctx, "figureHistory").await?;
+        let mut histories = Vec::with_capacity(posts.len());
+        for post in posts {
+            let moved = app(ctx).publishing.figures_of(&mut *work, &actor, post.key, HISTORY_MAX).await;
+            let moved = moved.map(|moved| moved.into_iter().map(Into::into).collect());
+            histories.push(Some(moved.map_err(Into::into)));
+        }
+        Ok(histories)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     super::{
-        model::{Ability, Account, Capability, Reach},
+        model::{Ability, Account, Capability, Matrix, Reach, TokenTerms},
         ports::{AccountQuery, AccountsTx},
     },
     Accounts,
@@ -13,7 +13,7 @@ use crate::{
     kernel::{
         actor::Actor,
         clock::Timestamp,
-        ids::AccountId,
+        ids::{AccountId, GroupId},
         outbox::Origin,
         page::{Direction, Key, PageRequest},
         scope::TenantScope,
@@ -27,6 +27,8 @@ pub struct Postable {
     pub account: Account,
     /// Who can post a video for it, if anybody; `None` when the platform is not known here any more.
     pub video: Option<Capability>,
+    /// Who can read its posts, which is how an answer that was lost is found.
+    pub reading: Option<Capability>,
     /// When its consent ends.
     pub consent_ends_at: Option<Timestamp>,
 }
@@ -48,13 +50,15 @@ impl Accounts {
             found.push(tx.account(*id).await?.filter(|account| reach.holds(account.group)));
         }
         let there: Vec<_> = found.iter().flatten().cloned().collect();
-        let mut terms = tx.token_terms(ids).await?;
+        let terms = tx.token_terms(ids).await?;
         let mut all = self.capabilities_of(tx, actor, &there).await?.into_iter();
         let postable = |account: Account| {
             let abilities = all.next().unwrap_or_default();
+            let of = |ability| abilities.iter().find(|found| found.ability == ability).cloned();
             Postable {
-                video: abilities.into_iter().find(|found| found.ability == Ability::PublishVideo),
-                consent_ends_at: terms.remove(&account.id).map(|terms| terms.consent_ends_at()),
+                video: of(Ability::PublishVideo),
+                reading: of(Ability::ReadPosts),
+                consent_ends_at: terms.get(&account.id).map(TokenTerms::consent_ends_at),
                 account,
             }
         };
@@ -79,7 +83,7 @@ impl Accounts {
         Ok(tx.account(id).await?.is_some_and(|account| reach.holds(account.group)))
     }
 
-    /// The accounts the actor reaches; `None` when that is all of them.
+    /// The accounts the actor reaches, of a group and below where one is given; `None` when that is all of them.
     ///
     /// # Errors
     /// `Port`.
@@ -87,12 +91,17 @@ impl Accounts {
         &self,
         tx: &mut dyn AccountsTx,
         actor: &Actor,
+        group: Option<GroupId>,
     ) -> Result<Option<Vec<AccountId>>, AccountsError> {
         let reach = Self::reach(tx, actor).await?;
-        if reach == Reach::All {
+        if reach == Reach::All && group.is_none() {
             return Ok(None);
         }
-        let query = AccountQuery { reach, groups: None, app: None, tags: Vec::new(), state: None };
+        let groups = match group {
+            None => None,
+            Some(group) => Some(Matrix::of(tx.groups().await?).below(group).into_iter().collect()),
+        };
+        let query = AccountQuery { reach, groups, app: None, tags: Vec::new(), state: None };
         let (mut reached, mut from) = (Vec::new(), None);
         loop {
             let page = PageRequest { limit: 100, from, direction: Direction::Forward };

@@ -8,7 +8,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{ITEMS_MAX, ItemDraft, Plan, PlanDraft, filled};
+pub use plan::{ITEMS_MAX, ItemDraft, Plan, PlanDraft, filled, in_range};
 pub use post::{CREATE_WITHIN_S, Hindrance, Post, Progress};
 pub use reading::Reading;
 pub use state::{

@@ -1,7 +1,8 @@
 //! A plan: one piece of content, put on many accounts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
 
 use super::{Post, PostDraft, Visibility};
@@ -19,8 +20,11 @@ pub const ITEMS_MAX: usize = 500;
 /// Longest name of a plan, in characters.
 const NAME_MAX_CHARS: usize = 200;
 
-/// Longest caption before its variables are put in, in characters: what fits is for the platform to say.
+/// Longest caption, before its variables are put in and after, in characters: what fits is for the platform to say.
 const CAPTION_MAX_CHARS: usize = 4_000;
+
+/// How far back a post may be planned, in days: to be posted as soon as it is agreed to.
+const BACK_MAX_DAYS: i64 = 366;
 
 /// Most variables of one post.
 const VARIABLES_MAX: usize = 50;
@@ -82,6 +86,10 @@ fn invalid(field: &'static str, problem: impl Into<String>) -> PublishingError {
 /// # Errors
 /// A variable that is not given, or a brace without its end.
 pub fn filled(caption: &str, variables: &BTreeMap<String, String>) -> Result<String, String> {
+    let too_long = || format!("has a caption of more than {CAPTION_MAX_CHARS} characters");
+    if caption.chars().count() > CAPTION_MAX_CHARS {
+        return Err(too_long());
+    }
     let mut filled = String::with_capacity(caption.len());
     let mut rest = caption;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -91,10 +99,28 @@ pub fn filled(caption: &str, variables: &BTreeMap<String, String>) -> Result<Str
             variables.get(name).ok_or_else(|| format!("has the variable {name:?}, which is not given"))?;
         filled.push_str(before);
         filled.push_str(value);
+        // Many uses of a long value would be longer than memory is.
+        if filled.len() > 4 * CAPTION_MAX_CHARS {
+            return Err(too_long());
+        }
         rest = after;
     }
     filled.push_str(rest);
-    Ok(filled)
+    if filled.chars().count() > CAPTION_MAX_CHARS { Err(too_long()) } else { Ok(filled) }
+}
+
+/// Whether a time can be planned for.
+///
+/// # Errors
+/// Why not.
+pub fn in_range(planned_at: Timestamp, now: Timestamp) -> Result<(), String> {
+    if planned_at > now + TimeDelta::days(AHEAD_MAX_DAYS) {
+        return Err(format!("is planned more than {AHEAD_MAX_DAYS} days ahead"));
+    }
+    if planned_at < now - TimeDelta::days(BACK_MAX_DAYS) {
+        return Err(format!("is planned more than {BACK_MAX_DAYS} days ago"));
+    }
+    Ok(())
 }
 
 impl PlanDraft {
@@ -104,28 +130,29 @@ impl PlanDraft {
     /// `Invalid`, naming the field and the item.
     pub fn drafts(&self, now: Timestamp) -> Result<Vec<PostDraft>, PublishingError> {
         let name = self.name.trim();
-        if name.is_empty() || name.chars().count() > NAME_MAX_CHARS {
+        if name.is_empty() || name.chars().count() > NAME_MAX_CHARS || name.contains('\0') {
             return Err(invalid("name", format!("must be 1 to {NAME_MAX_CHARS} characters")));
         }
         if self.items.is_empty() || self.items.len() > ITEMS_MAX {
             return Err(invalid("items", format!("must be 1 to {ITEMS_MAX}; split the plan")));
         }
-        let latest = now + chrono::TimeDelta::days(AHEAD_MAX_DAYS);
+        let mut accounts = HashSet::new();
         let mut drafts = Vec::with_capacity(self.items.len());
         for (at, item) in self.items.iter().enumerate() {
             let of_item = |problem: &str| invalid("items", format!("[{at}] {problem}"));
-            if item.planned_at > latest {
-                return Err(of_item(&format!("is planned more than {AHEAD_MAX_DAYS} days ahead")));
+            in_range(item.planned_at, now).map_err(|problem| of_item(&problem))?;
+            if !accounts.insert(item.account) {
+                return Err(of_item(
+                    "is of an account that has a post in this plan already; make another plan",
+                ));
             }
             if item.variables.len() > VARIABLES_MAX {
                 return Err(of_item(&format!("has more than {VARIABLES_MAX} variables")));
             }
             let template = item.caption.as_ref().unwrap_or(&self.caption);
             let caption = filled(template, &item.variables).map_err(|problem| of_item(&problem))?;
-            if caption.chars().count() > CAPTION_MAX_CHARS || caption.contains('\0') {
-                return Err(of_item(&format!(
-                    "has a caption that is no text of at most {CAPTION_MAX_CHARS} characters"
-                )));
+            if caption.contains('\0') {
+                return Err(of_item("has a caption with a character that no text has"));
             }
             drafts.push(PostDraft {
                 upload: self.upload,
@@ -176,5 +203,10 @@ mod tests {
         }
         assert!(fill("{{town}}").unwrap_err().contains("\"town\""));
         assert!(fill("{{city").unwrap_err().contains("without"));
+        let often = "{{city}}".repeat(500);
+        assert!(fill(&often).is_ok());
+        let long = BTreeMap::from([("x".to_owned(), "y".repeat(1 << 20))]);
+        assert!(filled(&"{{x}}".repeat(800), &long).unwrap_err().contains("more than"));
+        assert!(filled(&"y".repeat(4_001), &long).unwrap_err().contains("more than"));
     }
 }

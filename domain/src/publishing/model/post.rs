@@ -40,6 +40,8 @@ pub struct Progress {
     pub looks: u32,
     /// Whether the platform has shown it to us by its name.
     pub was_seen: bool,
+    /// How often in a row it did not.
+    pub misses: u32,
     /// Every time the platform was asked for it.
     pub creations: Vec<Creation>,
 }
@@ -59,7 +61,9 @@ pub struct Post {
     pub state: PostState,
     /// When it is to be there; kept when it is tried again later.
     pub planned_at: Timestamp,
-    /// When the platform took it.
+    /// From when on it is late: its time, or when it was agreed to if that came after.
+    pub promised_at: Option<Timestamp>,
+    /// When the platform took it; as the platform says when its own answer was lost.
     pub accepted_at: Option<Timestamp>,
     /// What was done for it.
     pub progress: Progress,
@@ -89,6 +93,7 @@ impl Post {
             draft,
             state: PostState::Draft,
             planned_at,
+            promised_at: None,
             accepted_at: None,
             progress: Progress::default(),
             created_at: now,
@@ -123,9 +128,18 @@ impl Post {
             | PostState::Uploaded { .. }
             | PostState::Creating { .. }
             | PostState::OutcomeUnknown { .. } => Some(not_before.unwrap_or(self.planned_at)),
-            PostState::UnderReview { .. } | PostState::Live { .. } => not_before,
+            PostState::UnderReview { .. }
+            | PostState::Live { .. }
+            | PostState::Rejected { .. }
+            | PostState::Gone { .. } => not_before,
             _ => None,
         }
+    }
+
+    /// How long after it was promised the platform took it.
+    pub fn late(&self) -> Option<std::time::Duration> {
+        let late = self.accepted_at? - self.promised_at?;
+        Some(late.to_std().unwrap_or_default())
     }
 
     /// Whether nothing else is asked for in its account's name: what became of the one is told apart by there being no
@@ -152,7 +166,9 @@ impl Post {
     /// The creations of which nobody has proof that nothing came of them.
     pub(super) fn unproven(&self) -> impl Iterator<Item = &Creation> {
         let is_unproven = |creation: &&Creation| match creation.end {
-            CreationEnd::Open | CreationEnd::Absent | CreationEnd::NotDone => true,
+            CreationEnd::Open | CreationEnd::Absent | CreationEnd::NotDone | CreationEnd::MediumRefused => {
+                true
+            }
             CreationEnd::Done(_) | CreationEnd::Refused => false,
         };
         self.progress.creations.iter().filter(is_unproven)
@@ -211,11 +227,12 @@ impl Post {
     ///
     /// # Errors
     /// `NotNow`, `Changed`.
-    pub fn approve(&mut self, digest: &[u8; 32]) -> Result<(), PostFault> {
+    pub fn approve(&mut self, digest: &[u8; 32], now: Timestamp) -> Result<(), PostFault> {
         self.check(PostOp::Approve)?;
         if *digest != self.digest() {
             return Err(PostFault::Changed);
         }
+        self.promised_at = Some(self.planned_at.max(now));
         self.state = PostState::Waiting { due_at: self.planned_at };
         Ok(())
     }
@@ -228,6 +245,7 @@ impl Post {
         self.check(PostOp::Change)?;
         self.draft = draft;
         self.planned_at = planned_at;
+        self.promised_at = None;
         self.done();
         self.state = PostState::AwaitingApproval;
         Ok(())
@@ -253,6 +271,7 @@ impl Post {
         self.done();
         let progress = &mut self.progress;
         (progress.absences, progress.media_refused, progress.looks) = (0, 0, 0);
+        self.promised_at = Some(now);
         self.state = if self.unproven().next().is_none() {
             PostState::Waiting { due_at: now }
         } else {
@@ -261,7 +280,7 @@ impl Post {
         Ok(())
     }
 
-    /// Somebody who has looked says what became of it.
+    /// Somebody who has looked says what became of it. Where reading has found nothing and says no more, any name is taken.
     ///
     /// # Errors
     /// `NotNow`; `NoCandidate`: it was not found by reading; `TooSoon`: nobody can know yet that it is not there.
@@ -271,15 +290,18 @@ impl Post {
         settle: TimeDelta,
         now: Timestamp,
     ) -> Result<(), PostFault> {
-        let PostState::OutcomeUnknown { candidates, .. } = &self.state else {
+        let PostState::OutcomeUnknown { candidates, is_stuck } = &self.state else {
             return Err(PostFault::NotNow);
         };
         match resolution {
             Resolution::Is(item) => {
-                if !candidates.iter().any(|candidate| candidate.item == item) {
+                let found = candidates.iter().find(|candidate| candidate.item == item);
+                let is_blind = *is_stuck && candidates.is_empty();
+                let made_at = found.map(|candidate| candidate.created_at);
+                if made_at.is_none() && !is_blind {
                     return Err(PostFault::NoCandidate);
                 }
-                self.is_there(item, now);
+                self.is_there(item, made_at.unwrap_or(now), now);
             }
             Resolution::PostAgain | Resolution::GiveUp => {
                 if self.absence_from(settle).is_some_and(|from| now < from) {
@@ -302,13 +324,13 @@ impl Post {
         self.progress.not_before = None;
     }
 
-    /// The platform has it, under this name.
-    pub(super) fn is_there(&mut self, item: String, now: Timestamp) {
+    /// The platform has it, under this name, since then.
+    pub(super) fn is_there(&mut self, item: String, made_at: Timestamp, now: Timestamp) {
         self.done();
-        self.progress.looks = 0;
+        (self.progress.looks, self.progress.misses) = (0, 0);
         self.progress.was_seen = false;
         self.progress.not_before = Some(now + super::steps::look_pause(0));
-        self.accepted_at = Some(now);
+        self.accepted_at = Some(made_at);
         // Which of several creations it is of, when it was found by reading, nobody can tell; the last will do.
         let done = CreationEnd::Done(item.clone());
         let creations = &mut self.progress.creations;

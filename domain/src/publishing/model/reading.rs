@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 
 use super::{
     post::{CREATE_WITHIN_S, Post},
-    state::{Candidate, PostFailure, PostFault, PostState, Settled},
+    state::{Candidate, CreationEnd, PostFailure, PostFault, PostState, Settled, Visibility},
 };
 use crate::{kernel::clock::Timestamp, publishing::ports::ListPage};
 
@@ -95,8 +95,8 @@ impl Reading {
                 is_likely: in_time && are_alike(&self.caption, &folded(&listed.caption)),
             });
         }
-        // What is kept at the top stands before older ones and says nothing of how far the page goes back.
-        let is_past = page.posts.iter().any(|listed| !listed.is_top && listed.created_at < since);
+        // What is kept at the top stands before older ones, and may not be marked: the page's end says how far it goes back.
+        let is_past = page.posts.last().is_some_and(|listed| !listed.is_top && listed.created_at < since);
         self.is_complete = page.next.is_none() || is_past;
         self.is_complete
     }
@@ -118,21 +118,29 @@ impl Post {
         if !matches!(self.state, PostState::OutcomeUnknown { .. }) || !reading.is_complete {
             return Err(PostFault::NotNow);
         }
-        let mut likely = reading.candidates.iter().filter(|candidate| candidate.is_likely);
+        // What was found once is not unfound: it may have been taken down since.
+        let mut candidates = reading.candidates;
+        if let PostState::OutcomeUnknown { candidates: before, .. } = &self.state {
+            let is_gone =
+                |found: &&Candidate| !candidates.iter().any(|candidate| candidate.item == found.item);
+            let gone: Vec<_> = before.iter().filter(is_gone).cloned().collect();
+            candidates.extend(gone);
+        }
+        let mut likely = candidates.iter().filter(|candidate| candidate.is_likely);
         if let (Some(one), None) = (likely.next(), likely.next()) {
-            self.is_there(one.item.clone(), now);
+            let (item, made_at) = (one.item.clone(), one.created_at);
+            self.is_there(item, made_at, now);
             return Ok(Settled::Found);
         }
         let is_late_enough = reading.begun_at >= from;
-        if reading.candidates.is_empty() && is_late_enough {
+        if candidates.is_empty()
+            && is_late_enough
+            && let Some(next) = self.after_absence()
+        {
             self.is_absent();
             self.progress.absences += 1;
-            // What was uploaded may be used up all the same, so it is uploaded again.
-            self.state = if self.progress.absences >= ABSENCES_MAX {
-                PostState::Failed(PostFailure::TriesUsedUp)
-            } else {
-                PostState::Uploading { parts: None }
-            };
+            let is_enough = self.progress.absences >= ABSENCES_MAX;
+            self.state = if is_enough { PostState::Failed(PostFailure::TriesUsedUp) } else { next };
             return Ok(Settled::Absent);
         }
         self.done();
@@ -145,8 +153,22 @@ impl Post {
             (now + pause).min(from.max(now))
         };
         self.progress.not_before = Some(next);
-        self.state = PostState::OutcomeUnknown { candidates: reading.candidates, is_stuck: is_late_enough };
+        self.state = PostState::OutcomeUnknown { candidates, is_stuck: is_late_enough };
         Ok(if is_late_enough { Settled::Stuck } else { Settled::NotYet })
+    }
+
+    /// How to go on when nothing that might be it is listed; `None` when that proves nothing.
+    ///
+    /// A medium is good for one post, so asking with the same once more is safe however wrong the list was: had it been
+    /// posted, it is refused. One that was asked with before and is refused says that it was posted, whatever is listed.
+    fn after_absence(&self) -> Option<PostState> {
+        // Nobody knows whether lists have what not everybody may see.
+        let last = self.progress.creations.last().filter(|_| self.draft.visibility == Visibility::Public)?;
+        if last.end != CreationEnd::MediumRefused {
+            return Some(PostState::Uploaded { medium: last.medium.clone() });
+        }
+        let times = self.progress.creations.iter().filter(|creation| creation.medium == last.medium).count();
+        (times == 1).then_some(PostState::Uploading { parts: None })
     }
 }
 
@@ -248,8 +270,8 @@ mod tests {
         assert_eq!(read("a", &[page(vec![new(9)], Some(1))], &[]), "NotNow", "there is more");
         let pages = [page(vec![new(9)], Some(1)), page(vec![new(1), listed("old", "x", -700)], Some(2))];
         assert_eq!(read("a", &pages, &[]), "Absent");
-        let top = Listed { is_top: true, ..listed("top", "x", -9_000) };
-        let pages = [page(vec![top, new(9)], Some(1))];
+        // It may not be said of one that it is kept at the top.
+        let pages = [page(vec![listed("top", "x", -9_000), new(9)], Some(1))];
         assert_eq!(read("a", &pages, &[]), "NotNow", "what is kept at the top is out of order");
     }
 
@@ -269,6 +291,29 @@ mod tests {
             // When it was begun counts, not when it ended.
             assert_eq!(post.settle(reading, settle, at(begun + 30)), Ok(expected), "{begun}");
         }
-        assert_eq!(post.state, PostState::Uploading { parts: None });
+        assert_eq!(post.state, PostState::Uploaded { medium: Medium { id: "m".to_owned() } });
+    }
+
+    #[test]
+    fn what_was_found_once_is_not_unfound() {
+        let mut post = unanswered("a");
+        let settle = TimeDelta::seconds(300);
+        for (begun, found, expected) in
+            [(10, vec![listed("x", "rewritten", 3)], Settled::NotYet), (400, vec![], Settled::Stuck)]
+        {
+            let mut reading = Reading::begin(&post, at(begun)).expect("asked for");
+            reading.take(&page(found, None), &HashSet::new());
+            assert_eq!(post.settle(reading, settle, at(begun)), Ok(expected), "{begun}");
+        }
+        assert!(matches!(&post.state, PostState::OutcomeUnknown { candidates, .. } if candidates.len() == 1));
+    }
+
+    #[test]
+    fn of_what_not_everybody_sees_a_list_proves_nothing() {
+        let mut post = unanswered("a");
+        post.draft.visibility = Visibility::OnlyMe;
+        let mut reading = Reading::begin(&post, at(400)).expect("asked for");
+        reading.take(&page(vec![], None), &HashSet::new());
+        assert_eq!(post.settle(reading, TimeDelta::seconds(300), at(400)), Ok(Settled::Stuck));
     }
 }

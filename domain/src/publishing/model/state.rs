@@ -135,6 +135,8 @@ pub enum CreationEnd {
     Done(String),
     /// It was not reached, or said that it was too busy: its word for having done nothing is not taken for more than it is.
     NotDone,
+    /// It does not take the medium: it was posted with already, or is not known there.
+    MediumRefused,
     /// It considered and refused, or was never asked: nothing came of it.
     Refused,
     /// Reading the platform showed that it was not done, or somebody said so.

@@ -4,7 +4,9 @@ use chrono::TimeDelta;
 
 use super::{
     post::{Hindrance, Post},
-    state::{CreationEnd, Fate, Medium, PartMap, PostFailure, PostFault, PostState, Standing, Step},
+    state::{
+        Creation, CreationEnd, Fate, Medium, PartMap, PostFailure, PostFault, PostState, Standing, Step,
+    },
 };
 use crate::kernel::{
     clock::Timestamp,
@@ -17,8 +19,11 @@ pub const RETRIES_S: [i64; 6] = [1, 4, 16, 60, 300, 300];
 /// How long a step is tried in vain before a post is given up, in seconds.
 pub const PATIENCE_S: i64 = 6 * 3_600;
 
-/// Pause when a quota is used up, in seconds: nobody says when it opens, and asking this often costs next to nothing.
-const QUOTA_PAUSE_S: i64 = 900;
+/// Pause when a quota is used up, in seconds: nobody says when it opens.
+const QUOTA_PAUSE_S: i64 = 1_800;
+
+/// Pause before reading is tried again that was refused for a reason that stays, in seconds.
+const REFUSED_PAUSE_S: i64 = 3_600;
 
 /// Media of one post that a platform may refuse before it is taken for the file's fault.
 const MEDIA_REFUSED_MAX: u32 = 3;
@@ -31,14 +36,12 @@ const PART_UPLOAD_LIFE_S: i64 = 6_000;
 /// the beginning: many are through in seconds); the last again and again.
 const LOOKS_S: [i64; 7] = [10, 30, 60, 120, 300, 600, 3_600];
 
-/// Pause between looks at what is live, in seconds.
-const LIVE_PAUSE_S: i64 = 6 * 3_600;
+/// How often what is there is looked at, by how long ago the platform took it, in seconds: in the first hour as often as is
+/// wished, then so many times less often, and after a month (the platform gives no figures of older ones) not any more.
+const LOOKS_BY_AGE_S: [(i64, i32); 4] = [(3_600, 1), (86_400, 12), (7 * 86_400, 72), (30 * 86_400, 288)];
 
-/// How long what is live is looked at, in seconds.
-const LIVE_LOOKS_S: i64 = 30 * 86_400;
-
-/// Looks after which a post that was never shown to us by its name is taken to be gone.
-const UNSEEN_LOOKS_MAX: u32 = 7;
+/// Looks in a row that do not show a post before it is taken to be gone: one that was shown before, and one that never was.
+const MISSES_MAX: [u32; 2] = [3, 7];
 
 pub(super) fn look_pause(looks: u32) -> TimeDelta {
     TimeDelta::seconds(nth(&LOOKS_S, looks))
@@ -81,7 +84,10 @@ impl Post {
                 Ok(Step::FindOut)
             }
             PostState::OutcomeUnknown { .. } => Ok(Step::FindOut),
-            PostState::UnderReview { .. } | PostState::Live { .. } => Ok(Step::Look),
+            PostState::UnderReview { .. }
+            | PostState::Live { .. }
+            | PostState::Rejected { .. }
+            | PostState::Gone { .. } => Ok(Step::Look),
             _ => Err(PostFault::NotNow),
         }
     }
@@ -171,7 +177,7 @@ impl Post {
             Ok(item) => {
                 self.creation(number).ok_or(PostFault::NotNow)?.end = CreationEnd::Done(item.clone());
                 if self.fate() != Fate::There {
-                    self.is_there(item, now);
+                    self.is_there(item, now, now);
                 }
                 return Ok(());
             }
@@ -181,18 +187,11 @@ impl Post {
             return Err(PostFault::NotNow);
         }
         let medium = self.creation(number).ok_or(PostFault::NotNow)?.medium.clone();
-        let of_medium =
-            || self.progress.creations.iter().filter(|creation| creation.medium == medium).count();
         match error {
             PlatformError::Unknown(_) => self.lose_answer(),
-            // It was asked for before with the same medium, and the platform said that it did nothing. It may have been
-            // wrong: a medium that was posted is refused in the same words.
-            PlatformError::Refused(Refusal { kind: RefusalKind::MediumRefused, .. }) if of_medium() > 1 => {
-                for creation in &mut self.progress.creations {
-                    if creation.medium == medium {
-                        creation.end = CreationEnd::Open;
-                    }
-                }
+            // What was posted with already is refused in the same words as what is no good.
+            PlatformError::Refused(Refusal { kind: RefusalKind::MediumRefused, .. }) => {
+                self.end_creation(number, CreationEnd::MediumRefused);
                 self.lose_answer();
             }
             PlatformError::NotDone(_) | PlatformError::Refused(_) => {
@@ -223,6 +222,9 @@ impl Post {
     }
 
     fn end_creation(&mut self, number: u32, end: CreationEnd) {
+        // Of those that were refused the last will do: a quota may refuse for days.
+        let is_old = |creation: &Creation| creation.end == CreationEnd::Refused && creation.number != number;
+        self.progress.creations.retain(|creation| !is_old(creation));
         if let Some(creation) = self.creation(number) {
             creation.end = end;
         }
@@ -239,12 +241,44 @@ impl Post {
                 self.hindered_before(error, is_in_parts, now);
             }
             PostState::Uploaded { .. } => self.hindered_before(error, false, now),
-            PostState::OutcomeUnknown { .. } | PostState::UnderReview { .. } | PostState::Live { .. } => {
-                self.try_later(error.word(), now);
-            }
+            PostState::OutcomeUnknown { .. }
+            | PostState::UnderReview { .. }
+            | PostState::Live { .. }
+            | PostState::Rejected { .. }
+            | PostState::Gone { .. } => self.not_read(error, now),
             _ => return Err(PostFault::NotNow),
         }
         Ok(())
+    }
+
+    /// What was to be read could not be. That ends nothing, and is tried the less often the longer it may last.
+    fn not_read(&mut self, error: &PlatformError, now: Timestamp) {
+        let pause = match error {
+            PlatformError::Refused(Refusal { kind: RefusalKind::TokenDead, .. })
+            | PlatformError::NotDone(_)
+            | PlatformError::Unknown(_) => return self.try_later(error.word(), now),
+            PlatformError::Refused(Refusal {
+                kind: RefusalKind::QuotaUsedUp | RefusalKind::PostsUsedUp,
+                ..
+            }) => QUOTA_PAUSE_S,
+            PlatformError::Refused(_) => REFUSED_PAUSE_S,
+        };
+        self.wait(error.word(), now + TimeDelta::seconds(pause), now);
+    }
+
+    /// Reading says no more, or can't be done: somebody must look.
+    ///
+    /// # Errors
+    /// `NotNow`: nothing is to be found out, or reading may say more yet.
+    pub fn give_up_reading(&mut self, settle: TimeDelta, now: Timestamp) -> Result<(), PostFault> {
+        let late_enough = self.absence_from(settle).is_some_and(|from| now >= from);
+        match &mut self.state {
+            PostState::OutcomeUnknown { is_stuck, .. } if late_enough && !*is_stuck => {
+                *is_stuck = true;
+                Ok(())
+            }
+            _ => Err(PostFault::NotNow),
+        }
     }
 
     /// Hindered before anything was asked for.
@@ -269,7 +303,7 @@ impl Post {
             RefusalKind::TokenDead => self.try_later(word, now),
             // However often: a quota opens again, and a post is not lost over it.
             RefusalKind::QuotaUsedUp | RefusalKind::PostsUsedUp => {
-                self.held(word, now + TimeDelta::seconds(QUOTA_PAUSE_S), now);
+                self.wait(word, now + TimeDelta::seconds(QUOTA_PAUSE_S), now);
             }
             RefusalKind::MediumRefused if self.progress.media_refused + 1 < MEDIA_REFUSED_MAX => {
                 self.progress.media_refused += 1;
@@ -300,7 +334,18 @@ impl Post {
     }
 
     /// Waits for something that is not the platform's to give: it counts for no try.
-    pub fn held(&mut self, by: String, until: Timestamp, now: Timestamp) {
+    ///
+    /// # Errors
+    /// `NotNow`: there is nothing for us to do.
+    pub fn held(&mut self, by: String, until: Timestamp, now: Timestamp) -> Result<(), PostFault> {
+        if self.next_at().is_none() {
+            return Err(PostFault::NotNow);
+        }
+        self.wait(by, until, now);
+        Ok(())
+    }
+
+    fn wait(&mut self, by: String, until: Timestamp, now: Timestamp) {
         let since = self.progress.hindrance.as_ref().map_or(now, |hindrance| hindrance.since);
         self.progress.hindrance = Some(Hindrance { since, tries: 0, by });
         self.progress.not_before = Some(until);
@@ -313,38 +358,41 @@ impl Post {
         self.progress.hindrance = Some(Hindrance { since, tries: tries.saturating_add(1), by });
     }
 
-    /// How the platform says it stands; `None` when it shows no such post.
+    /// When it is looked at next. What is in review is waited for; what has passed changes the slower the older it is.
+    fn next_look(&self, pace: TimeDelta, now: Timestamp) -> Option<Timestamp> {
+        let age = now - self.accepted_at?;
+        let (_, slower) = LOOKS_BY_AGE_S.iter().find(|(until, _)| age < TimeDelta::seconds(*until))?;
+        let is_in_review = matches!(self.state, PostState::UnderReview { .. });
+        Some(now + if is_in_review { look_pause(self.progress.looks) } else { pace * *slower })
+    }
+
+    /// How the platform says it stands; `None` when it shows no such post. `pace` is how often one that is young is looked
+    /// at.
     ///
     /// # Errors
     /// `NotNow`: it is not there.
-    pub fn looked(&mut self, standing: Option<Standing>, now: Timestamp) -> Result<(), PostFault> {
-        let (PostState::UnderReview { item } | PostState::Live { item }) = &self.state else {
-            return Err(PostFault::NotNow);
-        };
-        let item = item.clone();
+    pub fn looked(
+        &mut self,
+        standing: Option<Standing>,
+        pace: TimeDelta,
+        now: Timestamp,
+    ) -> Result<(), PostFault> {
+        let Some(item) = self.state.item().map(ToOwned::to_owned) else { return Err(PostFault::NotNow) };
         self.done();
         let progress = &mut self.progress;
         progress.looks = progress.looks.saturating_add(1);
         progress.was_seen |= standing.is_some();
-        let was_live = matches!(self.state, PostState::Live { .. });
+        progress.misses = if standing.is_some() { 0 } else { progress.misses.saturating_add(1) };
+        // A post that was just made may not be shown yet, and lists have gaps.
+        let misses_max = if progress.was_seen { MISSES_MAX[0] } else { MISSES_MAX[1] };
+        let is_gone = progress.misses >= misses_max;
         match standing {
-            // A post that was just made may not be shown yet.
-            None if progress.was_seen || progress.looks >= UNSEEN_LOOKS_MAX => {
-                self.state = PostState::Gone { item };
-            }
+            None if is_gone => self.state = PostState::Gone { item },
             Some(Standing::Refused) => self.state = PostState::Rejected { item },
-            Some(Standing::Public) => {
-                self.state = PostState::Live { item };
-                let followed = self.accepted_at.is_none_or(|at| now - at > TimeDelta::seconds(LIVE_LOOKS_S));
-                self.progress.not_before = (!followed).then(|| now + TimeDelta::seconds(LIVE_PAUSE_S));
-            }
-            Some(Standing::Pending) if was_live => {
-                self.progress.not_before = Some(now + TimeDelta::seconds(LIVE_PAUSE_S));
-            }
-            None | Some(Standing::Pending) => {
-                self.progress.not_before = Some(now + look_pause(self.progress.looks));
-            }
+            Some(Standing::Public) => self.state = PostState::Live { item },
+            None | Some(Standing::Pending) => {}
         }
+        self.progress.not_before = self.next_look(pace, now);
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use crate::{
 };
 
 const SETTLE: TimeDelta = TimeDelta::seconds(300);
+const PACE: TimeDelta = TimeDelta::seconds(300);
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000 + seconds, 0).unwrap_or_default()
@@ -57,7 +58,7 @@ fn medium(id: &str) -> Medium {
 fn uploaded() -> Post {
     let mut post = post();
     post.submit().expect("a draft");
-    post.approve(&post.digest()).expect("the same");
+    post.approve(&post.digest(), at(0)).expect("the same");
     post.take_up(at(60)).expect("due");
     post.uploaded(medium("m")).expect("uploading");
     post
@@ -84,10 +85,10 @@ fn reading(post: &Post, begun: i64, found: &[(&str, &str, i64)]) -> Reading {
 fn from_a_draft_to_the_public() {
     let mut post = post();
     let digest = post.digest();
-    assert_eq!(post.approve(&digest), Err(PostFault::NotNow), "nobody was asked");
+    assert_eq!(post.approve(&digest, at(0)), Err(PostFault::NotNow), "nobody was asked");
     post.submit().expect("a draft");
-    assert_eq!(post.approve(&[0; 32]), Err(PostFault::Changed));
-    post.approve(&digest).expect("the same");
+    assert_eq!(post.approve(&[0; 32], at(0)), Err(PostFault::Changed));
+    post.approve(&digest, at(0)).expect("the same");
     assert_eq!((post.take_up(at(59)), post.next_at()), (Err(PostFault::NotNow), Some(at(60))), "not due");
     assert_eq!(post.take_up(at(60)), Ok(Step::Upload));
     let parts = PartMap { ticket: "t".to_owned(), begun_at: at(60), part_bytes: 20, there: [].into() };
@@ -111,12 +112,16 @@ fn from_a_draft_to_the_public() {
         (Standing::Public, PostStatus::Live),
         (Standing::Pending, PostStatus::Live),
         (Standing::Refused, PostStatus::Rejected),
+        (Standing::Public, PostStatus::Live),
     ] {
         let now = post.next_at().expect("looked at again");
         assert_eq!(post.take_up(now), Ok(Step::Look));
-        post.looked(Some(standing), now).expect("there");
+        post.looked(Some(standing), PACE, now).expect("there");
         assert_eq!((post.state.status(), post.fate()), (status, Fate::There));
     }
+    // After a month nobody looks any more.
+    let now = at(31 * 86_400);
+    post.looked(Some(Standing::Public), PACE, now).expect("there");
     assert_eq!(post.next_at(), None);
 }
 
@@ -126,13 +131,19 @@ fn what_is_taken_away_is_gone_and_what_is_not_shown_yet_is_not() {
     post.creation_begun(at(70)).expect("uploaded");
     post.created(1, Ok("item".to_owned()), at(70)).expect("asked");
     let mut never = post.clone();
-    post.looked(None, at(100)).expect("there");
+    post.looked(None, PACE, at(100)).expect("there");
     assert_eq!(post.state.status(), PostStatus::UnderReview, "lists lag");
-    post.looked(Some(Standing::Public), at(200)).expect("there");
-    post.looked(None, at(300)).expect("there");
+    post.looked(Some(Standing::Public), PACE, at(200)).expect("there");
+    for _ in 0..2 {
+        post.looked(None, PACE, at(300)).expect("there");
+        assert_eq!(post.state.status(), PostStatus::Live, "lists have gaps");
+    }
+    post.looked(None, PACE, at(300)).expect("there");
     assert_eq!((post.state.status(), post.fate()), (PostStatus::Gone, Fate::There));
+    post.looked(Some(Standing::Public), PACE, at(400)).expect("there");
+    assert_eq!(post.state.status(), PostStatus::Live, "it came back");
     for _ in 0..7 {
-        never.looked(None, at(300)).expect("there");
+        never.looked(None, PACE, at(300)).expect("there");
     }
     assert_eq!(never.state.status(), PostStatus::Gone);
 }
@@ -179,7 +190,6 @@ fn who_takes_up_a_creation_that_was_begun_knows_nothing_of_it() {
     assert_eq!(post.not_asked(1), Err(PostFault::NotNow), "and has no say any more");
     let read = reading(&post, 430, &[]);
     assert_eq!(post.settle(read, SETTLE, at(430)), Ok(Settled::Absent));
-    post.uploaded(medium("n")).expect("uploading");
     assert_eq!(post.creation_begun(at(440)).expect("uploaded").0, 2);
     // The first one's yes comes after all, and the second's.
     post.created(1, Ok("one".to_owned()), at(441)).expect("asked");
@@ -198,9 +208,9 @@ fn each_answer_leads_where_it_should() {
     };
     for (kind, again_at) in [
         (RefusalKind::TokenDead, Some(71)),
-        (RefusalKind::QuotaUsedUp, Some(970)),
-        (RefusalKind::PostsUsedUp, Some(970)),
-        (RefusalKind::MediumRefused, Some(71)),
+        (RefusalKind::QuotaUsedUp, Some(1_870)),
+        (RefusalKind::PostsUsedUp, Some(1_870)),
+        (RefusalKind::MediumRefused, Some(60)),
         (RefusalKind::ConsentGone, None),
         (RefusalKind::ContentRefused, None),
         (RefusalKind::PostingBarred, None),
@@ -214,42 +224,73 @@ fn each_answer_leads_where_it_should() {
             None => assert_eq!(post.fate(), Fate::NotThere, "{kind:?}"),
         }
     }
-    assert_eq!(ask(&refusal(RefusalKind::MediumRefused)).state, PostState::Uploading { parts: None });
     assert!(matches!(ask(&not_done()).state, PostState::Uploaded { .. }));
 }
 
 #[test]
-fn a_medium_refused_after_it_was_asked_with_may_have_been_posted() {
-    let mut post = uploaded();
-    post.creation_begun(at(70)).expect("uploaded");
-    post.created(1, Err(&not_done()), at(70)).expect("asked");
-    post.creation_begun(at(71)).expect("uploaded");
-    post.created(2, Err(&refusal(RefusalKind::MediumRefused)), at(71)).expect("asked");
-    assert_eq!(post.state.status(), PostStatus::OutcomeUnknown);
+fn a_medium_that_is_refused_may_have_been_posted() {
+    let refused = |before: bool| {
+        let mut post = uploaded();
+        if before {
+            post.creation_begun(at(70)).expect("uploaded");
+            post.created(1, Err(&not_done()), at(70)).expect("asked");
+        }
+        let (number, _) = post.creation_begun(at(71)).expect("uploaded");
+        post.created(number, Err(&refusal(RefusalKind::MediumRefused)), at(71)).expect("asked");
+        assert_eq!(post.state.status(), PostStatus::OutcomeUnknown);
+        post
+    };
+    let mut post = refused(true);
     let read = reading(&post, 80, &[("i", "first light", 70)]);
     assert_eq!(post.settle(read, SETTLE, at(80)), Ok(Settled::Found));
+    // Nothing is listed: the one that was asked with before says that it is there all the same.
+    let mut post = refused(true);
+    let read = reading(&post, 500, &[]);
+    assert_eq!(post.settle(read, SETTLE, at(500)), Ok(Settled::Stuck));
+    post.resolve(Resolution::Is("seen by eye".to_owned()), SETTLE, at(600)).expect("reading is blind");
+    assert_eq!(post.state.item(), Some("seen by eye"));
+    // The first time it is the file's fault, as far as lists tell.
+    let mut post = refused(false);
+    let read = reading(&post, 500, &[]);
+    assert_eq!(post.settle(read, SETTLE, at(500)), Ok(Settled::Absent));
+    assert_eq!(post.state, PostState::Uploading { parts: None });
 }
 
 #[test]
-fn a_medium_that_is_refused_again_and_again_is_the_files_fault() {
+fn what_is_absent_is_asked_for_with_the_same_medium() {
     let mut post = uploaded();
-    for round in 0..3_u32 {
-        let now = post.next_at().expect("a next step").max(at(70));
-        post.take_up(now).expect("due");
-        if round > 0 {
-            post.uploaded(medium(&round.to_string())).expect("uploading");
-        }
-        let (number, _) = post.creation_begun(now).expect("uploaded");
-        post.created(number, Err(&refusal(RefusalKind::MediumRefused)), now).expect("asked");
+    for number in 1..=2 {
+        let now = at(i64::from(number) * 1_000);
+        assert_eq!(post.creation_begun(now).expect("uploaded"), (number, medium("m")));
+        post.take_up(now).expect("whoever was at it is gone");
+        let read = reading(&post, i64::from(number) * 1_000 + 400, &[]);
+        assert_eq!(post.settle(read, SETTLE, now), Ok(Settled::Absent));
+        assert_eq!(post.state, PostState::Uploaded { medium: medium("m") });
     }
-    assert!(matches!(post.state, PostState::Failed(PostFailure::Refused(_))), "{post:?}");
+    post.creation_begun(at(3_000)).expect("uploaded");
+    post.take_up(at(3_000)).expect("gone");
+    let read = reading(&post, 3_400, &[]);
+    assert_eq!(post.settle(read, SETTLE, at(3_400)), Ok(Settled::Absent));
+    assert_eq!(post.state, PostState::Failed(PostFailure::TriesUsedUp), "three times is enough");
+}
+
+#[test]
+fn reading_that_is_refused_is_for_somebody_to_do() {
+    let mut post = uploaded();
+    post.creation_begun(at(70)).expect("uploaded");
+    post.created(1, Err(&unknown()), at(71)).expect("asked");
+    post.hindered(&refusal(RefusalKind::NotGranted), at(72)).expect("to be found out");
+    assert_eq!(post.next_at(), Some(at(72 + 3_600)));
+    assert_eq!(post.give_up_reading(SETTLE, at(400)), Err(PostFault::NotNow), "it may be granted yet");
+    post.give_up_reading(SETTLE, at(430)).expect("late enough");
+    assert!(!post.holds_account());
 }
 
 #[test]
 fn a_lost_answer_to_completing_parts_begins_the_upload_anew() {
     let mut post = post();
     post.submit().expect("a draft");
-    post.approve(&post.digest()).expect("the same");
+    post.approve(&post.digest(), at(0)).expect("the same");
     post.take_up(at(60)).expect("due");
     assert_eq!(post.hindered(&refusal(RefusalKind::BadCall), at(60)), Ok(()));
     assert_eq!(post.fate(), Fate::NotThere, "a whole file's call is our mistake");
@@ -304,7 +345,7 @@ fn what_was_ever_asked_for_is_read_before_it_is_tried_again() {
         Ok(Settled::Absent),
         "what was made much later is not it"
     );
-    assert_eq!(post.take_up(at(9_000)), Ok(Step::Upload));
+    assert_eq!(post.take_up(at(9_000)), Ok(Step::Create));
 }
 
 /// What happens next, to the post or to who works on it.
@@ -336,6 +377,8 @@ enum Happens {
     },
     /// The platform has looked at it.
     Look(Standing),
+    /// Its owner, or the platform, takes away what was listed before.
+    Remove,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -384,6 +427,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         3 => any::<bool>().prop_map(|is_killed| Happens::Read { is_killed }),
         1 => prop_oneof![Just(Standing::Public), Just(Standing::Refused), Just(Standing::Pending)]
             .prop_map(Happens::Look),
+        1 => Just(Happens::Remove),
     ]
 }
 
@@ -423,12 +467,27 @@ struct World {
     lied: bool,
     /// Somebody posts by hand on the same account now and then.
     by_hand: Vec<Timestamp>,
+    /// What is there was listed to us, and then taken away.
+    was_listed: bool,
+    is_removed: bool,
 }
 
 impl World {
     fn new(habits: Habits) -> Self {
         let (calls, made, used, by_hand) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { habits, post: post(), now: at(0), calls, made, used, media: 0, lied: false, by_hand }
+        Self {
+            habits,
+            post: post(),
+            now: at(0),
+            calls,
+            made,
+            used,
+            media: 0,
+            lied: false,
+            by_hand,
+            was_listed: false,
+            is_removed: false,
+        }
     }
 
     fn error(answer: Answer) -> PlatformError {
@@ -489,7 +548,7 @@ impl World {
         let mut posts: Vec<_> = self
             .made
             .iter()
-            .filter(|(_, made_at)| *made_at + lag <= self.now)
+            .filter(|(_, made_at)| *made_at + lag <= self.now && !self.is_removed)
             .map(|(item, made_at)| listed(item, caption, *made_at))
             .collect();
         posts.extend(self.by_hand.iter().map(|at| listed(&format!("by hand {at}"), "lunch", *at)));
@@ -543,7 +602,7 @@ impl World {
             Happens::Submit => ignored(self.post.submit()),
             Happens::Approve => {
                 let digest = self.post.digest();
-                ignored(self.post.approve(&digest));
+                ignored(self.post.approve(&digest, now));
             }
             Happens::Change => ignored(self.post.change(draft("first light"), self.post.planned_at)),
             Happens::Cancel => ignored(self.post.cancel()),
@@ -567,12 +626,16 @@ impl World {
                     return;
                 }
                 let Some(mut reading) = Reading::begin(&self.post, now) else { return };
-                reading.take(&self.listed(), &HashSet::new());
+                let listed = self.listed();
+                self.was_listed |= listed.posts.iter().any(|listed| listed.item.starts_with("item"));
+                reading.take(&listed, &HashSet::new());
                 ignored(self.post.settle(reading, SETTLE, now));
             }
+            // What was never seen and is taken away at once leaves no trace but its medium.
+            Happens::Remove => self.is_removed |= self.was_listed,
             Happens::Look(standing) => {
                 if self.post.take_up(now) == Ok(Step::Look) {
-                    ignored(self.post.looked(Some(standing), now));
+                    ignored(self.post.looked(Some(standing), PACE, now));
                 }
             }
         }
@@ -615,7 +678,7 @@ proptest! {
         }
         for _ in 0..20 {
             for next in [
-                Happens::Wait(2_000),
+                Happens::Wait(4_000),
                 Happens::Upload(Answer::Good),
                 Happens::Create { answer: Answer::Good, acts_after: 0, answers_after: 0, is_killed: false },
                 Happens::Read { is_killed: false },
@@ -643,7 +706,7 @@ proptest! {
                 let far = world.now + TimeDelta::days(1);
                 let done = match op {
                     PostOp::Submit => post.submit(),
-                    PostOp::Approve => { let digest = post.digest(); post.approve(&digest) }
+                    PostOp::Approve => { let digest = post.digest(); post.approve(&digest, at(0)) }
                     PostOp::Change => post.change(draft("b"), at(90)),
                     PostOp::Cancel => post.cancel(),
                     PostOp::Retry => post.retry(world.now),

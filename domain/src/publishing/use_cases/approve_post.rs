@@ -41,7 +41,7 @@ impl Publishing {
     ) -> Result<(), PublishingError> {
         actor.require(Permission::ApprovePosts)?;
         let mut post = self.post_reached(tx, actor, id).await?;
-        post.approve(digest)?;
+        post.approve(digest, self.0.clock.now())?;
         self.keep(tx, &post, NoteKind::Approved, Some(digits(digest))).await?;
         Self::done(tx, actions::APPROVE_POST, id).await
     }
@@ -66,11 +66,13 @@ impl Publishing {
         if Plan::digest(&posts) != *digest {
             return Err(PostFault::Changed.into());
         }
+        let mut approved = Vec::with_capacity(posts.len());
         for mut post in posts {
             let own = post.digest();
-            post.approve(&own)?;
-            self.keep(tx, &post, NoteKind::Approved, Some(digits(&own))).await?;
+            post.approve(&own, self.0.clock.now())?;
+            approved.push((post, NoteKind::Approved, Some(digits(&own))));
         }
+        self.keep_all(tx, &approved).await?;
         tx.record(Record::success(actions::APPROVE_PLAN, Party::new("plan", id.uuid()))).await?;
         Ok(())
     }

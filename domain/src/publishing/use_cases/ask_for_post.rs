@@ -11,15 +11,15 @@ use super::{
         ports::NewPost,
     },
     Publishing,
-    publish_due::{Halt, Hands, Shift, Was},
+    publish_due::{Halt, Hands, Shift, TurnEnd, Was, Yes},
 };
-use crate::kernel::{
-    ids::PostId,
-    platform::{PlatformError, RefusalKind},
+use crate::{
+    kernel::{ids::ComplianceId, platform::PlatformError},
+    publishing::PublishingError,
 };
 
-/// From when on after it was written down the platform is not asked any more, in seconds: what is left of the time is for
-/// its answer.
+/// For how long after one begins to write it down the platform is asked, in seconds: what is left of the time is for its
+/// answer.
 const ASK_WITHIN_S: i64 = 20;
 
 impl Publishing {
@@ -29,18 +29,20 @@ impl Publishing {
         hands: &Hands,
         post: &Post,
     ) -> Result<(), Halt> {
+        // Before it is written down, so that whatever time that takes is part of what there is.
+        let begun_at = self.0.clock.now();
         let mut asked = None;
         let post = self
             .change(shift, post.id, |post, now| {
                 let (number, medium) = post.creation_begun(now)?;
                 let detail = format!("creation {number}");
-                asked = Some((number, medium, now));
+                asked = Some((number, medium));
                 Ok(Some((NoteKind::Asked, Some(detail))))
             })
             .await?;
-        let Some((number, medium, asked_at)) = asked else { return Err(Halt::Rest) };
+        let Some((number, medium)) = asked else { return Err(Halt::Rest) };
         // A process that was stopped meanwhile and goes on must not ask what nobody expects any more.
-        let gone_by = self.0.clock.now() - asked_at;
+        let gone_by = self.0.clock.now() - begun_at;
         if gone_by < TimeDelta::zero() || gone_by > TimeDelta::seconds(ASK_WITHIN_S) {
             self.change(shift, post.id, |post, _| {
                 post.not_asked(number)?;
@@ -58,25 +60,42 @@ impl Publishing {
         let within = left.to_std().unwrap_or(Duration::ZERO);
         let answer = hands.publisher.create(&shift.turn.scope, &hands.lease, &medium, &new, within).await;
         match answer {
-            Ok(item) => self.accept(shift, post.id, number, item).await,
+            Ok(item) => {
+                let yes = Yes { turn: shift.turn, post: post.id, number, item };
+                self.accept(shift, &yes).await.inspect_err(|halt| {
+                    if matches!(halt, Halt::Failed(_)) {
+                        shift.end.unkept = Some(yes);
+                    }
+                })
+            }
             Err(error) => self.not_created(shift, hands, &post, number, &error).await,
         }
     }
 
-    /// Takes a yes in, whoever has the turn by now.
-    async fn accept(&self, shift: &mut Shift, id: PostId, number: u32, item: String) -> Result<(), Halt> {
+    /// Takes a yes in, whoever has the turn by now: what happened.
+    ///
+    /// # Errors
+    /// `Port`: to be tried again.
+    pub async fn keep_yes(&self, yes: &Yes) -> Result<TurnEnd, PublishingError> {
+        let mut shift = Shift::new(yes.turn, ComplianceId::new(&*self.0.ids));
+        match self.accept(&mut shift, yes).await {
+            Err(Halt::Failed(error)) => Err(error),
+            Ok(()) | Err(Halt::Rest | Halt::Lost) => Ok(shift.end),
+        }
+    }
+
+    async fn accept(&self, shift: &mut Shift, yes: &Yes) -> Result<(), Halt> {
         let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
         tx.wake_account(shift.turn.account, None).await?;
-        let mut post = tx.lock_post(id).await?.ok_or(Halt::Rest)?;
-        post.created(number, Ok(item.clone()), self.0.clock.now())?;
-        let is_duplicate = post.duplicates().any(|other| other == item);
+        let mut post = tx.lock_post(yes.post).await?.ok_or(Halt::Rest)?;
+        post.created(yes.number, Ok(yes.item.clone()), self.0.clock.now())?;
+        let is_duplicate = post.duplicates().any(|other| other == yes.item);
         let kind = if is_duplicate { NoteKind::Duplicated } else { NoteKind::Created };
-        self.step(&mut *tx, shift, &mut post, Some((kind, Some(item)))).await?;
-        if let Some(due_at) = post.next_at() {
-            tx.wake_account(shift.turn.account, Some(due_at)).await?;
-        }
+        self.step(&mut *tx, shift, &mut post, Some((kind, Some(yes.item.clone())))).await?;
+        let next = tx.next_due(shift.turn.account).await?;
+        tx.wake_account(shift.turn.account, next).await?;
         tx.commit().await?;
-        shift.end.accepted_after = post.accepted_at.map(|at| at - post.planned_at);
+        shift.end.late = post.late();
         Ok(())
     }
 
@@ -88,12 +107,7 @@ impl Publishing {
         number: u32,
         error: &PlatformError,
     ) -> Result<(), Halt> {
-        if matches!(error, PlatformError::Refused(refusal) if refusal.kind == RefusalKind::TokenDead) {
-            let turn = shift.turn;
-            let version = hands.lease.version;
-            let told = self.0.accounts.token_refused(&shift.origin, turn.scope, turn.account, version).await;
-            told.map_err(crate::publishing::PublishingError::from)?;
-        }
+        self.doubt_token(shift, Some(&hands.lease), error).await?;
         self.change(shift, post.id, |post, now| {
             let was = Was::of(post);
             post.created(number, Err(error), now)?;

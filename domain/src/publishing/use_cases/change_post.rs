@@ -4,7 +4,7 @@ use super::{
     super::{
         actions,
         events::NoteKind,
-        model::{Post, PostFault, PostOp, Resolution, Visibility},
+        model::{PostFault, PostOp, Resolution, Visibility, in_range},
         ports::PublishingTx,
     },
     Publishing,
@@ -47,34 +47,29 @@ impl Publishing {
         actor.require(Permission::ManagePosts)?;
         let mut post = self.post_reached(tx, actor, id).await?;
         let mut draft = post.draft.clone();
-        if let Some(caption) = change.caption {
-            self.check_caption(tx, actor, &post, &caption).await?;
-            draft.caption = caption;
-        }
+        draft.caption = change.caption.unwrap_or(draft.caption);
         draft.cover_at_ms = change.cover_at_ms.unwrap_or(draft.cover_at_ms);
         draft.visibility = change.visibility.unwrap_or(draft.visibility);
         let planned_at = change.planned_at.unwrap_or(post.planned_at);
+        if planned_at != post.planned_at {
+            let out = |problem| PublishingError::Invalid { field: "plannedAt", problem };
+            in_range(planned_at, self.0.clock.now()).map_err(out)?;
+        }
+        if draft.caption.contains('\0') {
+            let problem = "has a character that no text has".to_owned();
+            return Err(PublishingError::Invalid { field: "caption", problem });
+        }
+        // What can't be changed is said before what could not be posted.
         post.change(draft, planned_at)?;
+        let account = self.0.accounts.postable(tx, actor, &[post.account]).await?.pop().flatten();
+        let upload = self.0.content.upload(tx, actor, post.draft.upload).await?;
+        let (Some(account), Some(upload)) = (account, upload) else {
+            return Err(PublishingError::NotFound { field: "id" });
+        };
+        let unfit = |problem| PublishingError::NotPostable { field: "id", problem };
+        self.check(planned_at, &post.draft, &account, &upload).map_err(unfit)?;
         self.keep(tx, &post, NoteKind::Changed, None).await?;
         Self::done(tx, actions::CHANGE_POST, id).await
-    }
-
-    async fn check_caption(
-        &self,
-        tx: &mut dyn PublishingTx,
-        actor: &Actor,
-        post: &Post,
-        caption: &str,
-    ) -> Result<(), PublishingError> {
-        let account = self.0.accounts.postable(tx, actor, &[post.account]).await?.pop().flatten();
-        let publisher =
-            account.and_then(|account| self.0.publishers.get(account.account.platform.as_str()).cloned());
-        let most = publisher.map_or(usize::MAX, |publisher| publisher.rules().caption_max_chars);
-        if caption.chars().count() > most || caption.contains('\0') {
-            let problem = format!("must be a text of at most {most} characters");
-            return Err(PublishingError::NotPostable { field: "caption", problem });
-        }
-        Ok(())
     }
 
     /// Gives a post up that the platform was not asked for yet.
@@ -110,10 +105,12 @@ impl Publishing {
         if posts.is_empty() {
             return Err(PostFault::NotNow.into());
         }
+        let mut cancelled = Vec::with_capacity(posts.len());
         for mut post in posts {
             post.cancel()?;
-            self.keep(tx, &post, NoteKind::Cancelled, None).await?;
+            cancelled.push((post, NoteKind::Cancelled, None));
         }
+        self.keep_all(tx, &cancelled).await?;
         tx.record(Record::success(actions::CANCEL_PLAN, Party::new("plan", id.uuid()))).await?;
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! One piece of content is meant for many accounts.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{
     super::{
         actions,
         events::{NoteKind, PublishingEvent, PublishingFact},
-        model::{ItemDraft, Plan, PlanDraft, Post, PostDraft},
+        model::{Plan, PlanDraft, Post, PostDraft},
         ports::PublishingTx,
     },
     Publishing,
@@ -16,18 +16,15 @@ use crate::{
         Postable,
         model::{Obstacle, Way},
     },
-    content::model::{Severity, Upload, UploadState},
+    content::model::{Probed, Severity, Upload, UploadState},
     kernel::{
         actor::{Actor, Permission},
-        ids::{AccountId, PlanId, PostId},
+        clock::Timestamp,
+        ids::{PlanId, PostId},
         outbox::{Party, Record},
     },
     publishing::PublishingError,
 };
-
-fn of_item(at: usize, problem: impl std::fmt::Display) -> PublishingError {
-    PublishingError::NotPostable { field: "items", problem: format!("[{at}] {problem}") }
-}
 
 /// Why our servers can't post, in words that say the way out.
 fn told(obstacle: &Obstacle) -> String {
@@ -73,7 +70,9 @@ impl Publishing {
         let accounts = self.0.accounts.postable(tx, actor, &ids).await?;
         for (at, ((item, post), account)) in draft.items.iter().zip(&drafts).zip(&accounts).enumerate() {
             let account = account.as_ref().ok_or(PublishingError::NotFound { field: "items.accountId" })?;
-            self.check_item(at, item, post, account, &upload)?;
+            self.check(item.planned_at, post, account, &upload).map_err(|problem| {
+                PublishingError::NotPostable { field: "items", problem: format!("[{at}] {problem}") }
+            })?;
         }
         let plan = Plan {
             id: PlanId::new(&*self.0.ids),
@@ -100,38 +99,42 @@ impl Publishing {
         Ok(plan)
     }
 
-    fn check_item(
+    /// Whether a post can be posted on an account at a time; why not, in words that follow the field's name.
+    pub(super) fn check(
         &self,
-        at: usize,
-        item: &ItemDraft,
+        planned_at: Timestamp,
         post: &PostDraft,
         account: &Postable,
         upload: &Upload,
-    ) -> Result<(), PublishingError> {
+    ) -> Result<(), String> {
         let platform = account.account.platform.as_str();
-        let publisher = self.0.publishers.get(platform);
-        let video = account.video.as_ref().filter(|video| video.way == Way::Server);
-        let (Some(publisher), Some(_)) = (publisher, video) else {
-            let obstacle = account.video.as_ref().map_or(&Obstacle::Unsupported, |video| &video.obstacle);
-            return Err(of_item(at, told(obstacle)));
-        };
+        let unsupported = || told(&Obstacle::Unsupported);
+        let publisher = self.0.publishers.get(platform).ok_or_else(unsupported)?;
+        for ability in [&account.video, &account.reading] {
+            let ability = ability.as_ref().ok_or_else(unsupported)?;
+            if ability.way != Way::Server {
+                return Err(told(&ability.obstacle));
+            }
+        }
         if let Some(ends_at) = account.consent_ends_at
-            && item.planned_at >= ends_at
+            && planned_at >= ends_at
         {
-            let problem =
-                format!("is planned past the end of its account's consent, {ends_at}; link it again");
-            return Err(of_item(at, problem));
+            return Err(format!(
+                "is planned past the end of its account's consent, {ends_at}; link it again"
+            ));
         }
         let (chars, most) = (post.caption.chars().count(), publisher.rules().caption_max_chars);
         if chars > most {
-            return Err(of_item(at, format!("has a caption of {chars} characters; {platform} takes {most}")));
+            return Err(format!("has a caption of {chars} characters; {platform} takes {most}"));
+        }
+        if let (Some(at_ms), Some(Probed::Media(media))) = (post.cover_at_ms, &upload.probed)
+            && at_ms > media.duration_ms
+        {
+            return Err(format!("has its cover at {at_ms} ms; the video ends at {} ms", media.duration_ms));
         }
         let findings = self.0.content.preflight(upload, platform).unwrap_or_default();
         match findings.into_iter().find(|finding| finding.severity == Severity::Blocking) {
-            Some(finding) => {
-                let problem = format!("has a file that {platform} will refuse: {:?}", finding.code);
-                Err(of_item(at, problem))
-            }
+            Some(finding) => Err(format!("has a file that {platform} will refuse: {:?}", finding.code)),
             None => Ok(()),
         }
     }
@@ -143,21 +146,29 @@ impl Publishing {
         actor: &Actor,
         id: PlanId,
     ) -> Result<Vec<Post>, PublishingError> {
-        tx.plan(id).await?.ok_or(PublishingError::NotFound { field: "id" })?;
-        let posts = self.all_of_plan(tx, id).await?;
-        let accounts: BTreeSet<AccountId> = posts.iter().map(|post| post.account).collect();
-        for account in &accounts {
-            if !self.0.accounts.reaches(tx, actor, *account).await? {
-                return Err(PublishingError::NotFound { field: "id" });
-            }
+        let absent = || PublishingError::NotFound { field: "id" };
+        tx.plan(id).await?.ok_or_else(absent)?;
+        let posts = tx.posts_of_plan(id, false).await?;
+        let reached = self.0.accounts.reached(tx, actor, None).await?;
+        if reached.is_some_and(|reached| posts.iter().any(|post| !reached.contains(&post.account))) {
+            return Err(absent());
         }
-        for account in accounts {
-            tx.wake_account(account, None).await?;
+        tx.wake_accounts(&posts.iter().map(|post| (post.account, None)).collect()).await?;
+        Ok(tx.posts_of_plan(id, true).await?)
+    }
+
+    /// Stores posts of a plan that a command changed, with a note each.
+    pub(super) async fn keep_all(
+        &self,
+        tx: &mut dyn PublishingTx,
+        posts: &[(Post, NoteKind, Option<String>)],
+    ) -> Result<(), PublishingError> {
+        let mut due = BTreeMap::new();
+        for (post, kind, detail) in posts {
+            tx.update_post(post).await?;
+            self.note(tx, post, *kind, detail.clone()).await?;
+            due.insert(post.account, post.next_at());
         }
-        let mut locked = Vec::with_capacity(posts.len());
-        for post in posts {
-            locked.extend(tx.lock_post(post.id).await?);
-        }
-        Ok(locked)
+        Ok(tx.wake_accounts(&due).await?)
     }
 }

@@ -1,16 +1,19 @@
 //! What became of a creation that had no answer, and how what is there stands, is read on the platform.
 
+use std::collections::HashMap;
+
 use chrono::TimeDelta;
 
 use super::{
     super::{
-        events::NoteKind,
+        events::{NoteKind, PublishingEvent, PublishingFact},
         model::{Post, PostState, PostStatus, Reading, Settled},
-        ports::ListPage,
+        ports::{Listed, PublishingTx},
     },
     Publishing,
     publish_due::{Halt, Hands, Shift},
 };
+use crate::kernel::platform::{PlatformError, RefusalKind};
 
 /// Pages of an account's posts that are read at most: as many posts as one could make in weeks.
 const PAGES_MAX: u32 = 50;
@@ -18,15 +21,24 @@ const PAGES_MAX: u32 = 50;
 /// Pause before that is tried again, in seconds.
 const TOO_MANY_PAUSE_S: i64 = 900;
 
+/// Posts that are looked at with one call: platforms list no more on a page.
+const LOOKS_AT_ONCE: u32 = 20;
+
+/// How much earlier than it is due a post is looked at along with another, in seconds.
+const LOOK_AHEAD_S: i64 = 30;
+
 impl Publishing {
     /// Reads the account's posts as far back as it takes.
     pub(super) async fn find_out(&self, shift: &mut Shift, hands: &Hands, post: &Post) -> Result<(), Halt> {
         let scope = shift.turn.scope;
-        let mut reading = Reading::begin(post, self.0.clock.now()).ok_or(Halt::Rest)?;
+        let begun_at = self.instant(shift).await?;
+        let mut reading = Reading::begin(post, begun_at).ok_or(Halt::Rest)?;
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
-            let page = hands.publisher.list(&scope, &hands.lease, cursor).await;
-            let page: ListPage = self.or_hinder(shift, hands, post, page).await?;
+            let page = match hands.publisher.list(&scope, &hands.lease, cursor).await {
+                Ok(page) => page,
+                Err(error) => return self.unreadable(shift, hands, post, &error).await,
+            };
             let items: Vec<_> = page.posts.iter().map(|listed| listed.item.clone()).collect();
             let mut tx = self.0.units.begin(scope, &shift.origin).await?;
             let known = tx.known_items(post.account, &items, post.id).await?;
@@ -37,23 +49,23 @@ impl Publishing {
             cursor = page.next;
         }
         if !reading.is_complete() {
+            const WHY: &str = "the account has more posts than are read";
             self.change(shift, post.id, |post, now| {
-                let why = "the account has more posts than are read";
-                post.held(why.to_owned(), now + TimeDelta::seconds(TOO_MANY_PAUSE_S), now);
-                Ok(Some((NoteKind::Held, Some(why.to_owned()))))
+                post.held(WHY.to_owned(), now + TimeDelta::seconds(TOO_MANY_PAUSE_S), now)?;
+                Ok(Some((NoteKind::Held, Some(WHY.to_owned()))))
             })
             .await?;
-            return Ok(());
+            return self.stuck(shift, post, WHY).await;
         }
         let settle = self.0.settle;
         let moved = self
             .change(shift, post.id, |post, now| {
-                let settled = post.settle(reading, settle, now)?;
-                let kind = match settled {
+                let was_stuck = matches!(post.state, PostState::OutcomeUnknown { is_stuck: true, .. });
+                let kind = match post.settle(reading, settle, now)? {
                     Settled::Found => NoteKind::Found,
                     Settled::Absent => NoteKind::Absent,
-                    Settled::Stuck => NoteKind::Stuck,
-                    Settled::NotYet => return Ok(None),
+                    Settled::Stuck if !was_stuck => NoteKind::Stuck,
+                    Settled::Stuck | Settled::NotYet => return Ok(None),
                 };
                 let mut detail = post.state.item().map(ToOwned::to_owned);
                 if let PostState::OutcomeUnknown { candidates, .. } = &post.state {
@@ -63,31 +75,88 @@ impl Publishing {
             })
             .await?;
         if moved.state.item().is_some() {
-            shift.end.accepted_after = moved.accepted_at.map(|at| at - moved.planned_at);
+            shift.end.late = moved.late();
         }
         Ok(())
     }
 
-    /// Reads how a post that is there stands.
-    pub(super) async fn look(&self, shift: &mut Shift, hands: &Hands, post: &Post) -> Result<(), Halt> {
-        let Some(item) = post.state.item().map(ToOwned::to_owned) else { return Err(Halt::Rest) };
-        let items = std::slice::from_ref(&item);
-        let found = hands.publisher.look_up(&shift.turn.scope, &hands.lease, items).await;
-        let found = self.or_hinder(shift, hands, post, found).await?;
-        let standing = found.into_iter().find(|listed| listed.item == item).map(|listed| listed.standing);
+    /// Reading was not answered. When it is refused for a reason that stays, somebody must look instead.
+    async fn unreadable(
+        &self,
+        shift: &mut Shift,
+        hands: &Hands,
+        post: &Post,
+        error: &PlatformError,
+    ) -> Result<(), Halt> {
+        self.hinder(shift, Some(&hands.lease), &[post.id], error).await?;
+        let passes = |kind| {
+            matches!(kind, RefusalKind::TokenDead | RefusalKind::QuotaUsedUp | RefusalKind::PostsUsedUp)
+        };
+        if matches!(error, PlatformError::Refused(refusal) if !passes(refusal.kind)) {
+            return self.stuck(shift, post, "the platform does not let the account's posts be read").await;
+        }
+        Ok(())
+    }
+
+    async fn stuck(&self, shift: &mut Shift, post: &Post, why: &str) -> Result<(), Halt> {
+        let settle = self.0.settle;
         self.change(shift, post.id, |post, now| {
-            let was = post.state.status();
-            post.looked(standing, now)?;
-            let status = post.state.status();
-            let kinds = [
-                (PostStatus::Live, NoteKind::Live),
-                (PostStatus::Rejected, NoteKind::Rejected),
-                (PostStatus::Gone, NoteKind::Gone),
-            ];
-            let kind = kinds.into_iter().find(|(of, _)| *of == status && status != was);
-            Ok(kind.map(|(_, kind)| (kind, Some(item))))
+            post.give_up_reading(settle, now)?;
+            Ok(Some((NoteKind::Stuck, Some(why.to_owned()))))
         })
         .await?;
         Ok(())
     }
+
+    /// Reads how the account's posts stand that are there: all that are due, with one call.
+    pub(super) async fn look(&self, shift: &mut Shift, hands: &Hands) -> Result<(), Halt> {
+        let (scope, account) = (shift.turn.scope, shift.turn.account);
+        let now = self.instant(shift).await?;
+        let mut tx = self.0.units.begin(scope, &shift.origin).await?;
+        let ahead = now + TimeDelta::seconds(LOOK_AHEAD_S);
+        let due = tx.due_looks(account, ahead, LOOKS_AT_ONCE).await?;
+        drop(tx);
+        let items: Vec<_> = due.iter().map(|(_, item)| item.clone()).collect();
+        let found = match hands.publisher.look_up(&scope, &hands.lease, &items).await {
+            Ok(found) => found,
+            Err(error) => {
+                let ids: Vec<_> = due.iter().map(|(id, _)| *id).collect();
+                return self.hinder(shift, Some(&hands.lease), &ids, &error).await;
+            }
+        };
+        let found: HashMap<_, _> = found.into_iter().map(|listed| (listed.item.clone(), listed)).collect();
+        let mut tx = self.0.units.begin(scope, &shift.origin).await?;
+        let now = tx.hold_turn(&shift.turn, TimeDelta::seconds(LOOK_AHEAD_S)).await?.ok_or(Halt::Lost)?;
+        let mut figures = Vec::with_capacity(due.len());
+        for (id, item) in due {
+            let Some(mut post) = tx.lock_post(id).await? else { continue };
+            let listed = found.get(&item);
+            if post.state.item() != Some(item.as_str()) {
+                continue;
+            }
+            let was = post.state.status();
+            post.looked(listed.map(|listed| listed.standing), self.0.pace, now)?;
+            let told = told_of_look(&post, was, item);
+            self.step(&mut *tx, shift, &mut post, told).await?;
+            figures.extend(listed.map(|listed: &Listed| (id, listed.figures)));
+        }
+        if !figures.is_empty() && tx.keep_figures(&figures, now).await? {
+            let fact = PublishingFact::FiguresMoved(account);
+            PublishingTx::announce(&mut *tx, PublishingEvent { fact, at: now });
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// What a look is told as: nothing when the post stands as before.
+fn told_of_look(post: &Post, was: PostStatus, item: String) -> Option<(NoteKind, Option<String>)> {
+    let status = post.state.status();
+    let kinds = [
+        (PostStatus::Live, NoteKind::Live),
+        (PostStatus::Rejected, NoteKind::Rejected),
+        (PostStatus::Gone, NoteKind::Gone),
+    ];
+    let kind = kinds.into_iter().find(|(of, _)| *of == status && status != was);
+    kind.map(|(_, kind)| (kind, Some(item)))
 }

@@ -10,7 +10,10 @@ pub(super) mod publish_due;
 pub(super) mod read_posts;
 mod upload_medium;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use chrono::TimeDelta;
 
@@ -50,15 +53,34 @@ pub struct PublishingPorts {
     pub ids: Arc<dyn IdSource>,
     /// How long after it was made a post may be missing from a platform's lists.
     pub settle: TimeDelta,
+    /// How often the figures of a post are read in its first hour.
+    pub pace: TimeDelta,
 }
 
-/// Plans, posts, and what is done for them when they are due.
-pub struct Publishing(PublishingPorts);
+/// Plans, posts, and what is done for them when they are due; and whether nothing is to be asked for any more.
+pub struct Publishing(PublishingPorts, AtomicBool);
 
 impl Publishing {
     /// Takes its ports.
     pub const fn new(ports: PublishingPorts) -> Self {
-        Self(ports)
+        Self(ports, AtomicBool::new(false))
+    }
+
+    /// No post is asked for any more from now on: the process is about to end. What was asked for is waited for.
+    pub fn stop_asking(&self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
+    }
+
+    /// Makes room for what will be read.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn make_room(&self) -> Result<(), PublishingError> {
+        Ok(self.0.schedule.make_room(self.0.clock.now()).await?)
     }
 
     /// Writes down what happened to a post, and tells subscribers.
@@ -105,9 +127,9 @@ impl Publishing {
         detail: Option<String>,
     ) -> Result<(), PublishingError> {
         tx.update_post(post).await?;
-        if let Some(due_at) = post.next_at() {
-            tx.wake_account(post.account, Some(due_at)).await?;
-        }
+        // Others may have waited for this one.
+        let next = tx.next_due(post.account).await?;
+        tx.wake_account(post.account, next).await?;
         self.note(tx, post, kind, detail).await
     }
 }

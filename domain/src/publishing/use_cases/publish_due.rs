@@ -1,6 +1,6 @@
 //! What is due is done, an account at a time, by whoever has its turn.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
@@ -25,20 +25,36 @@ use crate::{
     publishing::PublishingError,
 };
 
-/// How long a turn lasts without being extended, in seconds: who is killed holds its account no longer. It must be extended
-/// several times in this.
-const TURN_S: i64 = 20;
+/// How long a turn lasts without being extended: who is killed holds its account no longer. It must be extended several
+/// times in this.
+const TURN: TimeDelta = TimeDelta::seconds(20);
 
-/// Pause while an account is paused or can't be acted for, in seconds.
-const HELD_S: i64 = 60;
+/// Pause of an account that is paused, and of one that can't be acted for, in seconds.
+const HELD_S: [i64; 2] = [60, 900];
+
+/// Pause of a post that something inside could not go on with, in seconds.
+const SET_ASIDE_S: i64 = 120;
 
 /// What came of a turn.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct TurnEnd {
     /// What happened, in order.
     pub did: Vec<NoteKind>,
-    /// How long after its time the platform took a post, if it took one.
-    pub accepted_after: Option<TimeDelta>,
+    /// How long after it was promised the platform took a post, if it took one.
+    pub late: Option<Duration>,
+    /// A yes of the platform that could not be written down: to be tried again with [`Publishing::keep_yes`].
+    pub unkept: Option<Yes>,
+    /// What could not be gone on with. The post is set aside for a while.
+    pub fault: Option<PublishingError>,
+}
+
+/// The platform's yes to a creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Yes {
+    pub(super) turn: Turn,
+    pub(super) post: PostId,
+    pub(super) number: u32,
+    pub(super) item: String,
 }
 
 /// A turn that is being used.
@@ -46,6 +62,15 @@ pub(super) struct Shift {
     pub(super) turn: Turn,
     pub(super) origin: Origin,
     pub(super) end: TurnEnd,
+    /// The account rests until then, whatever is due.
+    rest_until: Option<Timestamp>,
+}
+
+impl Shift {
+    pub(super) fn new(turn: Turn, id: ComplianceId) -> Self {
+        let origin = Origin::system(id, actions::PUBLISH_DUE.name);
+        Self { turn, origin, end: TurnEnd::default(), rest_until: None }
+    }
 }
 
 /// What the platform is asked with.
@@ -92,20 +117,15 @@ impl Publishing {
     /// # Errors
     /// `Port`.
     pub async fn claim_turns(&self, most: u32) -> Result<Vec<Turn>, PublishingError> {
-        let lease = TimeDelta::seconds(TURN_S);
-        Ok(self.0.schedule.claim(self.0.clock.now(), most, lease).await?)
+        Ok(self.0.schedule.claim(most, TURN).await?)
     }
 
-    /// Lets a turn last; `false` when it is somebody else's, and what is being done under it is to be broken off.
+    /// Lets a turn last; `false` when it is somebody else's. Nothing is written under it any more then, but for a yes.
     ///
     /// # Errors
     /// `Port`.
     pub async fn extend_turn(&self, turn: &Turn) -> Result<bool, PublishingError> {
-        Ok(self.0.schedule.extend(turn, self.turn_ends_at()).await?)
-    }
-
-    fn turn_ends_at(&self) -> Timestamp {
-        self.0.clock.now() + TimeDelta::seconds(TURN_S)
+        Ok(self.0.schedule.extend(turn, TURN).await?)
     }
 
     /// Takes the account's most urgent post as far as it goes now, and gives the turn back.
@@ -113,8 +133,7 @@ impl Publishing {
     /// # Errors
     /// `Port`: the turn comes back when its time is over.
     pub async fn publish_due(&self, turn: Turn) -> Result<TurnEnd, PublishingError> {
-        let origin = Origin::system(ComplianceId::new(&*self.0.ids), actions::PUBLISH_DUE.name);
-        let mut shift = Shift { turn, origin, end: TurnEnd::default() };
+        let mut shift = Shift::new(turn, ComplianceId::new(&*self.0.ids));
         match self.use_turn(&mut shift).await {
             Ok(()) | Err(Halt::Rest) => self.give_back(&shift).await?,
             Err(Halt::Lost) => {}
@@ -124,13 +143,33 @@ impl Publishing {
     }
 
     async fn use_turn(&self, shift: &mut Shift) -> Result<(), Halt> {
-        let Some((mut post, step)) = self.take_up(shift).await? else { return Ok(()) };
-        let hands = self.hands(shift, &post).await?;
+        let Some((post, step)) = self.take_up(shift).await? else { return Ok(()) };
+        let id = post.id;
+        match self.work_on(shift, post, step).await {
+            // One that can't be gone on with is in no other's way.
+            Err(Halt::Failed(error)) if shift.end.unkept.is_none() => {
+                self.set_aside(shift, id).await?;
+                shift.end.fault = Some(error);
+                Err(Halt::Rest)
+            }
+            other => other,
+        }
+    }
+
+    async fn work_on(&self, shift: &mut Shift, mut post: Post, step: Step) -> Result<(), Halt> {
+        let mut hands = self.hands(shift, &post).await?;
         match step {
             Step::FindOut => return self.find_out(shift, &hands, &post).await,
-            Step::Look => return self.look(shift, &hands, &post).await,
-            Step::Upload => post = self.upload_medium(shift, &hands, &post).await?,
+            Step::Look => return self.look(shift, &hands).await,
+            Step::Upload => {
+                post = self.upload_medium(shift, &hands, &post).await?;
+                // Much may have happened to the account meanwhile.
+                hands = self.hands(shift, &post).await?;
+            }
             Step::Create => {}
+        }
+        if self.is_stopping() {
+            return Err(Halt::Rest);
         }
         self.ask_for_post(shift, &hands, &post).await
     }
@@ -138,10 +177,7 @@ impl Publishing {
     /// The account's most urgent post, taken up.
     async fn take_up(&self, shift: &mut Shift) -> Result<Option<(Post, Step)>, Halt> {
         let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
-        if !tx.hold_turn(&shift.turn, self.turn_ends_at()).await? {
-            return Err(Halt::Lost);
-        }
-        let now = self.0.clock.now();
+        let now = tx.hold_turn(&shift.turn, TURN).await?.ok_or(Halt::Lost)?;
         let Some(mut post) = tx.due_post(shift.turn.account, now).await? else { return Ok(None) };
         let before = post.state.clone();
         let step = post.take_up(now)?;
@@ -154,43 +190,59 @@ impl Publishing {
         Ok(Some((post, step)))
     }
 
-    /// What the platform is asked with. Without it the post waits.
+    /// What the platform is asked with. Without it the whole account waits.
     async fn hands(&self, shift: &mut Shift, post: &Post) -> Result<Hands, Halt> {
         let (scope, account) = (shift.turn.scope, shift.turn.account);
-        let held = match self.0.accounts.lease_token(&shift.origin, scope, account).await {
+        let (why, pause_s) = match self.0.accounts.lease_token(&shift.origin, scope, account).await {
             Ok(lease) => match self.0.publishers.get(lease.platform.as_str()) {
                 Some(publisher) => return Ok(Hands { publisher: Arc::clone(publisher), lease }),
-                None => "nothing can be posted to the platform here",
+                None => ("nothing can be posted to the platform here", HELD_S[1]),
             },
-            Err(AccountsError::Paused) => "the account is paused",
-            Err(AccountsError::ConsentNeeded) => "the account's owner must consent again",
+            Err(AccountsError::Paused) => ("the account is paused", HELD_S[0]),
+            Err(AccountsError::ConsentNeeded) => ("the account's owner must consent again", HELD_S[1]),
             Err(AccountsError::Port(fault)) => {
-                self.hinder(shift, None, post.id, &PlatformError::NotDone(fault)).await?;
+                self.hinder(shift, None, &[post.id], &PlatformError::NotDone(fault)).await?;
                 return Err(Halt::Rest);
             }
-            Err(_) => "the account is not there",
+            Err(_) => ("the account is not there", HELD_S[1]),
         };
-        self.change(shift, post.id, |post, now| {
-            let was = Was::of(post);
-            post.held(held.to_owned(), now + TimeDelta::seconds(HELD_S), now);
-            Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(held.to_owned()))))
-        })
-        .await?;
+        let until = self.0.clock.now() + TimeDelta::seconds(pause_s);
+        shift.rest_until = Some(until);
+        if post.progress.hindrance.as_ref().is_none_or(|hindrance| hindrance.by != why) {
+            self.change(shift, post.id, |post, now| {
+                post.held(why.to_owned(), until, now)?;
+                Ok(Some((NoteKind::Held, Some(why.to_owned()))))
+            })
+            .await?;
+        }
         Err(Halt::Rest)
     }
 
     /// Gives the turn back until the account's next post is due.
     async fn give_back(&self, shift: &Shift) -> Result<(), PublishingError> {
         let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
-        if tx.hold_turn(&shift.turn, self.turn_ends_at()).await? {
+        if tx.hold_turn(&shift.turn, TURN).await?.is_some() {
             let next = tx.next_due(shift.turn.account).await?;
+            let next = next.map(|next| shift.rest_until.map_or(next, |until| next.max(until)));
             tx.end_turn(&shift.turn, next).await?;
             tx.commit().await?;
         }
         Ok(())
     }
 
-    /// Changes a post in a transaction of its own, while the turn is ours.
+    async fn set_aside(&self, shift: &mut Shift, id: PostId) -> Result<(), Halt> {
+        const WHY: &str = "something inside failed; its log says what";
+        self.change(shift, id, |post, now| {
+            let was = Was::of(post);
+            post.held(WHY.to_owned(), now + TimeDelta::seconds(SET_ASIDE_S), now)?;
+            Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(WHY.to_owned()))))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Changes a post in a transaction of its own, while the turn is ours. The time is the database's, which all replicas
+    /// have in common.
     pub(super) async fn change(
         &self,
         shift: &mut Shift,
@@ -198,14 +250,18 @@ impl Publishing {
         change: impl FnOnce(&mut Post, Timestamp) -> Result<Told, PostFault> + Send,
     ) -> Result<Post, Halt> {
         let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
-        if !tx.hold_turn(&shift.turn, self.turn_ends_at()).await? {
-            return Err(Halt::Lost);
-        }
+        let now = tx.hold_turn(&shift.turn, TURN).await?.ok_or(Halt::Lost)?;
         let mut post = tx.lock_post(id).await?.ok_or(Halt::Rest)?;
-        let told = change(&mut post, self.0.clock.now())?;
+        let told = change(&mut post, now)?;
         self.step(&mut *tx, shift, &mut post, told).await?;
         tx.commit().await?;
         Ok(post)
+    }
+
+    /// The database's time, while the turn is ours.
+    pub(super) async fn instant(&self, shift: &Shift) -> Result<Timestamp, Halt> {
+        let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
+        tx.hold_turn(&shift.turn, TURN).await?.ok_or(Halt::Lost)
     }
 
     /// Stores a step, with its note and its event.
@@ -227,12 +283,34 @@ impl Publishing {
         Ok(())
     }
 
-    /// A step was not done. It is told when it is for another reason than before.
+    /// A step was not done for these posts. It is told when it is for another reason than before.
     pub(super) async fn hinder(
         &self,
         shift: &mut Shift,
         lease: Option<&TokenLease>,
-        id: PostId,
+        ids: &[PostId],
+        error: &PlatformError,
+    ) -> Result<(), Halt> {
+        self.doubt_token(shift, lease, error).await?;
+        let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
+        let now = tx.hold_turn(&shift.turn, TURN).await?.ok_or(Halt::Lost)?;
+        for id in ids {
+            let Some(mut post) = tx.lock_post(*id).await? else { continue };
+            let was = Was::of(&post);
+            if post.hindered(error, now).is_ok() {
+                let told = was.told(&post, error);
+                self.step(&mut *tx, shift, &mut post, told).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// A token that the platform refuses is looked at now.
+    pub(super) async fn doubt_token(
+        &self,
+        shift: &Shift,
+        lease: Option<&TokenLease>,
         error: &PlatformError,
     ) -> Result<(), Halt> {
         if let (Some(lease), PlatformError::Refused(refusal)) = (lease, error)
@@ -242,12 +320,6 @@ impl Publishing {
             let told = self.0.accounts.token_refused(&shift.origin, scope, account, lease.version).await;
             told.map_err(PublishingError::from)?;
         }
-        self.change(shift, id, |post, now| {
-            let was = Was::of(post);
-            post.hindered(error, now)?;
-            Ok(was.told(post, error))
-        })
-        .await?;
         Ok(())
     }
 }

@@ -1,18 +1,22 @@
 //! What is known of plans and posts.
 
+use std::collections::HashMap;
+
+use chrono::TimeDelta;
+
 use super::{
     super::{
         events::PostNote,
         model::{Plan, Post, PostStatus},
-        ports::{PostQuery, PublishingTx},
+        ports::{FigureQuery, FigureReading, FigureTotal, Lateness, PostQuery, PublishingTx},
     },
     Publishing,
 };
 use crate::{
     kernel::{
         actor::{Actor, Permission},
-        ids::{AccountId, PlanId, PostId},
-        page::{Direction, Key, Page, PageRequest},
+        ids::{AccountId, GroupId, PlanId, PostId},
+        page::{Page, PageRequest},
     },
     publishing::PublishingError,
 };
@@ -26,6 +30,19 @@ pub struct PostFilter {
     pub plan: Option<PlanId>,
     /// Only those that stand so.
     pub status: Option<PostStatus>,
+}
+
+/// Whose figures are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FigureFilter {
+    /// Only those of posts of accounts of this group and below.
+    pub group: Option<GroupId>,
+    /// Only those of posts of this account.
+    pub account: Option<AccountId>,
+    /// Only those of posts of this plan.
+    pub plan: Option<PlanId>,
+    /// Only those of this post.
+    pub post: Option<PostId>,
 }
 
 impl Publishing {
@@ -85,7 +102,7 @@ impl Publishing {
         page: PageRequest,
     ) -> Result<Page<Post>, PublishingError> {
         actor.require(Permission::ReadPosts)?;
-        let mut accounts = self.0.accounts.reached(tx, actor).await?;
+        let mut accounts = self.0.accounts.reached(tx, actor, None).await?;
         if let Some(account) = filter.account {
             let reached = accounts.is_none_or(|all| all.contains(&account));
             accounts = Some(reached.then_some(account).into_iter().collect());
@@ -119,28 +136,72 @@ impl Publishing {
         id: PlanId,
     ) -> Result<Option<[u8; 32]>, PublishingError> {
         actor.require(Permission::ReadPosts)?;
-        let posts = self.all_of_plan(tx, id).await?;
+        let posts = tx.posts_of_plan(id, false).await?;
         let waiting: Vec<_> =
             posts.into_iter().filter(|post| post.state.status() == PostStatus::AwaitingApproval).collect();
         Ok((!waiting.is_empty()).then(|| Plan::digest(&waiting)))
     }
 
-    /// Every post of a plan, by the time they are planned for.
-    pub(super) async fn all_of_plan(
+    /// The newest figures of posts that were read before. Of which none were read are absent.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn newest_figures(
         &self,
         tx: &mut dyn PublishingTx,
-        id: PlanId,
-    ) -> Result<Vec<Post>, PublishingError> {
-        let query = PostQuery { plan: Some(id), ..PostQuery::default() };
-        let (mut posts, mut from) = (Vec::new(), None);
-        loop {
-            let page = PageRequest { limit: 100, from, direction: Direction::Forward };
-            let page = tx.posts(&query, page).await?;
-            from = page.items.last().map(|last| Key { at: last.planned_at, id: last.id.uuid() });
-            posts.extend(page.items);
-            if !page.more {
-                return Ok(posts);
-            }
+        actor: &Actor,
+        posts: &[PostId],
+    ) -> Result<HashMap<PostId, FigureReading>, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        Ok(tx.newest_figures(posts).await?)
+    }
+
+    /// How the figures of a post moved that was read before, newest first.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn figures_of(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        post: PostId,
+        most: u32,
+    ) -> Result<Vec<FigureReading>, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        Ok(tx.figures_of(post, most).await?)
+    }
+
+    /// Figures of all posts the actor reaches, together.
+    ///
+    /// # Errors
+    /// `Denied`, `NotFound`, `Port`.
+    pub async fn total_figures(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        filter: FigureFilter,
+    ) -> Result<FigureTotal, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        let mut accounts = self.0.accounts.reached(tx, actor, filter.group).await?;
+        if let Some(account) = filter.account {
+            let reached = accounts.is_none_or(|all| all.contains(&account));
+            accounts = Some(reached.then_some(account).into_iter().collect());
         }
+        let query = FigureQuery { accounts, plan: filter.plan, post: filter.post };
+        Ok(tx.total_figures(&query).await?)
+    }
+
+    /// How late the platform took the tenant's posts of the last `days`.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn lateness(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        days: u32,
+    ) -> Result<Lateness, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        Ok(tx.lateness(self.0.clock.now() - TimeDelta::days(days.into())).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! The file is brought to the platform, whole or in parts. It goes on where it was left.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     super::{
@@ -11,7 +11,11 @@ use super::{
     Publishing,
     publish_due::{Halt, Hands, Shift},
 };
-use crate::{content::StoredFile, kernel::platform::PlatformError, publishing::PublishingError};
+use crate::{
+    content::{ContentError, StoredFile},
+    kernel::{fault::Retry, platform::PlatformError},
+    publishing::PublishingError,
+};
 
 impl Publishing {
     /// Brings the file there: the post, ready to be asked for.
@@ -24,16 +28,11 @@ impl Publishing {
         let scope = shift.turn.scope;
         let file = self.0.content.stored_file(scope, &shift.origin, post.draft.upload).await;
         let Some(file) = file.map_err(PublishingError::from)? else {
-            self.change(shift, post.id, |post, _| {
-                post.file_gone()?;
-                Ok(Some((NoteKind::Failed, Some("the file was thrown away".to_owned()))))
-            })
-            .await?;
-            return Err(Halt::Rest);
+            return self.file_gone(shift, post, "the file was thrown away").await;
         };
         let rules = hands.publisher.rules().parts;
         let sent = if file.upload.draft.size_bytes <= rules.whole_max_bytes {
-            let whole = self.bytes(&file, 0, file.upload.draft.size_bytes).await?;
+            let whole = self.bytes(shift, post, &file, 0..file.upload.draft.size_bytes).await?;
             hands.publisher.upload(&scope, &hands.lease, whole).await
         } else {
             let parts = if let PostState::Uploading { parts: Some(parts) } = &post.state {
@@ -85,7 +84,7 @@ impl Publishing {
         while offset < size {
             let end = size.min(offset + parts.part_bytes);
             if !parts.there.contains(&number) {
-                let part = self.bytes(file, offset, end).await?;
+                let part = self.bytes(shift, post, file, offset..end).await?;
                 let scope = &shift.turn.scope;
                 let put = hands.publisher.put_part(scope, &hands.lease, &parts.ticket, number, part).await;
                 self.or_hinder(shift, hands, post, put).await?;
@@ -100,10 +99,33 @@ impl Publishing {
         Ok(())
     }
 
-    async fn bytes(&self, file: &StoredFile, from: u64, to: u64) -> Result<FileBytes, Halt> {
-        let bytes = self.0.content.read_file(file, from..to).await.map_err(PublishingError::from)?;
-        let draft = &file.upload.draft;
-        Ok(FileBytes { name: draft.name.clone(), media_type: draft.media_type.clone(), bytes })
+    async fn file_gone<T>(&self, shift: &mut Shift, post: &Post, why: &str) -> Result<T, Halt> {
+        self.change(shift, post.id, |post, _| {
+            post.file_gone()?;
+            Ok(Some((NoteKind::Failed, Some(why.to_owned()))))
+        })
+        .await?;
+        Err(Halt::Rest)
+    }
+
+    /// Some of the file, under a name that says nothing of whose it was.
+    async fn bytes(
+        &self,
+        shift: &mut Shift,
+        post: &Post,
+        file: &StoredFile,
+        range: Range<u64>,
+    ) -> Result<FileBytes, Halt> {
+        let media_type = file.upload.draft.media_type.clone();
+        let name = if media_type == "video/webm" { "video.webm" } else { "video.mp4" };
+        match self.0.content.read_file(file, range).await {
+            Ok(bytes) => Ok(FileBytes { name: name.to_owned(), media_type, bytes }),
+            // What is not there will not be there later.
+            Err(ContentError::Port(fault)) if fault.retry == Retry::Useless => {
+                self.file_gone(shift, post, "the file can't be read any more").await
+            }
+            Err(error) => Err(PublishingError::from(error).into()),
+        }
     }
 
     /// What was answered, or the post rests.
@@ -117,7 +139,7 @@ impl Publishing {
         match answer {
             Ok(answer) => Ok(answer),
             Err(error) => {
-                self.hinder(shift, Some(&hands.lease), post.id, &error).await?;
+                self.hinder(shift, Some(&hands.lease), &[post.id], &error).await?;
                 Err(Halt::Rest)
             }
         }

@@ -24,10 +24,11 @@ use super::{
 };
 use crate::outbound::Transport;
 
-/// Parts are advised above 50 MB, in parts of 20 MB; a text has at most 1,000 characters.
+/// Parts are advised above 50 MB, in parts of 20 MB; a text has at most 1,000 characters. What goes in one piece is in
+/// memory whole, so that is no more than a part.
 const RULES: PostRules = PostRules {
     caption_max_chars: 1_000,
-    parts: PartRules { whole_max_bytes: 50 * 1_000 * 1_000, part_bytes: 20 * 1_024 * 1_024 },
+    parts: PartRules { whole_max_bytes: 20 * 1_024 * 1_024, part_bytes: 20 * 1_024 * 1_024 },
 };
 
 /// Longest a call may take that carries a file, or a part of one.
@@ -162,7 +163,7 @@ struct Statistics {
 
 /// What must be there and is something.
 fn named(text: Option<String>, name: &'static str) -> Result<String, Unread> {
-    text.filter(|text| !text.is_empty()).ok_or(Unread::Without(name))
+    text.filter(|text| !text.is_empty() && !text.contains('\0')).ok_or(Unread::Without(name))
 }
 
 fn count(number: Option<Int>) -> Option<u64> {
@@ -186,7 +187,7 @@ impl Entry {
         let statistics = self.statistics.unwrap_or_default();
         Ok(Listed {
             item: named(self.item_id, "item_id")?,
-            caption: self.title.unwrap_or_default(),
+            caption: self.title.unwrap_or_default().replace('\0', ""),
             created_at: created_at.ok_or(Unread::Without("create_time"))?,
             is_top: self.is_top.unwrap_or_default(),
             standing,
@@ -287,10 +288,14 @@ impl Publisher for DouyinPublisher {
         let body = CreateBody { video_id: &medium.id, text: post.caption, cover_tsp, private_status };
         let body = json(&CREATE, &body)?;
         let call = self.client.call(scope, lease, &CREATE, &[], Some(body));
-        // Waiting for its turn is part of it: what is broken off is not sent later.
-        let data: ItemData = tokio::time::timeout(within, call)
-            .await
-            .map_err(|_| PlatformError::Unknown(PortError::passing(CREATE.port, "broken off in time")))??;
+        // Waiting for its turn is part of it: what is broken off is not sent later. Who comes to it too late, having been
+        // stopped meanwhile, sees that first.
+        let too_late = || PlatformError::Unknown(PortError::passing(CREATE.port, "broken off in time"));
+        let data: ItemData = tokio::select! {
+            biased;
+            () = tokio::time::sleep(within) => return Err(too_late()),
+            data = call => data?,
+        };
         named(data.item_id, "item_id").map_err(|why| error::unread(&CREATE, why))
     }
 

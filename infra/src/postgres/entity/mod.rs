@@ -147,7 +147,13 @@ tenant_entity!(plan, "publishing", "plans", keys { id: uuid::Uuid }, columns {
 tenant_entity!(post, "publishing", "posts", keys { id: uuid::Uuid }, columns {
     plan_id: uuid::Uuid, account_id: uuid::Uuid, upload_id: uuid::Uuid, caption: String, cover_at_ms: Option<i64>,
     visibility: String, status: String, planned_at: super::At, due_at: Option<super::At>, holds_account: bool,
-    item: Option<String>, accepted_at: Option<super::At>, progress: Json, created_at: super::At, version: i32,
+    item: Option<String>, promised_at: Option<super::At>, accepted_at: Option<super::At>, progress: Json, created_at: super::At, version: i32,
+});
+tenant_entity!(newest_figures, "publishing", "newest_figures", keys { post_id: uuid::Uuid }, columns {
+    read_at: super::At, plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,
+});
+tenant_entity!(figures, "publishing", "figures", keys { post_id: uuid::Uuid, at: super::At }, columns {
+    plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,
 });
 tenant_entity!(post_note, "publishing", "post_notes", keys { post_id: uuid::Uuid, id: uuid::Uuid }, columns {
     at: super::At, kind: String, status: String, detail: Option<String>, compliance_id: uuid::Uuid,

@@ -1,12 +1,14 @@
-//! `publishing.plans`, `publishing.posts`, `publishing.post_notes`, and the turns of accounts, which are all tenants' and
+//! `publishing.plans`, `publishing.posts`, `publishing.post_notes`, figures of posts, and the turns of accounts, which are all tenants' and
 //! reached through functions of the database alone.
 
+mod figures;
 mod progress;
 mod turns;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use domain::{
     kernel::{
         clock::Timestamp,
@@ -48,15 +50,23 @@ const TURNS: &str = "postgres.account_turns";
 /// Posts that are put into one statement.
 const ROWS_MAX: usize = 500;
 
-/// An account's post that is due longest. While what became of one is being found out, nothing that would ask for another
-/// is among them. $1 tenant, $2 account, $3 now.
+/// An account's most urgent post. While what became of one is being found out, nothing that would ask for another is among
+/// them. $1 tenant, $2 account, $3 now.
 const DUE: &str = "
     SELECT p.* FROM publishing.posts AS p
     WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at <= $3
       AND (p.holds_account OR p.status NOT IN ('waiting', 'uploading', 'uploaded') OR NOT EXISTS (
             SELECT FROM publishing.posts AS held
             WHERE held.tenant_id = $1 AND held.account_id = $2 AND held.holds_account))
-    ORDER BY p.due_at, p.id LIMIT 1 FOR UPDATE OF p";
+    ORDER BY CASE WHEN p.status IN ('creating', 'outcome_unknown') THEN 0
+                  WHEN p.status IN ('waiting', 'uploading', 'uploaded') THEN 1 ELSE 2 END, p.due_at, p.id
+    LIMIT 1 FOR UPDATE OF p";
+
+/// Posts that are there and are to be looked at. $1 tenant, $2 account, $3 by when, $4 how many.
+const LOOKS: &str = "
+    SELECT p.id, p.item FROM publishing.posts AS p
+    WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at <= $3 AND p.item IS NOT NULL
+    ORDER BY p.due_at, p.id LIMIT $4";
 
 /// When the next of those is due.
 const NEXT_DUE: &str = "
@@ -91,6 +101,7 @@ fn post_of(row: Model) -> Result<Post, PortError> {
         },
         state,
         planned_at: row.planned_at,
+        promised_at: row.promised_at,
         accepted_at: row.accepted_at,
         progress: done,
         created_at: row.created_at,
@@ -124,6 +135,7 @@ impl PgWork {
             due_at: post.next_at(),
             holds_account: post.holds_account(),
             item: post.state.item().map(ToOwned::to_owned),
+            promised_at: post.promised_at,
             accepted_at: post.accepted_at,
             progress: progress::written(post)?,
             created_at: post.created_at,
@@ -206,6 +218,14 @@ impl PostStore for PgWork {
         one_changed(POSTS, updated.rows_affected)
     }
 
+    async fn posts_of_plan(&mut self, plan: PlanId, lock: bool) -> Result<Vec<Post>, PortError> {
+        let found = self.tx.scoped::<Entity>().filter(Column::PlanId.eq(plan.uuid()));
+        let found = found.order_by_asc(Column::Id);
+        let found = if lock { found.lock_exclusive() } else { found };
+        let rows = found.all(&self.tx).await.map_err(|e| orm_error(POSTS, e))?;
+        rows.into_iter().map(post_of).collect()
+    }
+
     async fn posts(&mut self, query: &PostQuery, page: PageRequest) -> Result<Page<Post>, PortError> {
         let mut asked = Condition::all();
         if let Some(accounts) = &query.accounts {
@@ -230,6 +250,21 @@ impl PostStore for PgWork {
         let row = row.map_err(|e| orm_error(POSTS, e))?;
         let row = row.map(|row| Model::from_query_result(&row, "")).transpose();
         row.map_err(|e| orm_error(POSTS, e))?.map(post_of).transpose()
+    }
+
+    async fn due_looks(
+        &mut self,
+        account: AccountId,
+        by: Timestamp,
+        most: u32,
+    ) -> Result<Vec<(PostId, String)>, PortError> {
+        let values = [self.tenant(), account.uuid().into(), by.into(), i64::from(most).into()];
+        let rows = self.tx.query_all_raw(TenantTx::statement(LOOKS, values)).await;
+        let rows = rows.map_err(|e| orm_error(POSTS, e))?;
+        let named = |row: &sea_orm::QueryResult| -> Result<_, sea_orm::DbErr> {
+            Ok((PostId::from_uuid(row.try_get("", "id")?), row.try_get("", "item")?))
+        };
+        rows.iter().map(|row| named(row).map_err(|e| orm_error(POSTS, e))).collect()
     }
 
     async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError> {
@@ -303,12 +338,29 @@ impl PostStore for PgWork {
         self.tx.execute_raw(statement).await.map(drop).map_err(|e| orm_error(TURNS, e))
     }
 
-    async fn hold_turn(&mut self, turn: &Turn, until: Timestamp) -> Result<bool, PortError> {
-        const HOLD: &str = "SELECT publishing.hold_turn($1, $2, $3) AS held";
-        let values = [turn.account.uuid().into(), turn.fence.into(), until.into()];
+    async fn wake_accounts(
+        &mut self,
+        accounts: &BTreeMap<AccountId, Option<Timestamp>>,
+    ) -> Result<(), PortError> {
+        // In the order of the map, which is everybody's.
+        const WAKE: &str = "
+            SELECT publishing.wake_account(woken.account, CASE WHEN woken.is_due THEN woken.due_at ELSE 'infinity' END)
+            FROM unnest($1::uuid[], $2::boolean[], $3::timestamptz[]) WITH ORDINALITY
+                AS woken (account, is_due, due_at, place)
+            ORDER BY woken.place";
+        let ids: Vec<_> = accounts.keys().map(|account| account.uuid()).collect();
+        let is_due: Vec<_> = accounts.values().map(Option::is_some).collect();
+        let due: Vec<_> = accounts.values().map(|due_at| due_at.unwrap_or_default()).collect();
+        let statement = TenantTx::statement(WAKE, [ids.into(), is_due.into(), due.into()]);
+        self.tx.query_all_raw(statement).await.map(drop).map_err(|e| orm_error(TURNS, e))
+    }
+
+    async fn hold_turn(&mut self, turn: &Turn, lease: TimeDelta) -> Result<Option<Timestamp>, PortError> {
+        const HOLD: &str = "SELECT publishing.hold_turn($1, $2, make_interval(secs => $3)) AS held";
+        let values = [turn.account.uuid().into(), turn.fence.into(), lease.as_seconds_f64().into()];
         let row = self.tx.query_one_raw(TenantTx::statement(HOLD, values)).await;
         let held = row.map_err(|e| orm_error(TURNS, e))?.map(|row| row.try_get("", "held")).transpose();
-        Ok(held.map_err(|e| orm_error(TURNS, e))?.unwrap_or_default())
+        Ok(held.map_err(|e| orm_error(TURNS, e))?.flatten())
     }
 
     async fn end_turn(&mut self, turn: &Turn, due_at: Option<Timestamp>) -> Result<(), PortError> {

@@ -46,6 +46,8 @@ struct ProgressColumn {
     looks: u32,
     #[serde(default)]
     was_seen: bool,
+    #[serde(default)]
+    misses: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     creations: Vec<CreationColumn>,
 }
@@ -127,6 +129,7 @@ fn creation_column(creation: &Creation) -> CreationColumn {
         CreationEnd::Open => ("open", None),
         CreationEnd::Done(item) => ("done", Some(item.clone())),
         CreationEnd::NotDone => ("not_done", None),
+        CreationEnd::MediumRefused => ("medium_refused", None),
         CreationEnd::Refused => ("refused", None),
         CreationEnd::Absent => ("absent", None),
     };
@@ -144,6 +147,7 @@ fn creation_of(column: CreationColumn) -> Option<Creation> {
         ("open", None) => CreationEnd::Open,
         ("done", Some(item)) => CreationEnd::Done(item),
         ("not_done", None) => CreationEnd::NotDone,
+        ("medium_refused", None) => CreationEnd::MediumRefused,
         ("refused", None) => CreationEnd::Refused,
         ("absent", None) => CreationEnd::Absent,
         _ => return None,
@@ -176,6 +180,7 @@ pub(super) fn written(post: &Post) -> Result<serde_json::Value, PortError> {
         absences: progress.absences,
         looks: progress.looks,
         was_seen: progress.was_seen,
+        misses: progress.misses,
         creations: progress.creations.iter().map(creation_column).collect(),
         ..ProgressColumn::default()
     };
@@ -272,6 +277,7 @@ pub(super) fn read(
         absences: column.absences,
         looks: column.looks,
         was_seen: column.was_seen,
+        misses: column.misses,
         creations: word(POSTS, creations)?,
     };
     Ok((state, progress))

@@ -32,10 +32,12 @@ impl PgTurnSchedule {
 
 #[async_trait]
 impl TurnSchedule for PgTurnSchedule {
-    async fn claim(&self, now: Timestamp, most: u32, lease: TimeDelta) -> Result<Vec<Turn>, PortError> {
-        let sql = "SELECT tenant, account, fence FROM publishing.claim_turns($1, $2, $3)";
+    async fn claim(&self, most: u32, lease: TimeDelta) -> Result<Vec<Turn>, PortError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT tenant, account, fence FROM publishing.claim_turns($1, $2)";
         let claimed: Vec<(Uuid, Uuid, i64)> = sqlx::query_as(sql)
-            .bind(now)
             .bind(i32::try_from(most).unwrap_or(i32::MAX))
             .bind(lease)
             .fetch_all(self.db.pool())
@@ -49,12 +51,21 @@ impl TurnSchedule for PgTurnSchedule {
         Ok(claimed.into_iter().map(turn).collect())
     }
 
-    async fn extend(&self, turn: &Turn, until: Timestamp) -> Result<bool, PortError> {
+    async fn make_room(&self, now: Timestamp) -> Result<(), PortError> {
+        sqlx::query("SELECT publishing.make_figures_room($1)")
+            .bind(now)
+            .execute(self.db.pool())
+            .await
+            .map(drop)
+            .map_err(|e| port_error(PORT, e))
+    }
+
+    async fn extend(&self, turn: &Turn, lease: TimeDelta) -> Result<bool, PortError> {
         sqlx::query_scalar("SELECT publishing.extend_turn($1, $2, $3, $4)")
             .bind(turn.scope.tenant().uuid())
             .bind(turn.account.uuid())
             .bind(turn.fence)
-            .bind(until)
+            .bind(lease)
             .fetch_one(self.db.pool())
             .await
             .map_err(|e| port_error(PORT, e))
