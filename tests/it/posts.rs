@@ -123,6 +123,11 @@ async fn a_video_is_planned_agreed_to_posted_and_followed() {
     let events = trail.data("auditTrail")["events"].as_array().unwrap().len();
     assert_eq!(events, 4, "begun, uploaded, asked, created: {}", trail.body);
     each_once(&platform, 2).await;
+    // Hours go by on the platform: people look at it.
+    for _ in 0..5 {
+        platform.control(Method::POST, "clock", &json!({ "advance_s": 3_600 })).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
     figures_move(&app, token, &first_live(&posts)).await;
     app.stop().await.unwrap();
     platform.stop().await;

@@ -25,6 +25,12 @@ const REVIEW_S: u32 = 5;
 /// Longest the story waits for a post to be live.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Times the figures move before the viewer's eyes.
+const WATCHED: u32 = 8;
+
+/// How many people the rehearsed platform shows a post to: many, so that something is to be seen within seconds.
+const REACH: u32 = 1_000_000;
+
 const CREATE: &str = "/api/douyin/v1/video/create_video/";
 
 /// How many lines of each post's timeline were told.
@@ -72,7 +78,7 @@ pub(super) async fn play(dev: &Dev, front: &Front, stage: &mut Stage) -> Result<
 
     stage.step("Agree to exactly that, by its digest");
     // From here on one of the platform's answers is lost: the work is done, and the connection is cut.
-    desk.rehearse(Method::PATCH, "switches", &json!({ "review_delay_s": REVIEW_S })).await?;
+    desk.rehearse(Method::PATCH, "switches", &json!({ "review_delay_s": REVIEW_S, "reach": REACH })).await?;
     let fault = json!({ "path": CREATE, "harm": "reset", "count": 1, "skip": 1 });
     desk.rehearse(Method::POST, "faults", &fault).await?;
     let query = "subscription { postEvents { postId } }";
@@ -85,6 +91,9 @@ pub(super) async fn play(dev: &Dev, front: &Front, stage: &mut Stage) -> Result<
 
     stage.step("Follow the platform's review to the public");
     desk.follow(&plan, (&mut events, &mut told), stage, &["LIVE"]).await?;
+
+    stage.step("See their figures live, on a subscription");
+    desk.watch(&plan, stage).await?;
 
     stage.step("Ask the platform's ledger what was really posted");
     let mine: Vec<_> = desk.posts(&plan).await?.iter().map(|post| word(post, "item")).collect();
@@ -200,6 +209,28 @@ impl Desk<'_> {
             id caption status item timeline { at kind detail } } } }";
         let posts = self.front.graphql(self.token, query, json!({ "plan": plan })).await?;
         Ok(posts["posts"]["nodes"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Tells the figures of all posts of a plan as they move.
+    async fn watch(&self, plan: &Value, stage: &mut Stage) -> Result<(), StartupError> {
+        let query = format!(
+            "subscription {{ figures(planId: {plan}) {{ posts plays likes comments shares readAt }} }}"
+        );
+        let mut figures = Socket::subscribe(&self.dev.report.websocket, self.token, &query).await?;
+        for _ in 0..WATCHED {
+            let moved = figures.receive("next").await?;
+            let moved = &moved["payload"]["data"]["figures"];
+            let told = |name: &str| moved[name].as_str().unwrap_or("no").to_owned();
+            stage.done(&format!(
+                "{} posts: {} plays, {} likes, {} comments, {} shares",
+                told("posts"),
+                told("plays"),
+                told("likes"),
+                told("comments"),
+                told("shares")
+            ));
+        }
+        Ok(())
     }
 
     /// Tells each new line of the posts' timelines as the subscription says that there is one, until all stand so.
