@@ -347,3 +347,84 @@ async fn a_post_waits_for_its_account_and_its_quota() {
     app.stop().await.unwrap();
     platform.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_is_planned_as_early_as_can_be_and_what_has_no_place_is_told() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.unposting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 4, &video(0).await.unwrap()).await.unwrap();
+    let token = &desk.tenant.owner.token;
+    let noise = harness::posting::send(&app.client, token, &[7; 5_000]).await.unwrap();
+    let from = System.now() + TimeDelta::hours(1);
+    let until = from + TimeDelta::hours(2);
+    // One account has a post a quarter of an hour in.
+    let there = from + TimeDelta::minutes(15);
+    desk.plan(&app, &[(1, "taken".to_owned())], there).await.unwrap();
+    let query = "query ($i: FleetPlanInput!) { fleetPlan(input: $i) {
+        placements { uploadId accountId plannedAt } unplaced { uploadId count reason }
+        capacities { accountId places reason } endsAt } }";
+    let ask = async |items: Value, more: Value| {
+        let mut input = json!({ "items": items, "from": from, "until": until, "spacingMinutes": 60 });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        app.client.graphql(token, query, json!({ "i": input })).await.unwrap()
+    };
+    let times = |answer: &harness::client::Answer| -> Vec<(String, chrono::DateTime<Utc>)> {
+        let placements = answer.data("fleetPlan")["placements"].as_array().unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        placements.iter().map(|p| (text(&p["accountId"]), text(&p["plannedAt"]).parse().unwrap())).collect()
+    };
+    let all = ask(json!([{ "uploadId": desk.video, "count": 5 }]), json!({})).await;
+    let placed = times(&all);
+    let close = |at: chrono::DateTime<Utc>, wanted: chrono::DateTime<Utc>| {
+        (at - wanted).abs() < TimeDelta::milliseconds(1)
+    };
+    assert_eq!(placed.len(), 4, "{}", all.body);
+    assert!(placed[..3].iter().all(|(_, at)| close(*at, from)), "{}", all.body);
+    assert_eq!(placed[3].0, desk.accounts[1]);
+    assert!(close(placed[3].1, there + TimeDelta::hours(1)), "an hour after the one that is there");
+    let unplaced = &all.data("fleetPlan")["unplaced"];
+    assert_eq!(
+        (&unplaced[0]["count"], &unplaced[0]["reason"]),
+        (&json!(1), &json!("only 4 of the accounts may take it, once each"))
+    );
+    assert_eq!(
+        times(&ask(json!([{ "uploadId": desk.video, "count": 5 }]), json!({})).await),
+        placed,
+        "the same again"
+    );
+
+    // What is planned from it is planned, and the next question sees it.
+    for (account, at) in &placed {
+        let place = desk.accounts.iter().position(|id| id == account).unwrap();
+        desk.plan(&app, &[(place, "placed".to_owned())], *at).await.unwrap();
+    }
+    let next = times(&ask(json!([{ "uploadId": desk.video, "count": 4 }]), json!({})).await);
+    assert!(next.iter().all(|(_, at)| *at >= from + TimeDelta::minutes(59)), "{next:?}");
+
+    let mixed = json!([{ "uploadId": noise }, { "uploadId": desk.video }]);
+    let mixed = ask(mixed, json!({ "accountIds": [desk.accounts[0]] })).await;
+    let reason = mixed.data("fleetPlan")["unplaced"][0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("will refuse the file"), "{}", mixed.body);
+    assert_eq!(refusal(&app, token, "pauseAccount", json!({ "id": desk.accounts[0] })).await, "");
+    let paused = ask(json!([{ "uploadId": desk.video }]), json!({ "accountIds": [desk.accounts[0]] })).await;
+    let room = &paused.data("fleetPlan")["capacities"][0];
+    assert_eq!(room["places"], 0);
+    assert!(room["reason"].as_str().unwrap().contains("paused"), "{}", paused.body);
+    for (items, more) in [
+        (json!([]), json!({})),
+        (json!([{ "uploadId": desk.video, "count": 0 }]), json!({})),
+        (json!([{ "uploadId": desk.video, "count": 501 }]), json!({})),
+        (json!([{ "uploadId": desk.video }, { "uploadId": desk.video }]), json!({})),
+        (json!([{ "uploadId": desk.video }]), json!({ "until": from })),
+        (json!([{ "uploadId": desk.video }]), json!({ "spacingMinutes": 0 })),
+    ] {
+        let answer = ask(items, more).await;
+        assert_eq!(answer.code(), "BAD_USER_INPUT", "{}", answer.body);
+    }
+    let stranger = app.tenant().await.unwrap();
+    let input = json!({ "items": [{ "uploadId": desk.video }], "accountIds": desk.accounts, "from": from, "until": until });
+    let foreign = app.client.graphql(&stranger.owner.token, query, json!({ "i": input })).await.unwrap();
+    assert_eq!(foreign.code(), "BAD_USER_INPUT", "{}", foreign.body);
+    app.stop().await.unwrap();
+    platform.stop().await;
+}

@@ -28,6 +28,7 @@ pub use error::PublishingError;
 pub use use_cases::{
     Publishing, PublishingPorts,
     change_post::PostChange,
+    plan_fleet::{FleetAnswer, FleetDraft, FleetItem, FleetPlace, FleetRoom},
     publish_due::{TurnEnd, Yes},
     read_posts::{FigureFilter, PostFilter},
 };

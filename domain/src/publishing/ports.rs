@@ -72,6 +72,13 @@ pub trait PostStore: Send {
         by: Timestamp,
         most: u32,
     ) -> Result<Vec<(PostId, String)>, PortError>;
+    /// When these accounts' posts are planned for that were not given up and did not fail, within a span.
+    async fn planned_times(
+        &mut self,
+        accounts: &[AccountId],
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(AccountId, Timestamp)>, PortError>;
     /// When the account's next post is due, among those that may be worked on.
     async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError>;
     /// Which of these names of the platform are those of other posts of the account.
@@ -213,6 +220,10 @@ pub trait TurnSchedule: Send + Sync {
 pub struct PostRules {
     /// Longest text, in characters.
     pub caption_max_chars: usize,
+    /// Posts of one account on one day, at most.
+    pub posts_per_day: u32,
+    /// How far the day that is counted by is ahead of UTC's.
+    pub day_ahead: TimeDelta,
     /// How large files are sent.
     pub parts: PartRules,
 }

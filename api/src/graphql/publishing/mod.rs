@@ -1,6 +1,7 @@
 //! Plans and posts in the schema.
 
 mod figures;
+mod fleet;
 mod inputs;
 mod mutation;
 mod query;

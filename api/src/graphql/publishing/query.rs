@@ -12,6 +12,7 @@ use output::Written;
 
 use super::{
     figures::{Asked, FigureTotals, Lateness, totals},
+    fleet::{FleetPlan, FleetPlanInput, fleet_plan},
     types::{Plan, PlanConnection, Post, PostConnection, PostStatus},
 };
 use crate::graphql::{
@@ -78,6 +79,16 @@ impl PublishingQuery {
     ) -> Option<Result<Written<FigureTotals>, ApiError>> {
         let asked = Asked { group: group_id, account: account_id, plan: plan_id, post: post_id };
         Some(totals(ctx, &asked).await.map(Written))
+    }
+
+    /// Where and when many posts are best put on many accounts, within quotas, spacing, consents and what is planned already:
+    /// as many as can be, and so that the last is as early as can be. Nothing is planned by asking.
+    async fn fleet_plan(
+        &self,
+        ctx: &Context<'_>,
+        input: FleetPlanInput,
+    ) -> Option<Result<Written<FleetPlan>, ApiError>> {
+        Some(fleet_plan(ctx, input).await.map(Written))
     }
 
     /// How late the platform took the tenant's posts that were promised in the last days, 1 to 366.

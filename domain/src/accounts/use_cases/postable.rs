@@ -3,7 +3,7 @@
 
 use super::{
     super::{
-        model::{Ability, Account, Capability, Matrix, Reach, TokenTerms},
+        model::{Ability, Account, Capability, Matrix, TokenTerms},
         ports::{AccountQuery, AccountsTx},
     },
     Accounts,
@@ -93,10 +93,23 @@ impl Accounts {
         actor: &Actor,
         group: Option<GroupId>,
     ) -> Result<Option<Vec<AccountId>>, AccountsError> {
-        let reach = Self::reach(tx, actor).await?;
-        if reach == Reach::All && group.is_none() {
+        if Self::reaches_all(actor) && group.is_none() {
             return Ok(None);
         }
+        Ok(Some(self.all_reached(tx, actor, group).await?))
+    }
+
+    /// The accounts the actor reaches, of a group and below where one is given, each by its name.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn all_reached(
+        &self,
+        tx: &mut dyn AccountsTx,
+        actor: &Actor,
+        group: Option<GroupId>,
+    ) -> Result<Vec<AccountId>, AccountsError> {
+        let reach = Self::reach(tx, actor).await?;
         let groups = match group {
             None => None,
             Some(group) => Some(Matrix::of(tx.groups().await?).below(group).into_iter().collect()),
@@ -109,7 +122,7 @@ impl Accounts {
             reached.extend(page.items.iter().map(|account| account.id));
             match page.items.last() {
                 Some(last) if page.more => from = Some(Key { at: last.created_at, id: last.id.uuid() }),
-                _ => return Ok(Some(reached)),
+                _ => return Ok(reached),
             }
         }
     }

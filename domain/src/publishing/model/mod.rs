@@ -1,5 +1,6 @@
 //! Values and states of posts and plans.
 
+mod fleet;
 mod plan;
 mod post;
 mod reading;
@@ -8,6 +9,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use fleet::{FLEET_ACCOUNTS_MAX, FLEET_ITEMS_MAX, Fleet, FleetAccount, FleetPlan, Placement};
 pub use plan::{ITEMS_MAX, ItemDraft, Plan, PlanDraft, filled, in_range};
 pub use post::{CREATE_WITHIN_S, Hindrance, Post, Progress};
 pub use reading::Reading;

@@ -99,6 +99,18 @@ impl Publishing {
         Ok(plan)
     }
 
+    /// Why our servers can't post on an account, and find out what became of it, whatever is posted.
+    pub(super) fn obstacle(&self, account: &Postable) -> Option<String> {
+        let unsupported = || told(&Obstacle::Unsupported);
+        if self.0.publishers.get(account.account.platform.as_str()).is_none() {
+            return Some(unsupported());
+        }
+        [&account.video, &account.reading].into_iter().find_map(|ability| match ability {
+            None => Some(unsupported()),
+            Some(ability) => (ability.way != Way::Server).then(|| told(&ability.obstacle)),
+        })
+    }
+
     /// Whether a post can be posted on an account at a time; why not, in words that follow the field's name.
     pub(super) fn check(
         &self,
@@ -108,14 +120,10 @@ impl Publishing {
         upload: &Upload,
     ) -> Result<(), String> {
         let platform = account.account.platform.as_str();
-        let unsupported = || told(&Obstacle::Unsupported);
-        let publisher = self.0.publishers.get(platform).ok_or_else(unsupported)?;
-        for ability in [&account.video, &account.reading] {
-            let ability = ability.as_ref().ok_or_else(unsupported)?;
-            if ability.way != Way::Server {
-                return Err(told(&ability.obstacle));
-            }
+        if let Some(obstacle) = self.obstacle(account) {
+            return Err(obstacle);
         }
+        let publisher = self.0.publishers.get(platform).ok_or_else(|| told(&Obstacle::Unsupported))?;
         if let Some(ends_at) = account.consent_ends_at
             && planned_at >= ends_at
         {

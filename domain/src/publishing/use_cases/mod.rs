@@ -6,6 +6,7 @@ mod ask_for_post;
 pub(super) mod change_post;
 mod create_plan;
 mod find_out;
+pub(super) mod plan_fleet;
 pub(super) mod publish_due;
 pub(super) mod read_posts;
 mod upload_medium;

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use domain::{
     accounts::TokenLease,
     kernel::{
@@ -24,10 +25,12 @@ use super::{
 };
 use crate::outbound::Transport;
 
-/// Parts are advised above 50 MB, in parts of 20 MB; a text has at most 1,000 characters. What goes in one piece is in
+/// Parts are advised above 50 MB, in parts of 20 MB; a text has at most 1,000 characters; a day, Beijing's, has 75 posts. What goes in one piece is in
 /// memory whole, so that is no more than a part.
 const RULES: PostRules = PostRules {
     caption_max_chars: 1_000,
+    posts_per_day: 75,
+    day_ahead: TimeDelta::hours(8),
     parts: PartRules { whole_max_bytes: 20 * 1_024 * 1_024, part_bytes: 20 * 1_024 * 1_024 },
 };
 

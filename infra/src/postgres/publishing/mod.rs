@@ -267,6 +267,30 @@ impl PostStore for PgWork {
         rows.iter().map(|row| named(row).map_err(|e| orm_error(POSTS, e))).collect()
     }
 
+    async fn planned_times(
+        &mut self,
+        accounts: &[AccountId],
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(AccountId, Timestamp)>, PortError> {
+        let accounts: Vec<_> = accounts.iter().map(|account| account.uuid()).collect();
+        let over = [PostStatus::Failed, PostStatus::Cancelled].map(PostStatus::as_str);
+        let found = self
+            .tx
+            .scoped::<Entity>()
+            .filter(Column::AccountId.eq_any(accounts))
+            .filter(Column::PlannedAt.gte(from))
+            .filter(Column::PlannedAt.lt(until))
+            .filter(Column::Status.is_not_in(over))
+            .select_only()
+            .columns([Column::AccountId, Column::PlannedAt])
+            .into_tuple::<(uuid::Uuid, Timestamp)>()
+            .all(&self.tx)
+            .await
+            .map_err(|e| orm_error(POSTS, e))?;
+        Ok(found.into_iter().map(|(account, at)| (AccountId::from_uuid(account), at)).collect())
+    }
+
     async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError> {
         let values = [self.tenant(), account.uuid().into()];
         let row = self.tx.query_one_raw(TenantTx::statement(NEXT_DUE, values)).await;

@@ -1,0 +1,271 @@
+//! Where and when many posts are best put on many accounts: said, and nothing planned.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::TimeDelta;
+
+use super::{
+    super::{
+        model::{FLEET_ACCOUNTS_MAX, FLEET_ITEMS_MAX, Fleet, FleetAccount},
+        ports::PublishingTx,
+    },
+    Publishing,
+};
+use crate::{
+    accounts::Postable,
+    content::model::{Severity, Upload, UploadState},
+    kernel::{
+        actor::{Actor, Permission},
+        clock::Timestamp,
+        ids::{AccountId, GroupId, UploadId},
+    },
+    publishing::PublishingError,
+};
+
+/// Longest window, in days.
+const WINDOW_MAX_DAYS: i64 = 92;
+
+/// Least and most time between two posts of one account, in minutes.
+const SPACING_MINUTES: std::ops::RangeInclusive<u32> = 1..=10_080;
+
+/// A file that is to be posted on several accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FleetItem {
+    /// The file.
+    pub upload: UploadId,
+    /// On how many accounts.
+    pub count: u32,
+}
+
+/// What is to be placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetDraft {
+    /// What.
+    pub items: Vec<FleetItem>,
+    /// On these accounts; empty for all of the group, or all there are.
+    pub accounts: Vec<AccountId>,
+    /// On accounts of this group and below.
+    pub group: Option<GroupId>,
+    /// Not before.
+    pub from: Timestamp,
+    /// Before.
+    pub until: Timestamp,
+    /// Least time between two posts of one account.
+    pub spacing_minutes: u32,
+}
+
+/// A place that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FleetPlace {
+    /// What is posted.
+    pub upload: UploadId,
+    /// Where.
+    pub account: AccountId,
+    /// When.
+    pub planned_at: Timestamp,
+}
+
+/// An account, and what it can take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetRoom {
+    /// The account.
+    pub account: AccountId,
+    /// How many places it has in the window.
+    pub places: u32,
+    /// Why it has none, or fewer than the window would have.
+    pub reason: Option<String>,
+}
+
+/// Where everything is put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetAnswer {
+    /// The places, by time.
+    pub places: Vec<FleetPlace>,
+    /// Of each file, how many found no place, and why.
+    pub unplaced: Vec<(FleetItem, String)>,
+    /// The accounts.
+    pub rooms: Vec<FleetRoom>,
+}
+
+fn invalid(field: &'static str, problem: impl Into<String>) -> PublishingError {
+    PublishingError::Invalid { field, problem: problem.into() }
+}
+
+impl Publishing {
+    /// Says where and when the items are best posted: as many as can be, and so that the last is as early as can be. The
+    /// same question has the same answer as long as nothing changes.
+    ///
+    /// # Errors
+    /// `Denied`, `Invalid`, `NotFound`, `Port`.
+    pub async fn plan_fleet(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        draft: FleetDraft,
+    ) -> Result<FleetAnswer, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        let from = self.checked(&draft)?;
+        let accounts = self.fleet_accounts(tx, actor, &draft).await?;
+        let mut uploads = Vec::with_capacity(draft.items.len());
+        for item in &draft.items {
+            let upload = self.0.content.upload(tx, actor, item.upload).await?;
+            uploads.push(upload.ok_or(PublishingError::NotFound { field: "items.uploadId" })?);
+        }
+        let ids: Vec<_> = accounts.iter().map(|account| account.account.id).collect();
+        let spacing = TimeDelta::minutes(draft.spacing_minutes.into());
+        let mut taken: HashMap<AccountId, Vec<Timestamp>> = HashMap::new();
+        // A day more on either side: quotas are counted by the day.
+        let around = spacing + TimeDelta::days(1);
+        for (account, at) in tx.planned_times(&ids, from - around, draft.until + around).await? {
+            taken.entry(account).or_default().push(at);
+        }
+        let obstacles: Vec<_> = accounts.iter().map(|account| self.obstacle(account)).collect();
+        let fleet = Fleet {
+            items: draft
+                .items
+                .iter()
+                .enumerate()
+                .flat_map(|(content, item)| (0..item.count).map(move |_| content))
+                .collect(),
+            contents: uploads
+                .iter()
+                .map(|upload| {
+                    let may =
+                        |at: &usize| obstacles[*at].is_none() && self.unfit(upload, &accounts[*at]).is_none();
+                    (0..accounts.len()).filter(may).collect()
+                })
+                .collect(),
+            accounts: accounts
+                .iter()
+                .map(|account| FleetAccount {
+                    until: account.consent_ends_at.unwrap_or(draft.until),
+                    per_day: self.per_day(account),
+                    taken: taken.remove(&account.account.id).unwrap_or_default(),
+                })
+                .collect(),
+            from,
+            until: draft.until,
+            spacing,
+            day_ahead: self.day_ahead(&accounts),
+        };
+        Ok(self.answer(&draft, &fleet, (&accounts, &uploads), obstacles))
+    }
+
+    /// What a draft must be; from when on may be planned.
+    fn checked(&self, draft: &FleetDraft) -> Result<Timestamp, PublishingError> {
+        let now = self.0.clock.now();
+        let from = draft.from.max(now);
+        let count: u64 = draft.items.iter().map(|item| u64::from(item.count)).sum();
+        let items_max = u64::try_from(FLEET_ITEMS_MAX).unwrap_or(u64::MAX);
+        if count == 0 || count > items_max || draft.items.iter().any(|item| item.count == 0) {
+            return Err(invalid(
+                "items",
+                format!("must be 1 to {FLEET_ITEMS_MAX} posts, and none of no account"),
+            ));
+        }
+        let files: BTreeSet<_> = draft.items.iter().map(|item| item.upload).collect();
+        if files.len() != draft.items.len() {
+            return Err(invalid("items", "name a file twice; give it once, with the sum of its counts"));
+        }
+        if draft.until <= from || draft.until > now + TimeDelta::days(WINDOW_MAX_DAYS) {
+            let problem = format!("must be after `from` and now, and at most {WINDOW_MAX_DAYS} days ahead");
+            return Err(invalid("until", problem));
+        }
+        if !SPACING_MINUTES.contains(&draft.spacing_minutes) {
+            return Err(invalid("spacingMinutes", "must be 1 to 10080"));
+        }
+        Ok(from)
+    }
+
+    async fn fleet_accounts(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        draft: &FleetDraft,
+    ) -> Result<Vec<Postable>, PublishingError> {
+        let ids = if draft.accounts.is_empty() {
+            self.0.accounts.all_reached(tx, actor, draft.group).await?
+        } else {
+            let mut seen = BTreeSet::new();
+            draft.accounts.iter().copied().filter(|id| seen.insert(*id)).collect()
+        };
+        if ids.is_empty() || ids.len() > FLEET_ACCOUNTS_MAX {
+            let problem = format!("must be 1 to {FLEET_ACCOUNTS_MAX}; name some, or a group");
+            return Err(invalid("accountIds", problem));
+        }
+        let accounts = self.0.accounts.postable(tx, actor, &ids).await?;
+        let reached: Option<Vec<_>> = accounts.into_iter().collect();
+        reached.ok_or(PublishingError::NotFound { field: "accountIds" })
+    }
+
+    fn per_day(&self, account: &Postable) -> u32 {
+        let publisher = self.0.publishers.get(account.account.platform.as_str());
+        publisher.map_or(0, |publisher| publisher.rules().posts_per_day)
+    }
+
+    /// By which day quotas are counted: that of the platform, and the earliest where there are several.
+    fn day_ahead(&self, accounts: &[Postable]) -> TimeDelta {
+        let publishers =
+            accounts.iter().filter_map(|account| self.0.publishers.get(account.account.platform.as_str()));
+        publishers.map(|publisher| publisher.rules().day_ahead).max().unwrap_or_default()
+    }
+
+    /// What a platform will not take of a file.
+    fn unfit(&self, upload: &Upload, account: &Postable) -> Option<String> {
+        let platform = account.account.platform.as_str();
+        if upload.state != UploadState::Ready {
+            return Some("the file can't be used (yet)".to_owned());
+        }
+        let findings = self.0.content.preflight(upload, platform).unwrap_or_default();
+        let worst = findings.into_iter().find(|finding| finding.severity == Severity::Blocking)?;
+        Some(format!("{platform} will refuse the file: {:?}", worst.code))
+    }
+
+    fn answer(
+        &self,
+        draft: &FleetDraft,
+        fleet: &Fleet,
+        (accounts, uploads): (&[Postable], &[Upload]),
+        obstacles: Vec<Option<String>>,
+    ) -> FleetAnswer {
+        let plan = fleet.place();
+        let mut missing = vec![0_u32; draft.items.len()];
+        let mut places = Vec::new();
+        for (content, placement) in fleet.items.iter().zip(&plan.placements) {
+            match placement {
+                Some(placement) => places.push(FleetPlace {
+                    upload: draft.items[*content].upload,
+                    account: accounts[placement.account].account.id,
+                    planned_at: placement.at,
+                }),
+                None => missing[*content] += 1,
+            }
+        }
+        places.sort_by_key(|place| (place.planned_at, place.account));
+        let why = |content: usize| {
+            let on = fleet.contents[content].len();
+            let unfit = || accounts.iter().find_map(|account| self.unfit(&uploads[content], account));
+            if on == 0 {
+                unfit().unwrap_or_else(|| "nothing can be posted on any of the accounts".to_owned())
+            } else if usize::try_from(draft.items[content].count).is_ok_and(|count| count > on) {
+                format!("only {on} of the accounts may take it, once each")
+            } else {
+                "the accounts' places in the window are taken".to_owned()
+            }
+        };
+        let unplaced = missing.iter().enumerate().filter(|(_, count)| **count > 0);
+        let unplaced = unplaced
+            .map(|(content, count)| {
+                (FleetItem { upload: draft.items[content].upload, count: *count }, why(content))
+            })
+            .collect();
+        let room = |((account, obstacle), places): ((&Postable, Option<String>), &usize)| {
+            let ends = account.consent_ends_at.filter(|ends_at| *ends_at < draft.until);
+            let shortened = ends.map(|ends_at| format!("its consent ends at {ends_at}; link it again"));
+            let places = if obstacle.is_some() { 0 } else { u32::try_from(*places).unwrap_or(u32::MAX) };
+            FleetRoom { account: account.account.id, places, reason: obstacle.or(shortened) }
+        };
+        let rooms = accounts.iter().zip(obstacles).zip(&plan.places).map(room).collect();
+        FleetAnswer { places, unplaced, rooms }
+    }
+}
