@@ -44,9 +44,10 @@ images: ## Build images for test-containers from Debian packages, where no regis
 bench: ## Run the benchmarks; tests/bench/RESULTS.md says how to read them
 	tests/bench/run.sh $(ARGS)
 
-soak: setup ## Have 500 accounts' tokens end in one minute, on two replicas and a platform that fails
+soak: setup ## 500 accounts' tokens end in one minute, then 2,000 posts are due, while workers are killed and a platform fails
 	cargo build --workspace --bins
 	MATRICULA_TEST_POOL_ACCOUNTS=500 cargo test -p tests --test it -- --nocapture pool:: $(ARGS)
+	MATRICULA_TEST_POSTS=2000 cargo test -p tests --test it -- --nocapture posts_soak:: $(ARGS)
 
 lint: ## Check format, lints and, where cargo-deny is installed, dependencies
 	cargo fmt --all --check

@@ -80,6 +80,10 @@ pub struct Metrics {
     pub uploads: Family<UploadLabels, Counter>,
     /// `matricula_posts_total`: steps that posts took.
     pub posts: Family<PostLabels, Counter>,
+    /// `matricula_post_turns_waiting`: accounts that something is due for and nobody works for, counted up to 10,000.
+    pub post_turns_waiting: Gauge,
+    /// `matricula_post_turns_lag_seconds`: for how long the first of them waits.
+    pub post_turns_lag_s: Gauge<f64, AtomicU64>,
     /// `matricula_post_lateness_seconds`: from the time a post is planned for until the platform took it.
     pub post_lateness_s: Histogram,
     /// `matricula_outbound_total`: calls to platforms, by how they ended.
@@ -173,6 +177,8 @@ impl Default for Metrics {
             token_journal: Gauge::default(),
             uploads: Family::default(),
             posts: Family::default(),
+            post_turns_waiting: Gauge::default(),
+            post_turns_lag_s: Gauge::default(),
             post_lateness_s: Histogram::new([
                 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0,
             ]),
@@ -216,6 +222,16 @@ impl Default for Metrics {
         );
         r.register("uploads", "What came of files that were sent", m.uploads.clone());
         r.register("posts", "Steps that posts took", m.posts.clone());
+        r.register(
+            "post_turns_waiting",
+            "Accounts that something is due for and nobody works for, counted up to 10000",
+            m.post_turns_waiting.clone(),
+        );
+        r.register(
+            "post_turns_lag_seconds",
+            "For how long the first of them waits",
+            m.post_turns_lag_s.clone(),
+        );
         r.register(
             "post_lateness_seconds",
             "From the time a post is planned for until the platform took it",

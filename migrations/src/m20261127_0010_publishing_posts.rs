@@ -149,16 +149,25 @@ CREATE FUNCTION publishing.claim_turns(most integer, lease interval)
             FROM picked AS p CROSS JOIN now WHERE t.tenant = p.tenant AND t.account = p.account
             RETURNING t.tenant, t.account, t.fence
     $$;
+CREATE FUNCTION publishing.turns_behind() RETURNS TABLE (late bigint, oldest_s float8)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
+    AS $$
+        SELECT count(*), coalesce(max(extract(epoch FROM clock_timestamp() - l.due_at)), 0)::float8
+        FROM (SELECT t.due_at FROM publishing.account_turns AS t
+              WHERE t.due_at < clock_timestamp() - interval '5 seconds' AND t.due_at < 'infinity'
+                  AND t.leased_until < clock_timestamp()
+              ORDER BY t.due_at LIMIT 10000) AS l
+    $$;
 REVOKE ALL ON FUNCTION publishing.wake_account(uuid, timestamptz),
     publishing.hold_turn(uuid, bigint, interval),
     publishing.end_turn(uuid, bigint, timestamptz),
     publishing.extend_turn(uuid, uuid, bigint, interval),
-    publishing.claim_turns(integer, interval) FROM PUBLIC;
+    publishing.claim_turns(integer, interval), publishing.turns_behind() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION publishing.wake_account(uuid, timestamptz),
     publishing.hold_turn(uuid, bigint, interval),
     publishing.end_turn(uuid, bigint, timestamptz),
     publishing.extend_turn(uuid, uuid, bigint, interval),
-    publishing.claim_turns(integer, interval) TO matricula_app_rw;
+    publishing.claim_turns(integer, interval), publishing.turns_behind() TO matricula_app_rw;
 ";
 
 #[async_trait::async_trait]

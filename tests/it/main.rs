@@ -3,6 +3,7 @@
 
 mod accounts;
 mod accounts_stores;
+mod alerts;
 mod attacks;
 mod audit;
 mod catalogue;

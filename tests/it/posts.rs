@@ -128,7 +128,7 @@ async fn a_video_is_planned_agreed_to_posted_and_followed() {
         platform.control(Method::POST, "clock", &json!({ "advance_s": 3_600 })).await.unwrap();
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    figures_move(&app, token, &first_live(&posts)).await;
+    figures_move(&platform, &app, token, &first_live(&posts)).await;
     app.stop().await.unwrap();
     platform.stop().await;
 }
@@ -138,7 +138,7 @@ fn first_live(posts: &[Value]) -> String {
 }
 
 /// The post's figures are told, are those of all together with the others', and each says when it was read.
-async fn figures_move(app: &TestApp, token: &str, post: &str) {
+async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post: &str) {
     let query = "query ($id: ID!) {
         post(id: $id) { figures { readAt plays likes comments shares } figureHistory { readAt plays } }
         figures { posts readAt plays } lateness { accepted p50Ms p99Ms overdue } }";
@@ -159,6 +159,30 @@ async fn figures_move(app: &TestApp, token: &str, post: &str) {
         (&json!("2"), &json!("0"))
     );
     assert!(number(&told.data("lateness")["p99Ms"]) < 60_000, "{}", told.body);
+
+    // The same as a file.
+    let bearer = format!("Bearer {token}");
+    let get = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = platform.http().get(format!("{}{path}", app.client.base()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let signed_in = [("authorization", bearer.as_str())];
+    let (status, file) = get("/exports/posts.csv", &signed_in).await;
+    let lines: Vec<_> = file.lines().collect();
+    assert_eq!((status, lines.len()), (200, 4), "{file}");
+    assert!(lines[0].starts_with("id,plan_id,account_id,status") && file.contains("\"We move\""), "{file}");
+    assert!(lines[1..].iter().any(|line| line.contains("\"live\"")), "{file}");
+    for (path, headers, expected) in [
+        ("/exports/posts.csv", &[][..], 401),
+        ("/exports/posts.csv?planId=x", &signed_in[..], 400),
+        ("/exports/posts.csv?other=x", &signed_in[..], 400),
+    ] {
+        assert_eq!(get(path, headers).await.0, expected, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,6 +219,17 @@ async fn what_can_not_be_posted_is_refused_when_it_is_planned() {
     for (input, expected) in cases {
         assert_eq!(refusal(&app, token, "createPlan", input.clone()).await, expected, "{input}");
     }
+    // A day has so many posts of one account, whatever they are.
+    let day = System.now() + TimeDelta::days(2);
+    for number in 0..75 {
+        desk.plan(&app, &[(1, format!("post {number}"))], day).await.unwrap();
+    }
+    let one_more = |days| {
+        let at = day + TimeDelta::days(days);
+        input(&|i| i["items"] = json!([{ "accountId": desk.accounts[1], "plannedAt": at }]))
+    };
+    assert_eq!(refusal(&app, token, "createPlan", one_more(0)).await, "NOT_POSTABLE", "the day is full");
+    assert_eq!(refusal(&app, token, "createPlan", one_more(1)).await, "", "the next is not");
     let pause = json!({ "id": desk.accounts[0] });
     assert_eq!(refusal(&app, token, "pauseAccount", pause.clone()).await, "");
     assert_eq!(refusal(&app, token, "createPlan", input(&|_| {})).await, "NOT_POSTABLE", "paused");
@@ -209,7 +244,7 @@ async fn what_can_not_be_posted_is_refused_when_it_is_planned() {
     let seen = app.client.graphql(&operator.token, list, json!({})).await.unwrap();
     assert_eq!(seen.data("posts")["nodes"], json!([]), "{}", seen.body);
     let seen = app.client.graphql(token, list, json!({})).await.unwrap();
-    assert_eq!(seen.data("posts")["nodes"].as_array().unwrap().len(), 1);
+    assert_eq!(seen.data("posts")["nodes"].as_array().unwrap().len(), 10);
     assert_eq!(posted(&platform).await.unwrap(), Vec::<String>::new());
     app.stop().await.unwrap();
     platform.stop().await;

@@ -236,6 +236,10 @@ async fn figures(
             app.metrics.audit_waiting.set(waiting);
             app.metrics.audit_lag_s.set(oldest_s);
         }
+        if let Ok((waiting, lag_s)) = app.publishing.turns_behind().await {
+            app.metrics.post_turns_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+            app.metrics.post_turns_lag_s.set(lag_s);
+        }
         let _ = tokio::time::timeout(FIGURES_EVERY, stop.changed()).await;
     }
 }

@@ -20,6 +20,8 @@ use transport::Executors;
 
 use crate::app::App;
 
+pub(crate) use publishing::post_filter;
+
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
 #[graphql(name = "Query")]

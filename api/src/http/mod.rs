@@ -1,7 +1,9 @@
-//! Plain HTTP: what comes before a session, the keys tokens are checked with, what platforms send, the bytes of files,
-//! and what operators ask.
+//! Plain HTTP: what comes before a session, the keys tokens are checked with, what platforms send, files that come in and
+//! go out, and what operators ask.
 
 mod auth;
+mod caller;
+mod exports;
 mod health;
 mod link;
 mod uploads;
@@ -16,12 +18,14 @@ use crate::app::App;
 pub use health::{Dependency, Health};
 pub use uploads::{Places, UPLOADS};
 
-/// Mounts the doors before sign-in, the public keys, what platforms send owners and news to, and where files come in.
+/// Mounts the doors before sign-in, the public keys, what platforms send owners and news to, and where files come in and
+/// go out.
 pub fn mount_public(app: &Arc<App>, config: &mut ServiceConfig) {
     config
         .app_data(web::Data::from(Arc::clone(app)))
         .configure(auth::mount)
         .configure(link::mount)
+        .configure(exports::mount)
         .configure(uploads::mount)
         .configure(webhook::mount);
 }

@@ -22,9 +22,11 @@ actions! {
     RETRY_POST = "retry_post", Data, API_ACTIVITY, 3, Some(Permission::ManagePosts), Optional;
     /// Somebody who has looked says what became of a post.
     RESOLVE_POST = "resolve_post", Data, API_ACTIVITY, 3, Some(Permission::ApprovePosts), Optional;
+    /// Posts were taken away as a file.
+    EXPORT_POSTS = "export_posts", Admin, API_ACTIVITY, 2, Some(Permission::ReadPosts), Optional;
     /// A post took a step: which is the event's reason.
     PUBLISH_DUE = "publish_due", Data, API_ACTIVITY, 3, None, Optional;
 }
 
-/// What nobody asks for by a mutation: what is done for a post when it is due.
-pub const WITHOUT_MUTATION: &[Action] = &[PUBLISH_DUE];
+/// What nobody asks for by a mutation: what is taken away at a door of its own, and what is done for a post when it is due.
+pub const WITHOUT_MUTATION: &[Action] = &[EXPORT_POSTS, PUBLISH_DUE];

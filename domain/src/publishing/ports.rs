@@ -211,6 +211,9 @@ pub trait TurnSchedule: Send + Sync {
     async fn claim(&self, most: u32, lease: TimeDelta) -> Result<Vec<Turn>, PortError>;
     /// Lets a turn last so long from now; `false` when it is somebody else's.
     async fn extend(&self, turn: &Turn, lease: TimeDelta) -> Result<bool, PortError>;
+    /// How many turns are due for more than a moment and nobody has them, counted up to 10,000, and for how many seconds the
+    /// oldest is.
+    async fn behind(&self) -> Result<(u64, f64), PortError>;
     /// Makes room for the figures of this month and the next.
     async fn make_room(&self, now: Timestamp) -> Result<(), PortError>;
 }

@@ -120,6 +120,20 @@ pub(super) async fn one_post(ctx: &Context<'_>, id: &ID) -> Result<Option<Post>,
     Ok(app(ctx).publishing.post(&mut *work, &actor, PostId::from_uuid(uuid)).await?.map(Into::into))
 }
 
+/// Which posts are asked for by global ids; `None` when one is none of this API's.
+pub(crate) fn post_filter(account: Option<&str>, plan: Option<&str>) -> Option<PostFilter> {
+    let of = |wanted, id: Option<&str>| match id.map(|id| parse_global_id(&ID(id.to_owned()))) {
+        None => Some(None),
+        Some(Some((kind, uuid))) if kind == wanted => Some(Some(uuid)),
+        Some(_) => None,
+    };
+    Some(PostFilter {
+        account: of(Kind::Account, account)?.map(AccountId::from_uuid),
+        plan: of(Kind::Plan, plan)?.map(PlanId::from_uuid),
+        status: None,
+    })
+}
+
 async fn plans(ctx: &Context<'_>, args: PageArgs) -> Result<PlanConnection, ApiError> {
     let (actor, mut work) = reading(ctx, "plans").await?;
     let app = app(ctx);

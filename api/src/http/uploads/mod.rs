@@ -16,10 +16,7 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         Method, StatusCode,
-        header::{
-            ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
-            RETRY_AFTER,
-        },
+        header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION},
     },
     web,
 };
@@ -28,26 +25,18 @@ use domain::{
         BeginUpload, ContentError, actions,
         model::{Piece, UPLOAD_BYTES_MAX, Upload, UploadState},
     },
-    kernel::{
-        action::Action,
-        actor::Permission,
-        ids::{ComplianceId, UploadId},
-        outbox::{Origin, Outcome},
-    },
+    kernel::{action::Action, actor::Permission, ids::UploadId, outbox::Outcome},
     work::Work,
 };
-use transport::{Credentials, ErrorCode};
 use uuid::Uuid;
 
 use self::headers::{Checksum, Concat, Wanted};
 pub use self::places::Places;
-use super::auth::{answer_of, facts_of, header, is_of, problem, unavailable, within};
-use crate::{
-    app::App,
-    callers::Caller,
-    host::{bucket_of, caller_of},
-    origin::origin_of,
+use super::{
+    auth::{header, problem, unavailable},
+    caller::{self, Asked, Counted},
 };
+use crate::app::App;
 
 const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str = "creation,creation-with-upload,checksum,expiration,termination,concatenation";
@@ -119,12 +108,6 @@ fn refused(request: &HttpRequest, error: &ContentError) -> HttpResponse {
     }
 }
 
-/// What is known before anything is done: who asks, and where that will be said to come from.
-struct Asked {
-    caller: Caller,
-    origin: Origin,
-}
-
 /// Finds out who asks, and counts it.
 async fn asked(app: &App, request: &HttpRequest, operation: &'static str) -> Result<Asked, HttpResponse> {
     if header(request, "tus-resumable").as_deref() != Some(VERSION) {
@@ -133,41 +116,12 @@ async fn asked(app: &App, request: &HttpRequest, operation: &'static str) -> Res
         say_version(&mut answer, "tus-version");
         return Err(answer);
     }
-    if !app.access_log.has_room() {
-        return Err(marked(unavailable(request)));
-    }
-    let facts = facts_of(app, request);
-    let credentials =
-        Credentials { authorization: header(request, "authorization"), ..Credentials::default() };
-    let caller = match caller_of(app, &credentials, facts).await {
-        Ok(Some(caller)) => caller,
-        Ok(None) => {
-            let message = "sign in first: send an access token or API key as a bearer token";
-            return Err(refusal(request, StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message));
-        }
-        Err(no) => {
-            if no.code == ErrorCode::Unavailable {
-                return Err(marked(unavailable(request)));
-            }
-            let is_throttled = no.code == ErrorCode::Throttled;
-            let status = if is_throttled { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::UNAUTHORIZED };
-            let mut answer = refusal(request, status, no.code.as_str(), &no.message);
-            if let Some(seconds) = no.retry_after_s {
-                answer.headers_mut().insert(RETRY_AFTER, seconds.into());
-            }
-            return Err(answer);
-        }
+    let counted = Counted {
+        bucket: "uploads",
+        quota: app.quotas.uploads,
+        too_many: "too many requests; wait as long as Retry-After says, and send larger chunks",
     };
-    let scope = caller.signed_in().actor.scope();
-    is_of(request, Some(scope));
-    let bucket = format!("uploads:{}", bucket_of(Some(&caller)));
-    let too_many = "too many requests; wait as long as Retry-After says, and send larger chunks";
-    within(app, request, &bucket, app.quotas.uploads, too_many).await.map_err(marked)?;
-    let answer = ComplianceId::from_uuid(answer_of(request));
-    let origin = origin_of(app, scope, answer, operation, caller.facts(), Some(caller.signed_in()))
-        .await
-        .map_err(|fault| refused(request, &fault.into()))?;
-    Ok(Asked { caller, origin })
+    caller::asked(app, request, operation, &counted).await.map_err(marked)
 }
 
 /// Does something in a transaction, and leaves an event of it whatever comes of it.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+
 use super::{
     super::{
         actions,
         events::{NoteKind, PublishingEvent, PublishingFact},
-        model::{Plan, PlanDraft, Post, PostDraft},
+        model::{ItemDraft, Plan, PlanDraft, Post, PostDraft},
         ports::PublishingTx,
     },
     Publishing,
@@ -20,7 +22,7 @@ use crate::{
     kernel::{
         actor::{Actor, Permission},
         clock::Timestamp,
-        ids::{PlanId, PostId},
+        ids::{AccountId, PlanId, PostId},
         outbox::{Party, Record},
     },
     publishing::PublishingError,
@@ -74,6 +76,7 @@ impl Publishing {
                 PublishingError::NotPostable { field: "items", problem: format!("[{at}] {problem}") }
             })?;
         }
+        self.check_quotas(tx, &draft.items, &accounts).await?;
         let plan = Plan {
             id: PlanId::new(&*self.0.ids),
             name: draft.name.trim().to_owned(),
@@ -97,6 +100,45 @@ impl Publishing {
         PublishingTx::announce(tx, event);
         tx.record(Record::success(actions::CREATE_PLAN, Party::new("plan", plan.id.uuid()))).await?;
         Ok(plan)
+    }
+
+    /// Whether each account may have one post more on its day, with all that are planned already.
+    async fn check_quotas(
+        &self,
+        tx: &mut dyn PublishingTx,
+        items: &[ItemDraft],
+        accounts: &[Option<Postable>],
+    ) -> Result<(), PublishingError> {
+        let now = self.0.clock.now();
+        // What is planned in the past is posted now.
+        let time = |item: &ItemDraft| item.planned_at.max(now);
+        let (Some(first), Some(last)) = (items.iter().map(time).min(), items.iter().map(time).max()) else {
+            return Ok(());
+        };
+        let ids: Vec<_> = items.iter().map(|item| item.account).collect();
+        let day = TimeDelta::days(1);
+        let planned = tx.planned_times(&ids, first - day, last + day).await?;
+        for (at, (item, account)) in items.iter().zip(accounts).enumerate() {
+            let Some(account) = account else { continue };
+            let platform = account.account.platform.as_str();
+            let Some(rules) = self.0.publishers.get(platform).map(|publisher| publisher.rules()) else {
+                continue;
+            };
+            let day = |time: Timestamp| (time + rules.day_ahead).date_naive();
+            let same = |(other, time): &&(AccountId, Timestamp)| {
+                *other == item.account && day(*time) == day(item.planned_at.max(now))
+            };
+            let count = u32::try_from(planned.iter().filter(same).count()).unwrap_or(u32::MAX);
+            if count >= rules.posts_per_day {
+                let problem = format!(
+                    "[{at}] is of an account that has {count} posts on that day; {platform} takes {} of one account and \
+                     app, so plan it on another day",
+                    rules.posts_per_day
+                );
+                return Err(PublishingError::NotPostable { field: "items", problem });
+            }
+        }
+        Ok(())
     }
 
     /// Why our servers can't post on an account, and find out what became of it, whatever is posted.

@@ -76,6 +76,15 @@ impl Publishing {
         self.1.load(Ordering::Relaxed)
     }
 
+    /// How many accounts something is due for that nobody works for, counted up to 10,000, and for how many seconds the first
+    /// of them waits.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn turns_behind(&self) -> Result<(u64, f64), PublishingError> {
+        Ok(self.0.schedule.behind().await?)
+    }
+
     /// Makes room for what will be read.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use super::{
     super::{
+        actions,
         events::PostNote,
         model::{Plan, Post, PostStatus},
         ports::{FigureQuery, FigureReading, FigureTotal, Lateness, PostQuery, PublishingTx},
@@ -16,6 +17,7 @@ use crate::{
     kernel::{
         actor::{Actor, Permission},
         ids::{AccountId, GroupId, PlanId, PostId},
+        outbox::{Party, Record},
         page::{Page, PageRequest},
     },
     publishing::PublishingError,
@@ -189,6 +191,20 @@ impl Publishing {
         }
         let query = FigureQuery { accounts, plan: filter.plan, post: filter.post };
         Ok(tx.total_figures(&query).await?)
+    }
+
+    /// Leaves the event of posts being taken away as a file, before they are.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn export_posts(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+    ) -> Result<(), PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        let target = Party { kind: "posts", id: None };
+        Ok(tx.record(Record::success(actions::EXPORT_POSTS, target)).await?)
     }
 
     /// How late the platform took the tenant's posts of the last `days`.

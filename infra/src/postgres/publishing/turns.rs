@@ -51,6 +51,15 @@ impl TurnSchedule for PgTurnSchedule {
         Ok(claimed.into_iter().map(turn).collect())
     }
 
+    async fn behind(&self) -> Result<(u64, f64), PortError> {
+        let (late, oldest_s): (i64, f64) =
+            sqlx::query_as("SELECT late, oldest_s FROM publishing.turns_behind()")
+                .fetch_one(self.db.pool())
+                .await
+                .map_err(|e| port_error(PORT, e))?;
+        Ok((u64::try_from(late).unwrap_or_default(), oldest_s))
+    }
+
     async fn make_room(&self, now: Timestamp) -> Result<(), PortError> {
         sqlx::query("SELECT publishing.make_figures_room($1)")
             .bind(now)

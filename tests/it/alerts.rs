@@ -1,0 +1,43 @@
+//! Alert rules name figures there are, and steps that posts take.
+
+use std::collections::BTreeSet;
+
+use domain::publishing::events::NoteKind;
+use harness::app::TestApp;
+
+const RULES: &str = include_str!("../../deploy/alerts.yaml");
+
+/// Every run of letters and underscores that begins so.
+fn words<'a>(text: &'a str, begin: &str) -> BTreeSet<&'a str> {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let all = text.split(|c| !is_word(c)).filter(|word| word.starts_with(begin));
+    all.collect()
+}
+
+/// The values of a label.
+fn labels<'a>(text: &'a str, name: &str) -> BTreeSet<&'a str> {
+    let begin = format!("{name}=\"");
+    text.split(&begin).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alert_rules_name_figures_there_are() {
+    let app = TestApp::start().await.unwrap();
+    let url = format!("{}/metrics", app.operators().unwrap().base());
+    let figures = reqwest::get(url).await.unwrap().text().await.unwrap();
+    let typed: BTreeSet<_> =
+        figures.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let named = words(RULES, "matricula_");
+    assert!(named.len() >= 6, "the rules were not understood: {named:?}");
+    for name in named {
+        let bare = name.trim_end_matches("_total").trim_end_matches("_bucket");
+        assert!(typed.contains(bare), "{name} is no figure of {typed:?}");
+    }
+    for step in labels(RULES, "step").into_iter().filter(|step| *step != "fault") {
+        assert!(NoteKind::parse(step).is_some(), "{step} is no step of a post");
+    }
+    for alert in RULES.split("- alert:").skip(1) {
+        assert!(alert.contains("summary:") && alert.contains("what_to_do:"), "{alert}");
+    }
+    app.stop().await.unwrap();
+}
