@@ -125,7 +125,8 @@ CREATE FUNCTION publishing.claim_turns(most integer, lease interval)
             SELECT clock_timestamp() AS instant
         ), tenants AS (
             (SELECT t.tenant FROM publishing.account_turns AS t WHERE t.due_at < 'infinity'
-                AND EXISTS (SELECT FROM publishing.account_turns AS any_due WHERE any_due.due_at <= clock_timestamp() AND any_due.due_at < 'infinity')
+                AND (SELECT first.due_at FROM publishing.account_turns AS first WHERE first.due_at < 'infinity'
+                     ORDER BY first.due_at LIMIT 1) <= clock_timestamp()
              ORDER BY t.tenant LIMIT 1)
             UNION ALL
             SELECT (SELECT t.tenant FROM publishing.account_turns AS t

@@ -463,3 +463,41 @@ async fn a_fleet_is_planned_as_early_as_can_be_and_what_has_no_place_is_told() {
     app.stop().await.unwrap();
     platform.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_that_the_database_does_not_take_is_written_down_when_it_does() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.posting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 2, &video(0).await.unwrap()).await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    for sql in [
+        "CREATE TABLE public.away (since timestamptz)",
+        "INSERT INTO public.away VALUES (now())",
+        "CREATE FUNCTION public.be_away() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+         BEGIN
+             IF EXISTS (SELECT FROM public.away) THEN RAISE EXCEPTION 'away' USING ERRCODE = '57P03'; END IF;
+             RETURN NEW;
+         END $$",
+        "CREATE TRIGGER be_away BEFORE UPDATE ON publishing.posts FOR EACH ROW
+         WHEN (NEW.status = 'under_review') EXECUTE FUNCTION public.be_away()",
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+    }
+    let plan = desk.post(&app, &captions(["one", "two"]), System.now()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    while posted(&platform).await.unwrap().len() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "nothing is asked for");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let posts = desk.posts(&app, &plan).await.unwrap();
+    assert!(posts.iter().all(|post| post["status"] == "CREATING"), "{posts:#?}");
+    sqlx::query("DELETE FROM public.away").execute(&mut database).await.unwrap();
+    let posts = desk.until(&app, &plan, PATIENCE, is_there).await.unwrap();
+    for post in &posts {
+        assert_eq!(kinds(post), ["PLANNED", "APPROVED", "BEGUN", "UPLOADED", "ASKED", "CREATED"], "{post}");
+    }
+    each_once(&platform, 2).await;
+    app.stop().await.unwrap();
+    platform.stop().await;
+}

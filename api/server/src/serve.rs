@@ -68,7 +68,7 @@ impl Duties {
 const UPLOAD_DEADLINE: Duration = Duration::from_hours(1);
 
 /// Longest the last calls to platforms are waited for when stopping: what they answer can't be asked for again.
-const LAST_CALLS: Duration = Duration::from_secs(25);
+const LAST_CALLS: Duration = Duration::from_secs(70);
 
 /// A running service.
 pub struct Service {

@@ -99,6 +99,7 @@ async fn keep(publishing: &Publishing, metrics: &Metrics, yes: &Yes, turn: Turn)
             Err(fault) => tracing::warn!(error = %fault, "a platform's answer was not written down"),
         }
     }
+    tracing::error!(?yes, "a platform's answer was given up; it will be read on the platform");
 }
 
 /// Counts what came of a turn; what is still to be written down of it.

@@ -155,8 +155,12 @@ pub trait FigureStore: Send {
     async fn figures_of(&mut self, post: PostId, most: u32) -> Result<Vec<FigureReading>, PortError>;
     /// Sums of the newest.
     async fn total_figures(&mut self, of: &FigureQuery) -> Result<FigureTotal, PortError>;
-    /// How late the platform took this tenant's posts that were promised since then.
-    async fn lateness(&mut self, since: Timestamp) -> Result<Lateness, PortError>;
+    /// How late the platform took posts of these accounts, or all, that were promised since then.
+    async fn lateness(
+        &mut self,
+        accounts: Option<Vec<AccountId>>,
+        since: Timestamp,
+    ) -> Result<Lateness, PortError>;
 }
 
 /// How late posts were.

@@ -135,7 +135,7 @@ impl Asked {
 
 pub(super) async fn totals(ctx: &Context<'_>, asked: &Asked) -> Result<FigureTotals, ApiError> {
     let (actor, mut work) = reading(ctx, "figures").await?;
-    total(app(ctx), &mut *work, &actor, asked.filter()?).await
+    Ok(total(app(ctx), &mut *work, &actor, asked.filter()?).await?.into())
 }
 
 pub(super) async fn total(
@@ -143,6 +143,6 @@ pub(super) async fn total(
     work: &mut dyn Work,
     actor: &Actor,
     filter: FigureFilter,
-) -> Result<FigureTotals, ApiError> {
-    Ok(app.publishing.total_figures(work, actor, filter).await?.into())
+) -> Result<ports::FigureTotal, ApiError> {
+    Ok(app.publishing.total_figures(work, actor, filter).await?)
 }

@@ -91,7 +91,7 @@ impl PublishingQuery {
         Some(fleet_plan(ctx, input).await.map(Written))
     }
 
-    /// How late the platform took the tenant's posts that were promised in the last days, 1 to 366.
+    /// How late the platform took the posts the caller reaches that were promised in the last days, 1 to 366.
     async fn lateness(
         &self,
         ctx: &Context<'_>,

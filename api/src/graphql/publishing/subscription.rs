@@ -1,12 +1,15 @@
 //! What can be followed of posts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Context, ID, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use domain::{
     kernel::{actor::Permission, feed::Fact as _, ids::ComplianceId, outbox::Origin, scope::TenantScope},
-    publishing::events::{PublishingEvent, PublishingFact},
+    publishing::{
+        events::{PublishingEvent, PublishingFact},
+        ports::FigureTotal,
+    },
 };
 use futures_util::{Stream, StreamExt as _};
 use output::{Output, Recent, Shared};
@@ -57,6 +60,9 @@ pub(in crate::graphql) fn recent_events() -> Arc<RecentEvents> {
 /// Movements of figures that are taken together, when as many have come while the last were told.
 const MOVES_MAX: usize = 1_000;
 
+/// Least time between two readings of figures for one subscription.
+const PACE: Duration = Duration::from_secs(1);
+
 #[derive(Default)]
 pub struct PublishingSubscription;
 
@@ -105,15 +111,32 @@ impl PublishingSubscription {
                 if filter.account.is_none_or(|wanted| wanted == account));
             std::future::ready(moved)
         });
-        // What has come together meanwhile is read once.
-        let moved = moved.ready_chunks(MOVES_MAX).map(drop);
-        let times = futures_util::stream::once(std::future::ready(())).chain(moved);
-        Ok(times.then(move |()| {
-            let (app, actor) = (Arc::clone(&app), actor.clone());
-            async move {
+        // What has come together meanwhile is read once, and what reads the same is not told again.
+        let moved = Box::pin(moved.ready_chunks(MOVES_MAX).map(drop));
+        let from = (moved, None::<FigureTotal>, app, actor);
+        Ok(futures_util::stream::unfold(from, move |(mut moved, mut last, app, actor)| async move {
+            loop {
+                if last.is_some() {
+                    moved.next().await?;
+                    tokio::time::sleep(PACE).await;
+                }
                 let id = ComplianceId::new(&*app.ids);
-                let mut work = app.units.begin(actor.scope(), &Origin::system(id, "figures")).await?;
-                total(&app, &mut *work, &actor, filter).await
+                let read = async {
+                    let mut work = app.units.begin(actor.scope(), &Origin::system(id, "figures")).await?;
+                    total(&app, &mut *work, &actor, filter).await
+                };
+                let told = match read.await {
+                    Ok(total) if last == Some(total) => continue,
+                    Ok(total) => {
+                        last = Some(total);
+                        Ok(total.into())
+                    }
+                    Err(error) => {
+                        last = last.or(Some(FigureTotal::default()));
+                        Err(error)
+                    }
+                };
+                return Some((told, (moved, last, app, actor)));
             }
         }))
     }

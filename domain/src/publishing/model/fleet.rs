@@ -26,6 +26,8 @@ pub struct FleetAccount {
     pub until: Timestamp,
     /// Posts of one day, at most.
     pub per_day: u32,
+    /// How far the day that is counted by is ahead of UTC's.
+    pub day_ahead: TimeDelta,
     /// Posts there are or will be, whatever is planned here.
     pub taken: Vec<Timestamp>,
 }
@@ -45,8 +47,6 @@ pub struct Fleet {
     pub until: Timestamp,
     /// Least time between two posts of one account.
     pub spacing: TimeDelta,
-    /// How far the day that quotas are counted by is ahead of UTC's.
-    pub day_ahead: TimeDelta,
 }
 
 /// Where an item is put.
@@ -71,7 +71,7 @@ impl Fleet {
     /// The places of an account, earliest first, at most `most`.
     fn places(&self, account: &FleetAccount, most: usize) -> Vec<Timestamp> {
         let until = self.until.min(account.until);
-        let day = |at: Timestamp| (at + self.day_ahead).date_naive();
+        let day = |at: Timestamp| (at + account.day_ahead).date_naive();
         let mut counts: BTreeMap<_, u32> = BTreeMap::new();
         let mut taken = account.taken.clone();
         taken.sort_unstable();
@@ -89,7 +89,7 @@ impl Fleet {
             let count = counts.entry(day(at)).or_default();
             if *count >= account.per_day {
                 let Some(next) = day(at).succ_opt() else { break };
-                at = next.and_time(chrono::NaiveTime::MIN).and_utc() - self.day_ahead;
+                at = next.and_time(chrono::NaiveTime::MIN).and_utc() - account.day_ahead;
                 continue;
             }
             *count += 1;
@@ -145,6 +145,9 @@ struct Flow<'a> {
     carried: Vec<Vec<bool>>,
     /// Items of each content that have no place yet.
     left: Vec<usize>,
+    /// Accounts that no more can be brought to: once there is no path to any of them there never will be one, for none
+    /// leads out of those that were reached.
+    closed: Vec<bool>,
 }
 
 impl<'a> Flow<'a> {
@@ -161,7 +164,7 @@ impl<'a> Flow<'a> {
             left[*content] += 1;
         }
         let carried = vec![vec![false; accounts]; fleet.contents.len()];
-        Self { contents: &fleet.contents, takers, carried, left }
+        Self { contents: &fleet.contents, takers, carried, left, closed: vec![false; accounts] }
     }
 
     fn is_done(&self) -> bool {
@@ -171,6 +174,9 @@ impl<'a> Flow<'a> {
     /// One more place on an account: a content that has items left goes there, or one that goes elsewhere comes over and
     /// makes room for it.
     fn grow(&mut self, account: usize) {
+        if self.closed[account] {
+            return;
+        }
         // Each content reached, and the account it would come over to; each account reached, and who would leave it.
         let mut comes_to: Vec<Option<usize>> = vec![None; self.contents.len()];
         let mut leaves: Vec<Option<usize>> = vec![None; self.takers.len()];
@@ -195,6 +201,9 @@ impl<'a> Flow<'a> {
                     }
                 }
             }
+        }
+        for (closed, seen) in self.closed.iter_mut().zip(seen) {
+            *closed |= seen;
         }
     }
 
@@ -233,19 +242,16 @@ mod tests {
     }
 
     fn account(per_day: u32, taken: &[i64], until: i64) -> FleetAccount {
-        FleetAccount { until: at(until), per_day, taken: taken.iter().map(|second| at(*second)).collect() }
+        FleetAccount {
+            until: at(until),
+            per_day,
+            day_ahead: TimeDelta::hours(8),
+            taken: taken.iter().map(|second| at(*second)).collect(),
+        }
     }
 
     fn fleet(items: Vec<usize>, contents: Vec<Vec<usize>>, accounts: Vec<FleetAccount>) -> Fleet {
-        Fleet {
-            items,
-            contents,
-            accounts,
-            from: at(0),
-            until: at(100 * HOUR),
-            spacing: TimeDelta::hours(1),
-            day_ahead: TimeDelta::hours(8),
-        }
+        Fleet { items, contents, accounts, from: at(0), until: at(100 * HOUR), spacing: TimeDelta::hours(1) }
     }
 
     /// What must hold of every plan.
@@ -267,10 +273,10 @@ mod tests {
         for (account, times) in fleet.accounts.iter().zip(by_account) {
             let mut days: BTreeMap<_, u32> = BTreeMap::new();
             for time in &times {
-                *days.entry((*time + fleet.day_ahead).date_naive()).or_default() += 1;
+                *days.entry((*time + account.day_ahead).date_naive()).or_default() += 1;
             }
             let before: BTreeMap<_, u32> = account.taken.iter().fold(BTreeMap::new(), |mut days, time| {
-                *days.entry((*time + fleet.day_ahead).date_naive()).or_default() += 1;
+                *days.entry((*time + account.day_ahead).date_naive()).or_default() += 1;
                 days
             });
             for (day, count) in days {
@@ -401,7 +407,7 @@ mod tests {
             picks.sort_unstable();
             for pick in picks {
                 let time = at(pick * HOUR / 2);
-                let day = |time: Timestamp| (time + fleet.day_ahead).date_naive();
+                let day = |time: Timestamp| (time + account.day_ahead).date_naive();
                 let near = account.taken.iter().chain(&chosen).any(|other| (*other - time).abs() < fleet.spacing);
                 let count = account.taken.iter().chain(&chosen).filter(|other| day(**other) == day(time)).count();
                 let full = u32::try_from(count).unwrap_or(u32::MAX) >= account.per_day;

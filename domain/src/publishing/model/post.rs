@@ -42,6 +42,12 @@ pub struct Progress {
     pub was_seen: bool,
     /// How often in a row it did not.
     pub misses: u32,
+    /// The account's posts can't be read: somebody's word is taken for what is there.
+    pub is_blind: bool,
+    /// Its name there is somebody's word, and the platform has not shown it yet.
+    pub is_named: bool,
+    /// Names of posts on the platform that somebody said are others.
+    pub denied: Vec<String>,
     /// Every time the platform was asked for it.
     pub creations: Vec<Creation>,
 }
@@ -199,8 +205,15 @@ impl Post {
                     | PostState::Uploaded { .. }
             ),
             PostOp::Retry => matches!(self.state, PostState::Failed(_)),
-            PostOp::Resolve => matches!(self.state, PostState::OutcomeUnknown { .. }),
+            PostOp::Resolve => matches!(self.state, PostState::OutcomeUnknown { .. }) || self.is_only_named(),
         }
+    }
+
+    /// Whether nobody but who named it has ever seen it there: it may have been named wrongly.
+    const fn is_only_named(&self) -> bool {
+        self.progress.is_named
+            && !self.progress.was_seen
+            && matches!(self.state, PostState::UnderReview { .. } | PostState::Gone { .. })
     }
 
     fn check(&self, op: PostOp) -> Result<(), PostFault> {
@@ -290,25 +303,39 @@ impl Post {
         settle: TimeDelta,
         now: Timestamp,
     ) -> Result<(), PostFault> {
-        let PostState::OutcomeUnknown { candidates, is_stuck } = &self.state else {
+        if !self.allows(PostOp::Resolve) {
             return Err(PostFault::NotNow);
+        }
+        let candidates = match &self.state {
+            PostState::OutcomeUnknown { candidates, .. } => candidates.clone(),
+            _ => Vec::new(),
         };
+        let late_enough = self.absence_from(settle).is_none_or(|from| now >= from);
         match resolution {
             Resolution::Is(item) => {
                 let found = candidates.iter().find(|candidate| candidate.item == item);
-                let is_blind = *is_stuck && candidates.is_empty();
-                let made_at = found.map(|candidate| candidate.created_at);
-                if made_at.is_none() && !is_blind {
+                let is_blind = self.progress.is_blind || self.is_only_named();
+                let stuck = matches!(&self.state, PostState::OutcomeUnknown { is_stuck: true, candidates }
+                    if candidates.is_empty());
+                if found.is_none() && !is_blind && !stuck {
                     return Err(PostFault::NoCandidate);
                 }
-                self.is_there(item, made_at.unwrap_or(now), now);
+                let asked_at = self.progress.creations.last().map_or(now, |last| last.asked_at);
+                let made_at = found.map_or(asked_at, |candidate| candidate.created_at);
+                let is_named = found.is_none();
+                self.unname();
+                self.is_there(item, made_at, now);
+                self.progress.is_named = is_named;
             }
             Resolution::PostAgain | Resolution::GiveUp => {
-                if self.absence_from(settle).is_some_and(|from| now < from) {
+                if !late_enough {
                     return Err(PostFault::TooSoon);
                 }
+                self.unname();
+                self.progress.denied.extend(candidates.into_iter().map(|candidate| candidate.item));
                 self.is_absent();
                 self.progress.absences = 0;
+                self.accepted_at = None;
                 self.state = match resolution {
                     Resolution::GiveUp => PostState::Cancelled,
                     _ => PostState::Uploading { parts: None },
@@ -316,6 +343,17 @@ impl Post {
             }
         }
         Ok(())
+    }
+
+    /// Forgets a name that was somebody's word.
+    fn unname(&mut self) {
+        let Some(item) = self.state.item().map(ToOwned::to_owned) else { return };
+        let done = CreationEnd::Done(item);
+        for creation in &mut self.progress.creations {
+            if creation.end == done {
+                creation.end = CreationEnd::Open;
+            }
+        }
     }
 
     /// A step was done: what hindered those before does not count any more.
@@ -328,7 +366,7 @@ impl Post {
     pub(super) fn is_there(&mut self, item: String, made_at: Timestamp, now: Timestamp) {
         self.done();
         (self.progress.looks, self.progress.misses) = (0, 0);
-        self.progress.was_seen = false;
+        (self.progress.was_seen, self.progress.is_blind, self.progress.is_named) = (false, false, false);
         self.progress.not_before = Some(now + super::steps::look_pause(0));
         self.accepted_at = Some(made_at);
         // Which of several creations it is of, when it was found by reading, nobody can tell; the last will do.
@@ -345,6 +383,7 @@ impl Post {
     /// What was asked for is not there.
     pub(super) fn is_absent(&mut self) {
         self.done();
+        (self.progress.is_blind, self.progress.is_named) = (false, false);
         self.progress.looks = 0;
         for creation in &mut self.progress.creations {
             if creation.end == CreationEnd::Open {

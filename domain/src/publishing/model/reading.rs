@@ -19,14 +19,15 @@ const SKEW_S: i64 = 120;
 /// How far they may be apart for its absence to be believed, in seconds.
 const SKEW_MAX_S: i64 = 600;
 
-/// Creations that may come to nothing without a word before a post is given up.
-const ABSENCES_MAX: u32 = 3;
+/// Creations that may come to nothing without a word before a post is given up. Each costs minutes, and none can post twice:
+/// they are asked for with the same medium.
+const ABSENCES_MAX: u32 = 8;
 
 /// Pauses between readings, in seconds; the last again and again.
 const READINGS_S: [i64; 4] = [5, 20, 60, 120];
 
-/// Pause between readings that somebody must look at, in seconds.
-const STUCK_PAUSE_S: i64 = 900;
+/// Pauses between readings when somebody must look, by for how long nobody has, in seconds.
+const STUCK_PAUSES_S: [(i64, i64); 3] = [(3_600, 900), (86_400, 3_600), (i64::MAX, 86_400)];
 
 /// Letters and digits that two texts must share to be alike when one is cut short.
 const ALIKE_MIN: usize = 8;
@@ -35,8 +36,10 @@ const ALIKE_MIN: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Reading {
     begun_at: Timestamp,
-    /// From when until when the platform may have been asked.
-    asked: (Timestamp, Timestamp),
+    /// When the platform was asked, each time of which nobody has proof.
+    asked: Vec<Timestamp>,
+    /// Names that are those of other posts.
+    known: HashSet<String>,
     caption: Vec<char>,
     candidates: Vec<Candidate>,
     is_complete: bool,
@@ -58,15 +61,30 @@ fn are_alike(one: &[char], other: &[char]) -> bool {
 impl Reading {
     /// Of a post that was asked for; `None` when it was not.
     pub fn begin(post: &Post, begun_at: Timestamp) -> Option<Self> {
-        let first = post.unproven().map(|creation| creation.asked_at).min()?;
-        let last = post.unproven().map(|creation| creation.asked_at).max()?;
+        let asked: Vec<_> = post.unproven().map(|creation| creation.asked_at).collect();
+        if asked.is_empty() {
+            return None;
+        }
         Some(Self {
             begun_at,
-            asked: (first, last + TimeDelta::seconds(CREATE_WITHIN_S)),
+            asked,
+            known: post.progress.denied.iter().cloned().collect(),
             caption: folded(&post.draft.caption),
             candidates: Vec::new(),
             is_complete: false,
         })
+    }
+
+    /// These names are those of other posts of ours.
+    pub fn know(&mut self, known: HashSet<String>) {
+        self.known.extend(known);
+    }
+
+    /// Whether a post that was made then was made when ours would have been, as clocks may differ.
+    fn is_in_time(&self, made_at: Timestamp, skew_s: i64) -> bool {
+        let skew = TimeDelta::seconds(skew_s);
+        let within = TimeDelta::seconds(CREATE_WITHIN_S);
+        self.asked.iter().any(|asked| (*asked - skew..=*asked + within + skew).contains(&made_at))
     }
 
     /// Whether all was read that has to be.
@@ -76,17 +94,17 @@ impl Reading {
 
     /// Takes a page in. `known` are names that belong to other posts of ours. `true` when no more pages are needed.
     pub fn take(&mut self, page: &ListPage, known: &HashSet<String>) -> bool {
-        let skew = TimeDelta::seconds(SKEW_S);
-        let skew_max = TimeDelta::seconds(SKEW_MAX_S);
-        let (since, until) = (self.asked.0 - skew_max, self.asked.1 + skew_max);
+        self.know(known.clone());
+        let first = self.asked.iter().min().copied().unwrap_or(self.begun_at);
+        let since = first - TimeDelta::seconds(SKEW_MAX_S);
         for listed in &page.posts {
             let is_new = !self.candidates.iter().any(|candidate| candidate.item == listed.item);
-            let may_be_it = (since..=until).contains(&listed.created_at) && !known.contains(&listed.item);
+            let may_be_it =
+                self.is_in_time(listed.created_at, SKEW_MAX_S) && !self.known.contains(&listed.item);
             if !is_new || !may_be_it {
                 continue;
             }
-            let in_time =
-                listed.created_at >= self.asked.0 - skew && listed.created_at <= self.asked.1 + skew;
+            let in_time = self.is_in_time(listed.created_at, SKEW_S);
             self.candidates.push(Candidate {
                 item: listed.item.clone(),
                 caption: listed.caption.clone(),
@@ -121,8 +139,10 @@ impl Post {
         // What was found once is not unfound: it may have been taken down since.
         let mut candidates = reading.candidates;
         if let PostState::OutcomeUnknown { candidates: before, .. } = &self.state {
-            let is_gone =
-                |found: &&Candidate| !candidates.iter().any(|candidate| candidate.item == found.item);
+            let is_gone = |found: &&Candidate| {
+                !reading.known.contains(&found.item)
+                    && !candidates.iter().any(|candidate| candidate.item == found.item)
+            };
             let gone: Vec<_> = before.iter().filter(is_gone).cloned().collect();
             candidates.extend(gone);
         }
@@ -144,11 +164,15 @@ impl Post {
             return Ok(Settled::Absent);
         }
         self.done();
+        self.progress.is_blind = false;
         let pause = usize::try_from(self.progress.looks).ok().and_then(|looks| READINGS_S.get(looks));
         let pause = TimeDelta::seconds(pause.or(READINGS_S.last()).copied().unwrap_or_default());
         self.progress.looks = self.progress.looks.saturating_add(1);
         let next = if is_late_enough {
-            now + TimeDelta::seconds(STUCK_PAUSE_S)
+            let waited_s = (now - from).num_seconds();
+            let pause_s =
+                STUCK_PAUSES_S.iter().find(|(until_s, _)| waited_s < *until_s).map_or(86_400, |(_, s)| *s);
+            now + TimeDelta::seconds(pause_s)
         } else {
             (now + pause).min(from.max(now))
         };

@@ -273,8 +273,9 @@ impl Post {
     pub fn give_up_reading(&mut self, settle: TimeDelta, now: Timestamp) -> Result<(), PostFault> {
         let late_enough = self.absence_from(settle).is_some_and(|from| now >= from);
         match &mut self.state {
-            PostState::OutcomeUnknown { is_stuck, .. } if late_enough && !*is_stuck => {
+            PostState::OutcomeUnknown { is_stuck, .. } if late_enough && !self.progress.is_blind => {
                 *is_stuck = true;
+                self.progress.is_blind = true;
                 Ok(())
             }
             _ => Err(PostFault::NotNow),
@@ -390,6 +391,10 @@ impl Post {
             None if is_gone => self.state = PostState::Gone { item },
             Some(Standing::Refused) => self.state = PostState::Rejected { item },
             Some(Standing::Public) => self.state = PostState::Live { item },
+            // It is there again, and looked at anew.
+            Some(Standing::Pending) if !matches!(self.state, PostState::Live { .. }) => {
+                self.state = PostState::UnderReview { item };
+            }
             None | Some(Standing::Pending) => {}
         }
         self.progress.not_before = self.next_look(pace, now);

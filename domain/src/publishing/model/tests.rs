@@ -259,7 +259,7 @@ fn a_medium_that_is_refused_may_have_been_posted() {
 #[test]
 fn what_is_absent_is_asked_for_with_the_same_medium() {
     let mut post = uploaded();
-    for number in 1..=2 {
+    for number in 1..=7 {
         let now = at(i64::from(number) * 1_000);
         assert_eq!(post.creation_begun(now).expect("uploaded"), (number, medium("m")));
         post.take_up(now).expect("whoever was at it is gone");
@@ -267,11 +267,11 @@ fn what_is_absent_is_asked_for_with_the_same_medium() {
         assert_eq!(post.settle(read, SETTLE, now), Ok(Settled::Absent));
         assert_eq!(post.state, PostState::Uploaded { medium: medium("m") });
     }
-    post.creation_begun(at(3_000)).expect("uploaded");
-    post.take_up(at(3_000)).expect("gone");
-    let read = reading(&post, 3_400, &[]);
-    assert_eq!(post.settle(read, SETTLE, at(3_400)), Ok(Settled::Absent));
-    assert_eq!(post.state, PostState::Failed(PostFailure::TriesUsedUp), "three times is enough");
+    post.creation_begun(at(8_000)).expect("uploaded");
+    post.take_up(at(8_000)).expect("gone");
+    let read = reading(&post, 8_400, &[]);
+    assert_eq!(post.settle(read, SETTLE, at(8_400)), Ok(Settled::Absent));
+    assert_eq!(post.state, PostState::Failed(PostFailure::TriesUsedUp), "eight times is enough");
 }
 
 #[test]

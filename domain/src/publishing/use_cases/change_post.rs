@@ -19,6 +19,9 @@ use crate::{
     publishing::PublishingError,
 };
 
+/// Longest name that a platform gives a post, in bytes.
+const ITEM_MAX: usize = 256;
+
 /// What is changed of a post; `None` leaves it as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PostChange {
@@ -145,6 +148,14 @@ impl Publishing {
     ) -> Result<(), PublishingError> {
         actor.require(Permission::ApprovePosts)?;
         let mut post = self.post_reached(tx, actor, id).await?;
+        if let Resolution::Is(item) = &resolution {
+            let is_name = !item.trim().is_empty() && item.len() <= ITEM_MAX && !item.contains('\0');
+            let known = tx.known_items(post.account, std::slice::from_ref(item), id).await?;
+            if !is_name || !known.is_empty() {
+                let problem = "must be the platform's name of a post that is no other post's".to_owned();
+                return Err(PublishingError::Invalid { field: "item", problem });
+            }
+        }
         let word = match &resolution {
             Resolution::Is(item) => format!("it is {item}"),
             Resolution::PostAgain => "it is not there; it is posted again".to_owned(),

@@ -11,7 +11,7 @@ use super::{
         ports::{Listed, PublishingTx},
     },
     Publishing,
-    publish_due::{Halt, Hands, Shift},
+    publish_due::{Halt, Hands, Shift, Was},
 };
 use crate::kernel::platform::{PlatformError, RefusalKind};
 
@@ -20,6 +20,9 @@ const PAGES_MAX: u32 = 50;
 
 /// Pause before that is tried again, in seconds.
 const TOO_MANY_PAUSE_S: i64 = 900;
+
+/// How long reading may fail before somebody must look, in seconds.
+const UNREADABLE_S: i64 = 1_800;
 
 /// Posts that are looked at with one call: platforms list no more on a page.
 const LOOKS_AT_ONCE: u32 = 20;
@@ -33,6 +36,14 @@ impl Publishing {
         let scope = shift.turn.scope;
         let begun_at = self.instant(shift).await?;
         let mut reading = Reading::begin(post, begun_at).ok_or(Halt::Rest)?;
+        if let PostState::OutcomeUnknown { candidates, .. } = &post.state
+            && !candidates.is_empty()
+        {
+            // Some may have turned out to be another post's since.
+            let items: Vec<_> = candidates.iter().map(|candidate| candidate.item.clone()).collect();
+            let mut tx = self.0.units.begin(scope, &shift.origin).await?;
+            reading.know(tx.known_items(post.account, &items, post.id).await?);
+        }
         let mut cursor = None;
         for _ in 0..PAGES_MAX {
             let page = match hands.publisher.list(&scope, &hands.lease, cursor).await {
@@ -51,11 +62,12 @@ impl Publishing {
         if !reading.is_complete() {
             const WHY: &str = "the account has more posts than are read";
             self.change(shift, post.id, |post, now| {
+                let was = Was::of(post);
                 post.held(WHY.to_owned(), now + TimeDelta::seconds(TOO_MANY_PAUSE_S), now)?;
-                Ok(Some((NoteKind::Held, Some(WHY.to_owned()))))
+                Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(WHY.to_owned()))))
             })
             .await?;
-            return self.stuck(shift, post, WHY).await;
+            return self.stuck(shift, post, WHY, TimeDelta::zero()).await;
         }
         let settle = self.0.settle;
         let moved = self
@@ -92,14 +104,20 @@ impl Publishing {
         let passes = |kind| {
             matches!(kind, RefusalKind::TokenDead | RefusalKind::QuotaUsedUp | RefusalKind::PostsUsedUp)
         };
-        if matches!(error, PlatformError::Refused(refusal) if !passes(refusal.kind)) {
-            return self.stuck(shift, post, "the platform does not let the account's posts be read").await;
-        }
-        Ok(())
+        let stays = matches!(error, PlatformError::Refused(refusal) if !passes(refusal.kind));
+        // What may pass is waited for, but not while the account's other posts wait for ever.
+        let patience = TimeDelta::seconds(if stays { 0 } else { UNREADABLE_S });
+        self.stuck(shift, post, "the account's posts can't be read on the platform", patience).await
     }
 
-    async fn stuck(&self, shift: &mut Shift, post: &Post, why: &str) -> Result<(), Halt> {
-        let settle = self.0.settle;
+    async fn stuck(
+        &self,
+        shift: &mut Shift,
+        post: &Post,
+        why: &str,
+        patience: TimeDelta,
+    ) -> Result<(), Halt> {
+        let settle = self.0.settle + patience;
         self.change(shift, post.id, |post, now| {
             post.give_up_reading(settle, now)?;
             Ok(Some((NoteKind::Stuck, Some(why.to_owned()))))
@@ -117,7 +135,17 @@ impl Publishing {
         let due = tx.due_looks(account, ahead, LOOKS_AT_ONCE).await?;
         drop(tx);
         let items: Vec<_> = due.iter().map(|(_, item)| item.clone()).collect();
-        let found = match hands.publisher.look_up(&scope, &hands.lease, &items).await {
+        let mut found = hands.publisher.look_up(&scope, &hands.lease, &items).await;
+        let mut due = due;
+        // One that the platform does not understand is in no other's way: the most urgent is looked at alone.
+        if let Err(PlatformError::Refused(refusal)) = &found
+            && refusal.kind == RefusalKind::BadCall
+            && due.len() > 1
+        {
+            due.truncate(1);
+            found = hands.publisher.look_up(&scope, &hands.lease, &items[..1]).await;
+        }
+        let found = match found {
             Ok(found) => found,
             Err(error) => {
                 let ids: Vec<_> = due.iter().map(|(id, _)| *id).collect();

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::{
     super::{
         model::{FLEET_ACCOUNTS_MAX, FLEET_ITEMS_MAX, Fleet, FleetAccount},
-        ports::PublishingTx,
+        ports::{PostRules, PublishingTx},
     },
     Publishing,
 };
@@ -119,6 +119,8 @@ impl Publishing {
         for (account, at) in tx.planned_times(&ids, from - around, draft.until + around).await? {
             taken.entry(account).or_default().push(at);
         }
+        let platforms: BTreeSet<_> =
+            accounts.iter().map(|account| account.account.platform.as_str()).collect();
         let obstacles: Vec<_> = accounts.iter().map(|account| self.obstacle(account)).collect();
         let fleet = Fleet {
             items: draft
@@ -130,8 +132,12 @@ impl Publishing {
             contents: uploads
                 .iter()
                 .map(|upload| {
-                    let may =
-                        |at: &usize| obstacles[*at].is_none() && self.unfit(upload, &accounts[*at]).is_none();
+                    let fits = |platform: &str| self.unfit(upload, platform).is_none();
+                    let fit: BTreeSet<_> =
+                        platforms.iter().copied().filter(|platform| fits(platform)).collect();
+                    let may = |at: &usize| {
+                        obstacles[*at].is_none() && fit.contains(accounts[*at].account.platform.as_str())
+                    };
                     (0..accounts.len()).filter(may).collect()
                 })
                 .collect(),
@@ -139,14 +145,14 @@ impl Publishing {
                 .iter()
                 .map(|account| FleetAccount {
                     until: account.consent_ends_at.unwrap_or(draft.until),
-                    per_day: self.per_day(account),
+                    per_day: self.rules(account).map_or(0, |rules| rules.posts_per_day),
+                    day_ahead: self.rules(account).map(|rules| rules.day_ahead).unwrap_or_default(),
                     taken: taken.remove(&account.account.id).unwrap_or_default(),
                 })
                 .collect(),
             from,
             until: draft.until,
             spacing,
-            day_ahead: self.day_ahead(&accounts),
         };
         Ok(self.answer(&draft, &fleet, (&accounts, &uploads), obstacles))
     }
@@ -198,21 +204,12 @@ impl Publishing {
         reached.ok_or(PublishingError::NotFound { field: "accountIds" })
     }
 
-    fn per_day(&self, account: &Postable) -> u32 {
-        let publisher = self.0.publishers.get(account.account.platform.as_str());
-        publisher.map_or(0, |publisher| publisher.rules().posts_per_day)
-    }
-
-    /// By which day quotas are counted: that of the platform, and the earliest where there are several.
-    fn day_ahead(&self, accounts: &[Postable]) -> TimeDelta {
-        let publishers =
-            accounts.iter().filter_map(|account| self.0.publishers.get(account.account.platform.as_str()));
-        publishers.map(|publisher| publisher.rules().day_ahead).max().unwrap_or_default()
+    fn rules(&self, account: &Postable) -> Option<PostRules> {
+        self.0.publishers.get(account.account.platform.as_str()).map(|publisher| publisher.rules())
     }
 
     /// What a platform will not take of a file.
-    fn unfit(&self, upload: &Upload, account: &Postable) -> Option<String> {
-        let platform = account.account.platform.as_str();
+    fn unfit(&self, upload: &Upload, platform: &str) -> Option<String> {
         if upload.state != UploadState::Ready {
             return Some("the file can't be used (yet)".to_owned());
         }
@@ -244,7 +241,10 @@ impl Publishing {
         places.sort_by_key(|place| (place.planned_at, place.account));
         let why = |content: usize| {
             let on = fleet.contents[content].len();
-            let unfit = || accounts.iter().find_map(|account| self.unfit(&uploads[content], account));
+            let unfit = || {
+                let mut platforms = accounts.iter().map(|account| account.account.platform.as_str());
+                platforms.find_map(|platform| self.unfit(&uploads[content], platform))
+            };
             if on == 0 {
                 unfit().unwrap_or_else(|| "nothing can be posted on any of the accounts".to_owned())
             } else if usize::try_from(draft.items[content].count).is_ok_and(|count| count > on) {

@@ -30,7 +30,7 @@ use crate::{
 const TURN: TimeDelta = TimeDelta::seconds(20);
 
 /// Pause of an account that is paused, and of one that can't be acted for, in seconds.
-const HELD_S: [i64; 2] = [60, 900];
+const HELD_S: [i64; 2] = [60, 300];
 
 /// Pause of a post that something inside could not go on with, in seconds.
 const SET_ASIDE_S: i64 = 120;
@@ -137,6 +137,8 @@ impl Publishing {
         match self.use_turn(&mut shift).await {
             Ok(()) | Err(Halt::Rest) => self.give_back(&shift).await?,
             Err(Halt::Lost) => {}
+            // Whoever is given the yes to try again must have it.
+            Err(Halt::Failed(error)) if shift.end.unkept.is_some() => shift.end.fault = Some(error),
             Err(Halt::Failed(error)) => return Err(error),
         }
         Ok(shift.end)
@@ -148,8 +150,8 @@ impl Publishing {
         match self.work_on(shift, post, step).await {
             // One that can't be gone on with is in no other's way.
             Err(Halt::Failed(error)) if shift.end.unkept.is_none() => {
-                self.set_aside(shift, id).await?;
                 shift.end.fault = Some(error);
+                self.set_aside(shift, id).await?;
                 Err(Halt::Rest)
             }
             other => other,

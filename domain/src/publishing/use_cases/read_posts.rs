@@ -207,7 +207,7 @@ impl Publishing {
         Ok(tx.record(Record::success(actions::EXPORT_POSTS, target)).await?)
     }
 
-    /// How late the platform took the tenant's posts of the last `days`.
+    /// How late the platform took the posts the actor reaches of the last `days`.
     ///
     /// # Errors
     /// `Denied`, `Port`.
@@ -218,6 +218,7 @@ impl Publishing {
         days: u32,
     ) -> Result<Lateness, PublishingError> {
         actor.require(Permission::ReadPosts)?;
-        Ok(tx.lateness(self.0.clock.now() - TimeDelta::days(days.into())).await?)
+        let accounts = self.0.accounts.reached(tx, actor, None).await?;
+        Ok(tx.lateness(accounts, self.0.clock.now() - TimeDelta::days(days.into())).await?)
     }
 }

@@ -83,6 +83,9 @@ impl Publishing {
         let (mut number, mut offset) = (1_u32, 0_u64);
         while offset < size {
             let end = size.min(offset + parts.part_bytes);
+            if self.is_stopping() {
+                return Err(Halt::Rest);
+            }
             if !parts.there.contains(&number) {
                 let part = self.bytes(shift, post, file, offset..end).await?;
                 let scope = &shift.turn.scope;

@@ -7,7 +7,7 @@ use domain::{
     kernel::{
         clock::Timestamp,
         fault::PortError,
-        ids::{PlanId, PostId},
+        ids::{AccountId, PlanId, PostId},
     },
     publishing::ports::{FigureQuery, FigureReading, FigureStore, FigureTotal, Figures, Lateness},
 };
@@ -60,7 +60,7 @@ const TOTAL: &str = "
     WHERE p.tenant_id = $1 AND ($2::uuid[] IS NULL OR p.account_id = ANY ($2))
       AND ($3::uuid IS NULL OR p.plan_id = $3) AND ($4::uuid IS NULL OR p.id = $4)";
 
-/// $1 tenant, $2 since when.
+/// $1 tenant, $2 since when, $3 accounts or null.
 const LATENESS: &str = "
     SELECT count(accepted_at) AS accepted,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY late) AS p50_s,
@@ -69,7 +69,8 @@ const LATENESS: &str = "
                AND status IN ('waiting', 'uploading', 'uploaded', 'creating', 'outcome_unknown')) AS overdue
     FROM (SELECT accepted_at, promised_at, status,
                  GREATEST(extract(epoch FROM accepted_at - promised_at)::float8, 0) AS late
-          FROM publishing.posts WHERE tenant_id = $1 AND promised_at >= $2) AS promised";
+          FROM publishing.posts WHERE tenant_id = $1 AND promised_at >= $2
+            AND ($3::uuid[] IS NULL OR account_id = ANY ($3))) AS promised";
 
 fn stored(figure: Option<u64>) -> Result<i64, PortError> {
     figure.map_or(Ok(-1), |figure| word(PORT, i64::try_from(figure).ok()))
@@ -166,8 +167,14 @@ impl FigureStore for PgWork {
         total().map_err(|e| orm_error(PORT, e))
     }
 
-    async fn lateness(&mut self, since: Timestamp) -> Result<Lateness, PortError> {
-        let values = vec![self.tx.scope().tenant().uuid().into(), since.into()];
+    async fn lateness(
+        &mut self,
+        accounts: Option<Vec<AccountId>>,
+        since: Timestamp,
+    ) -> Result<Lateness, PortError> {
+        let accounts: Option<Vec<Uuid>> =
+            accounts.map(|accounts| accounts.iter().map(|account| account.uuid()).collect());
+        let values = vec![self.tx.scope().tenant().uuid().into(), since.into(), accounts.into()];
         let row = self.one_row(LATENESS, values).await?;
         let count = |name| row.try_get::<i64>("", name).map(|count| u64::try_from(count).unwrap_or_default());
         let lateness = || -> Result<Lateness, sea_orm::DbErr> {

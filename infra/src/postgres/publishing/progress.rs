@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::POSTS;
 use crate::postgres::columns::word;
 
+#[expect(clippy::struct_excessive_bools, reason = "a column of independent facts")]
 #[derive(Default, Serialize, Deserialize)]
 struct ProgressColumn {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +49,12 @@ struct ProgressColumn {
     was_seen: bool,
     #[serde(default)]
     misses: u32,
+    #[serde(default)]
+    is_blind: bool,
+    #[serde(default)]
+    is_named: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    denied: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     creations: Vec<CreationColumn>,
 }
@@ -181,6 +188,9 @@ pub(super) fn written(post: &Post) -> Result<serde_json::Value, PortError> {
         looks: progress.looks,
         was_seen: progress.was_seen,
         misses: progress.misses,
+        is_blind: progress.is_blind,
+        is_named: progress.is_named,
+        denied: progress.denied.clone(),
         creations: progress.creations.iter().map(creation_column).collect(),
         ..ProgressColumn::default()
     };
@@ -278,6 +288,9 @@ pub(super) fn read(
         looks: column.looks,
         was_seen: column.was_seen,
         misses: column.misses,
+        is_blind: column.is_blind,
+        is_named: column.is_named,
+        denied: column.denied,
         creations: word(POSTS, creations)?,
     };
     Ok((state, progress))
