@@ -237,7 +237,7 @@ pub struct Plan {
     /// The file.
     upload_id: ID,
     /// The member who planned it; null when a machine did.
-    planned_by_id: Option<ID>,
+    created_by_id: Option<ID>,
     /// When it was planned.
     created_at: DateTime<Utc>,
 }
@@ -249,7 +249,7 @@ impl From<model::Plan> for Plan {
             id: global_id(Kind::Plan, plan.id.uuid()),
             name: plan.name,
             upload_id: global_id(Kind::Upload, plan.upload.uuid()),
-            planned_by_id: plan.planned_by.map(|member| global_id(Kind::Member, member.uuid())),
+            created_by_id: plan.planned_by.map(|member| global_id(Kind::Member, member.uuid())),
             created_at: plan.created_at,
         }
     }
