@@ -119,37 +119,39 @@ CREATE FUNCTION publishing.extend_turn(wanted_tenant uuid, wanted uuid, held big
     $$;
 CREATE FUNCTION publishing.claim_turns(most integer, lease interval)
     RETURNS TABLE (tenant uuid, account uuid, fence bigint)
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        WITH RECURSIVE now AS (
-            SELECT clock_timestamp() AS instant
-        ), tenants AS (
-            (SELECT t.tenant FROM publishing.account_turns AS t WHERE t.due_at < 'infinity'
-                AND (SELECT first.due_at FROM publishing.account_turns AS first WHERE first.due_at < 'infinity'
-                     ORDER BY first.due_at LIMIT 1) <= clock_timestamp()
-             ORDER BY t.tenant LIMIT 1)
+    #variable_conflict use_column
+    DECLARE
+        instant CONSTANT timestamptz := clock_timestamp();
+    BEGIN
+        -- As a rule nothing is due, and one look at an index says so.
+        IF NOT EXISTS (SELECT FROM publishing.account_turns AS t WHERE t.due_at <= instant AND t.due_at < 'infinity') THEN
+            RETURN;
+        END IF;
+        RETURN QUERY WITH RECURSIVE tenants AS (
+            (SELECT t.tenant FROM publishing.account_turns AS t WHERE t.due_at < 'infinity' ORDER BY t.tenant LIMIT 1)
             UNION ALL
             SELECT (SELECT t.tenant FROM publishing.account_turns AS t
                     WHERE t.due_at < 'infinity' AND t.tenant > seen.tenant ORDER BY t.tenant LIMIT 1)
             FROM tenants AS seen WHERE seen.tenant IS NOT NULL
         ), due AS (
             SELECT d.tenant, d.account, d.due_at, row_number() OVER (PARTITION BY d.tenant ORDER BY d.due_at) AS place
-            FROM tenants CROSS JOIN now CROSS JOIN LATERAL (
+            FROM tenants CROSS JOIN LATERAL (
                 SELECT t.tenant, t.account, t.due_at FROM publishing.account_turns AS t
-                WHERE t.tenant = tenants.tenant AND t.due_at <= now.instant AND t.due_at < 'infinity'
-                    AND t.leased_until <= now.instant
+                WHERE t.tenant = tenants.tenant AND t.due_at <= instant AND t.due_at < 'infinity'
+                    AND t.leased_until <= instant
                 ORDER BY t.due_at LIMIT most + 16
             ) AS d
         ), picked AS (
             SELECT t.tenant, t.account FROM publishing.account_turns AS t
             JOIN due AS d ON d.tenant = t.tenant AND d.account = t.account
-            CROSS JOIN now
-            WHERE t.due_at <= now.instant AND t.leased_until <= now.instant
+            WHERE t.due_at <= instant AND t.leased_until <= instant
             ORDER BY d.place, d.due_at LIMIT most FOR UPDATE OF t SKIP LOCKED
-        ) UPDATE publishing.account_turns AS t SET leased_until = now.instant + lease, fence = t.fence + 1
-            FROM picked AS p CROSS JOIN now WHERE t.tenant = p.tenant AND t.account = p.account
-            RETURNING t.tenant, t.account, t.fence
-    $$;
+        ) UPDATE publishing.account_turns AS t SET leased_until = instant + lease, fence = t.fence + 1
+            FROM picked AS p WHERE t.tenant = p.tenant AND t.account = p.account
+            RETURNING t.tenant, t.account, t.fence;
+    END $$;
 CREATE FUNCTION publishing.turns_behind() RETURNS TABLE (late bigint, oldest_s float8)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
