@@ -19,6 +19,7 @@ mod m20261126_0008_compliance_retired_keys;
 mod m20261126_0009_content_uploads;
 mod m20261127_0010_publishing_posts;
 mod m20261127_0011_publishing_figures;
+mod m20261127_0014_publishing_timetables;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_0009_content_uploads::Migration),
             Box::new(m20261127_0010_publishing_posts::Migration),
             Box::new(m20261127_0011_publishing_figures::Migration),
+            Box::new(m20261127_0014_publishing_timetables::Migration),
         ]
     }
 }

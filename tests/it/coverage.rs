@@ -34,7 +34,9 @@ fn actions() -> impl Iterator<Item = &'static Action> {
 fn fields_of(root: &str) -> BTreeMap<String, bool> {
     let schema = include_str!("../../schema.graphql");
     let body = schema.split(&format!("\ntype {root} {{")).nth(1).unwrap().split("\n}").next().unwrap();
-    body.lines()
+    // What stands between two triple quotes is text.
+    let bare: String = body.split("\"\"\"").step_by(2).collect();
+    bare.lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('"'))
         .map(|line| {
@@ -49,6 +51,7 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
     let member = app.member(tenant, Role::Operator).await.unwrap();
     let seed = "mutation { inviteMember(input: { email: \"seed@example.com\", role: ADMIN }) @idempotent(key: \"s\") { invitation { id } }
         issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } }
+        createTimetable(input: { name: \"seed\", zone: \"UTC\", rules: [\"0 9 * * *\"] }) @idempotent(key: \"s\") { timetable { id } }
         beginUpload(input: { name: \"seed.mp4\", sizeBytes: \"5\" }) { upload { id } } }";
     let seeded = app.client.graphql(&tenant.owner.token, seed, json!({})).await.unwrap();
     let session =
@@ -58,6 +61,7 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
     let (platform_app, account, group) = (&things[0], &things[1], &things[2]);
     let [plan, post] = app.post(tenant, account.as_str().unwrap()).await.unwrap();
     let upload = &seeded.data("beginUpload")["upload"]["id"];
+    let timetable = &seeded.data("createTimetable")["timetable"]["id"];
     let digest = "0".repeat(64);
     BTreeMap::from([
         (
@@ -87,6 +91,24 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
                 "items": [{ "accountId": account, "plannedAt": "2026-01-01T00:00:00Z" }],
             }),
         ),
+        ("changePlan", json!({ "id": plan, "caption": "another" })),
+        (
+            "createFleet",
+            json!({
+                "name": "n",
+                "fleet": {
+                    "items": [{ "uploadId": upload }], "accountIds": [account],
+                    "from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z",
+                },
+            }),
+        ),
+        (
+            "importPosts",
+            json!({ "format": "JSONL", "text": format!("{{\"reference\": \"r\", \"upload_id\": {upload}}}") }),
+        ),
+        ("createTimetable", json!({ "name": "n", "zone": "UTC", "rules": ["0 9 * * *"] })),
+        ("changeTimetable", json!({ "id": timetable, "name": "Another" })),
+        ("removeTimetable", json!({ "id": timetable })),
         ("approvePlan", json!({ "id": plan, "digest": digest })),
         ("cancelPlan", json!({ "id": plan })),
         ("approvePost", json!({ "id": post, "digest": digest })),
@@ -261,6 +283,9 @@ fn what_shows_a_secret_or_invites_demands_an_idempotency_key() {
         "beginLink",
         "createGroup",
         "createPlan",
+        "createFleet",
+        "importPosts",
+        "createTimetable",
     ] {
         assert_eq!(action_of(field).idempotency, Idempotency::Required, "{field}");
     }

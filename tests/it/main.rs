@@ -16,6 +16,7 @@ mod isolation;
 mod keys;
 mod lists;
 mod members;
+mod plans;
 mod pool;
 mod posts;
 mod posts_soak;

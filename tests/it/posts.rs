@@ -160,6 +160,25 @@ async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post:
     );
     assert!(number(&told.data("lateness")["p99Ms"]) < 60_000, "{}", told.body);
 
+    // Who was away is told once they have moved, and at once what it missed.
+    let now = app.client.graphql(token, "{ figures { seq } }", json!({})).await.unwrap();
+    let seq = now.data("figures")["seq"].as_str().unwrap().to_owned();
+    let mut socket = app.client.socket(token).await.unwrap();
+    let since = |seq: &str| format!("subscription {{ figures(sinceSeq: \"{seq}\") {{ seq plays }} }}");
+    socket.subscribe("missed", &since("1")).await.unwrap();
+    let missed = socket.receive("next").await.unwrap();
+    assert_eq!(missed["id"], "missed");
+    assert_ne!(missed["payload"]["data"]["figures"]["seq"], "1", "{missed}");
+    let mut socket = app.client.socket(token).await.unwrap();
+    socket.subscribe("seen", &since(&seq)).await.unwrap();
+    platform.control(Method::POST, "clock", &json!({ "advance_s": 7_200 })).await.unwrap();
+    let moved = socket.receive("next").await.unwrap();
+    assert_ne!(moved["payload"]["data"]["figures"]["seq"], json!(seq), "{moved}");
+    let mut socket = app.client.socket(token).await.unwrap();
+    socket.subscribe("bad", &since("soon")).await.unwrap();
+    let refused = socket.receive("next").await.unwrap();
+    assert!(refused.to_string().contains("sinceSeq must be"), "{refused}");
+
     // The same as a file.
     let bearer = format!("Bearer {token}");
     let get = async |path: &str, headers: &[(&str, &str)]| {
@@ -174,7 +193,11 @@ async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post:
     let (status, file) = get("/exports/posts.csv", &signed_in).await;
     let lines: Vec<_> = file.lines().collect();
     assert_eq!((status, lines.len()), (200, 4), "{file}");
-    assert!(lines[0].starts_with("id,plan_id,account_id,status") && file.contains("\"We move\""), "{file}");
+    assert!(
+        lines[0].starts_with("\"id\",\"reference\",\"plan_id\",\"account_id\"")
+            && file.contains("\"We move\""),
+        "{file}"
+    );
     assert!(lines[1..].iter().any(|line| line.contains("\"live\"")), "{file}");
     for (path, headers, expected) in [
         ("/exports/posts.csv", &[][..], 401),
@@ -439,7 +462,7 @@ async fn a_fleet_is_planned_as_early_as_can_be_and_what_has_no_place_is_told() {
     let mixed = json!([{ "uploadId": noise }, { "uploadId": desk.video }]);
     let mixed = ask(mixed, json!({ "accountIds": [desk.accounts[0]] })).await;
     let reason = mixed.data("fleetPlan")["unplaced"][0]["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("will refuse the file"), "{}", mixed.body);
+    assert!(reason.contains("a file that douyin will refuse"), "{}", mixed.body);
     assert_eq!(refusal(&app, token, "pauseAccount", json!({ "id": desk.accounts[0] })).await, "");
     let paused = ask(json!([{ "uploadId": desk.video }]), json!({ "accountIds": [desk.accounts[0]] })).await;
     let room = &paused.data("fleetPlan")["capacities"][0];

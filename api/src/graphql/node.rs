@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Interface, Object};
 use domain::kernel::ids::{
     AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, PlanId, PostId, SessionId,
-    UploadId,
+    TimetableId, UploadId,
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     content::Upload,
     error::ApiError,
     identity::{ApiKey, Invitation, Member, Session, Tenant},
-    publishing::{Plan, Post},
+    publishing::{Plan, Post, Timetable},
     scalars::{Kind, parse_global_id},
 };
 
@@ -43,6 +43,8 @@ pub enum Node {
     Group(Group),
     /// A file on its way in, or arrived.
     Upload(Upload),
+    /// Local times for posts.
+    Timetable(Timetable),
     /// One piece of content, put on many accounts.
     Plan(Plan),
     /// One piece of content meant for one account.
@@ -128,6 +130,11 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         Kind::Upload => {
             let upload = app.content.upload(&mut *work, &actor, UploadId::from_uuid(uuid)).await?;
             upload.map(|u| Node::Upload(Upload::new(u, app)))
+        }
+        Kind::Timetable => {
+            let id = TimetableId::from_uuid(uuid);
+            let timetable = app.publishing.timetable(&mut *work, &actor, id).await?;
+            timetable.map(|t| Node::Timetable(t.into()))
         }
         Kind::Plan => {
             let plan = app.publishing.plan(&mut *work, &actor, PlanId::from_uuid(uuid)).await?;

@@ -20,12 +20,13 @@ pub(super) enum Kind {
     Link,
     Group,
     Upload,
+    Timetable,
     Plan,
     Post,
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Tenant,
         Self::Member,
         Self::Invitation,
@@ -37,6 +38,7 @@ impl Kind {
         Self::Link,
         Self::Group,
         Self::Upload,
+        Self::Timetable,
         Self::Plan,
         Self::Post,
     ];
@@ -54,6 +56,7 @@ impl Kind {
             Self::Link => "link",
             Self::Group => "group",
             Self::Upload => "upload",
+            Self::Timetable => "timetable",
             Self::Plan => "plan",
             Self::Post => "post",
         }

@@ -82,6 +82,8 @@ id_types! {
     GroupId "group",
     /// A file on its way in, or arrived.
     UploadId "upload",
+    /// Local times at which something may be posted.
+    TimetableId "timetable",
     /// One piece of content put on many accounts.
     PlanId "plan",
     /// One piece of content meant for one account.

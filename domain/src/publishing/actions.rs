@@ -8,6 +8,18 @@ use crate::kernel::{
 actions! {
     /// One piece of content is meant for many accounts.
     CREATE_PLAN = "create_plan", Data, API_ACTIVITY, 1, Some(Permission::ManagePosts), Required;
+    /// Many files are put on many accounts where and when it is best, a plan for each.
+    CREATE_FLEET = "create_fleet", Data, API_ACTIVITY, 1, Some(Permission::ManagePosts), Required;
+    /// Posts come in as rows of a file; those that are there already are changed.
+    IMPORT_POSTS = "import_posts", Data, API_ACTIVITY, 1, Some(Permission::ManagePosts), Required;
+    /// Something is changed of all posts of a plan that are not under way.
+    CHANGE_PLAN = "change_plan", Data, API_ACTIVITY, 3, Some(Permission::ManagePosts), Optional;
+    /// Local times for posts are given a name.
+    CREATE_TIMETABLE = "create_timetable", Data, API_ACTIVITY, 1, Some(Permission::ManagePosts), Required;
+    /// They are others from now on; what is planned stays.
+    CHANGE_TIMETABLE = "change_timetable", Data, API_ACTIVITY, 3, Some(Permission::ManagePosts), Optional;
+    /// They are not needed any more; what is planned stays.
+    REMOVE_TIMETABLE = "remove_timetable", Data, API_ACTIVITY, 4, Some(Permission::ManagePosts), Optional;
     /// Somebody agrees to all posts of a plan as they are.
     APPROVE_PLAN = "approve_plan", Data, API_ACTIVITY, 3, Some(Permission::ApprovePosts), Optional;
     /// All that is not under way of a plan is given up.

@@ -1,8 +1,9 @@
 //! Posts: one piece of content on one account, from the plan to what became of it on the platform.
 //!
 //! Vocabulary: a *plan* puts one piece of content on many accounts; a *post* is one piece of content meant for one account
-//! at one time; its *medium* is the file as the platform has it once it was uploaded; to *create* is to ask the platform to
-//! post the medium, which it then *reviews*; a *turn* is the right to work for one account for a while.
+//! at one time; a *timetable* is local times, each of which is a *slot*; a post's *medium* is the file as the platform has it
+//! once it was uploaded; to *create* is to ask the platform to post the medium, which it then *reviews*; a *turn* is the right
+//! to work for one account for a while.
 //!
 //! Invariants:
 //! - A creation is written down before it is asked for. One that has no answer is *unknown*: nothing more is asked for in
@@ -27,8 +28,13 @@ mod use_cases;
 pub use error::PublishingError;
 pub use use_cases::{
     Publishing, PublishingPorts,
+    change_plan::PlanChange,
     change_post::PostChange,
+    change_timetable::TimetableChange,
+    create_fleet::{FleetCreation, FleetTexts},
+    import_posts::{FieldChange, ImportEnd, ImportLine, ImportRow, ImportRowEnd, ImportedRow},
     plan_fleet::{FleetAnswer, FleetDraft, FleetItem, FleetPlace, FleetRoom},
     publish_due::{TurnEnd, Yes},
     read_posts::{FigureFilter, PostFilter},
+    read_timetables::SlotTime,
 };

@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 
 use super::{
     events::{NoteKind, PostNote, PublishingEvent},
-    model::{Medium, Plan, Post, PostStatus, Standing, Visibility},
+    model::{Medium, Plan, Post, PostStatus, Standing, Timetable, Visibility},
 };
 use crate::{
     accounts::{TokenLease, ports::AccountsTx},
@@ -19,7 +19,7 @@ use crate::{
     kernel::{
         clock::Timestamp,
         fault::PortError,
-        ids::{AccountId, PlanId, PostId},
+        ids::{AccountId, PlanId, PostId, TimetableId},
         outbox::Origin,
         page::{Page, PageRequest},
         platform::{PlatformError, PlatformKey},
@@ -88,6 +88,11 @@ pub trait PostStore: Send {
         items: &[String],
         but: PostId,
     ) -> Result<HashSet<String>, PortError>;
+    /// Posts by the names they go by in files ([`Post::file_reference`]), locked until the transaction ends if that is wanted.
+    async fn posts_by_reference(&mut self, references: &[String], lock: bool)
+    -> Result<Vec<Post>, PortError>;
+    /// What speaks against each of these posts, beside the others there are. What nothing speaks against is absent.
+    async fn warnings(&mut self, posts: &[PostId]) -> Result<HashMap<PostId, Vec<PostWarning>>, PortError>;
     /// Adds a line to a post's timeline.
     async fn add_note(
         &mut self,
@@ -110,6 +115,57 @@ pub trait PostStore: Send {
     async fn hold_turn(&mut self, turn: &Turn, lease: TimeDelta) -> Result<Option<Timestamp>, PortError>;
     /// Gives the turn back, for whoever comes when it is due next. The turn is held.
     async fn end_turn(&mut self, turn: &Turn, due_at: Option<Timestamp>) -> Result<(), PortError>;
+}
+
+/// What may speak against a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WarningKind {
+    /// Its account has the same file already, or is to have it.
+    SameFile,
+    /// Other accounts have the same file with the same text: platforms count that as spam.
+    SameText,
+    /// Its account has another post within half an hour.
+    Close,
+}
+
+impl WarningKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::SameFile, Self::SameText, Self::Close];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SameFile => "same_file",
+            Self::SameText => "same_text",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// Something that speaks against a post, but does not stop it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PostWarning {
+    /// What.
+    pub kind: WarningKind,
+    /// Because of how many other posts.
+    pub others: u32,
+    /// One of them.
+    pub other: PostId,
+}
+
+/// Timetables.
+#[async_trait]
+pub trait TimetableStore: Send {
+    /// Stores a new one.
+    async fn add_timetable(&mut self, timetable: &Timetable) -> Result<(), PortError>;
+    /// `None` when this tenant has no such timetable.
+    async fn timetable(&mut self, id: TimetableId) -> Result<Option<Timetable>, PortError>;
+    /// Oldest first.
+    async fn timetables(&mut self, page: PageRequest) -> Result<Page<Timetable>, PortError>;
+    /// Stores changes and counts the version on; stale when it is another than the one stored.
+    async fn update_timetable(&mut self, timetable: &Timetable) -> Result<(), PortError>;
+    /// Forgets one; `false` when there is none.
+    async fn remove_timetable(&mut self, id: TimetableId) -> Result<bool, PortError>;
 }
 
 /// Whose figures are asked for.
@@ -141,6 +197,8 @@ pub struct FigureTotal {
     pub read_at: Option<Timestamp>,
     /// The sums; `None` where no platform tells one.
     pub figures: Figures,
+    /// How often any of them has moved: it is another whenever the sums may be.
+    pub seq: u64,
 }
 
 /// Figures of posts, as they are and as they were.
@@ -177,7 +235,7 @@ pub struct Lateness {
 }
 
 /// The stores of publishing in one transaction of one tenant, and of the contexts it asks.
-pub trait PublishingTx: PostStore + FigureStore + AccountsTx + ContentTx {
+pub trait PublishingTx: PostStore + TimetableStore + FigureStore + AccountsTx + ContentTx {
     /// Told to subscribers once the transaction is committed, and never when it is not.
     fn announce(&mut self, event: PublishingEvent);
 }

@@ -33,10 +33,12 @@ const OUT: Rule = Rule {
 };
 
 /// All the domain may build on: values, serialisation, hashes and signatures, errors, async traits.
-const DOMAIN: [&str; 12] = [
+const DOMAIN: [&str; 14] = [
     "async-trait",
     "base64",
     "chrono",
+    "chrono-tz",
+    "croner",
     "ed25519-dalek",
     "futures-core",
     "serde",

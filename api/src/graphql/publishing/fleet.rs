@@ -1,13 +1,18 @@
 //! The planner for many posts on many accounts in the schema.
 
+use std::collections::BTreeMap;
+
 use async_graphql::{Context, ID, InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{
     kernel::ids::{AccountId, GroupId, UploadId},
-    publishing::{FleetAnswer, FleetDraft, FleetItem, FleetPlace, FleetRoom},
+    publishing::{FleetAnswer, FleetCreation, FleetDraft, FleetItem, FleetPlace, FleetRoom, FleetTexts},
 };
 use output::Output;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use super::types::Visibility;
 use crate::graphql::{
     command::{app, reading},
     error::{ApiError, Failure},
@@ -22,6 +27,8 @@ pub struct FleetItemInput {
     /// On how many accounts; on none of them twice.
     #[graphql(default = 1)]
     count: i32,
+    /// The text beside it, for `createFleet`; null for that of all.
+    caption: Option<String>,
 }
 
 /// What is to be placed, and what holds.
@@ -64,8 +71,62 @@ impl From<FleetPlace> for FleetPlacement {
     }
 }
 
+/// What is to be placed and planned.
+#[derive(InputObject)]
+pub struct CreateFleetInput {
+    /// What people call the plans, at most 200 characters.
+    name: String,
+    /// What is to be placed, and what holds.
+    fleet: FleetPlanInput,
+    /// The text beside each file that has none of its own.
+    #[graphql(default)]
+    caption: String,
+    /// Who may see the posts.
+    #[graphql(default_with = "Visibility::Public")]
+    visibility: Visibility,
+    /// Whether what finds no place is left out. Otherwise nothing is planned then.
+    #[graphql(default)]
+    allow_partial: bool,
+}
+
+impl CreateFleetInput {
+    pub(super) fn draft(self) -> Result<(FleetDraft, FleetTexts), Failure> {
+        let mut captions = BTreeMap::new();
+        for item in &self.fleet.items {
+            if let Some(caption) = &item.caption {
+                let upload = UploadId::from_uuid(id_of(Kind::Upload, &item.upload_id)?);
+                captions.insert(upload, caption.clone());
+            }
+        }
+        let texts = FleetTexts {
+            name: self.name,
+            caption: self.caption,
+            captions,
+            visibility: self.visibility.into(),
+            allow_partial: self.allow_partial,
+        };
+        Ok((self.fleet.draft()?, texts))
+    }
+}
+
+/// What is left of a fleet that was planned.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Created {
+    pub(super) plans: Vec<Uuid>,
+    pub(super) unplaced: Vec<FleetRemainder>,
+}
+
+impl From<FleetCreation> for Created {
+    fn from(created: FleetCreation) -> Self {
+        Self {
+            plans: created.plans.iter().map(|plan| plan.id.uuid()).collect(),
+            unplaced: created.answer.unplaced.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
 /// What found no place.
-#[derive(SimpleObject, Output, Clone)]
+#[derive(SimpleObject, Output, Clone, Serialize, Deserialize)]
 pub struct FleetRemainder {
     /// The file.
     upload_id: ID,
@@ -96,8 +157,7 @@ impl From<FleetRoom> for FleetCapacity {
     }
 }
 
-/// Where and when many posts are best put on many accounts. Nothing is planned by it: `createPlan` does that, for each file
-/// with its placements.
+/// Where and when many posts are best put on many accounts. Nothing is planned by it: `createFleet` does that.
 #[derive(SimpleObject, Output, Clone)]
 pub struct FleetPlan {
     /// As many as can be, and so that the last is as early as can be; by time.
@@ -110,17 +170,18 @@ pub struct FleetPlan {
     ends_at: Option<DateTime<Utc>>,
 }
 
+impl From<(FleetItem, String)> for FleetRemainder {
+    fn from((item, reason): (FleetItem, String)) -> Self {
+        Self { upload_id: global_id(Kind::Upload, item.upload.uuid()), count: item.count, reason }
+    }
+}
+
 impl From<FleetAnswer> for FleetPlan {
     fn from(answer: FleetAnswer) -> Self {
-        let remainder = |(item, reason): (FleetItem, String)| FleetRemainder {
-            upload_id: global_id(Kind::Upload, item.upload.uuid()),
-            count: item.count,
-            reason,
-        };
         Self {
             ends_at: answer.places.last().map(|place| place.planned_at),
             placements: answer.places.into_iter().map(Into::into).collect(),
-            unplaced: answer.unplaced.into_iter().map(remainder).collect(),
+            unplaced: answer.unplaced.into_iter().map(Into::into).collect(),
             capacities: answer.rooms.into_iter().map(Into::into).collect(),
         }
     }

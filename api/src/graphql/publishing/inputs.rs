@@ -3,10 +3,10 @@
 use async_graphql::{ID, InputObject};
 use chrono::{DateTime, Utc};
 use domain::{
-    kernel::ids::{AccountId, UploadId},
+    kernel::ids::{AccountId, TimetableId, UploadId},
     publishing::{
-        PostChange,
-        model::{ItemDraft, PlanDraft, Resolution},
+        PlanChange, PostChange,
+        model::{ItemDraft, PlanDraft, Resolution, SlotDraft},
     },
 };
 
@@ -14,7 +14,7 @@ use super::types::Visibility;
 use crate::{
     graphql::{
         error::Failure,
-        scalars::{Kind, id_of},
+        scalars::{Kind, id_in, id_of},
     },
     hex::unhex,
 };
@@ -33,13 +33,27 @@ pub struct VariableInput {
 pub struct PlanItemInput {
     /// The account.
     account_id: ID,
-    /// When it is to be there; an instant in the past for as soon as it is approved.
-    planned_at: DateTime<Utc>,
+    /// When it is to be there; an instant in the past for as soon as it is approved. Null where `slots` say when.
+    planned_at: Option<DateTime<Utc>>,
     /// Another text than the plan's.
     caption: Option<String>,
     /// What is put in place of `{{name}}` in the text; each must be given.
     #[graphql(default)]
     variables: Vec<VariableInput>,
+}
+
+/// Which slots each account gets: free ones, on days on which the platform takes another post. How many there are is bounded
+/// by both ends that are given; when none is given, it is one.
+#[derive(InputObject)]
+pub struct SlotsInput {
+    /// The timetable whose slots they are.
+    timetable_id: ID,
+    /// Not before; null for now.
+    from: Option<DateTime<Utc>>,
+    /// Before; null for no end but the number.
+    until: Option<DateTime<Utc>>,
+    /// How many posts each account gets; null for as many as there are slots until the end.
+    occurrences: Option<i32>,
 }
 
 /// What is to be planned.
@@ -59,6 +73,25 @@ pub struct CreatePlanInput {
     visibility: Visibility,
     /// One for each account, at most 500.
     items: Vec<PlanItemInput>,
+    /// When they are posted, once or again and again, where no item says when. A plan has 500 posts at most.
+    slots: Option<SlotsInput>,
+}
+
+/// What is changed of all posts of a plan that are not under way; what is left out stays.
+#[derive(InputObject)]
+pub struct ChangePlanInput {
+    /// The plan's id.
+    pub(super) id: ID,
+    /// The text, with the variables that each post was planned with.
+    caption: Option<String>,
+    /// Which instant of the video is its cover, in milliseconds.
+    cover_at_ms: Option<i32>,
+    /// Who may see them.
+    visibility: Option<Visibility>,
+    /// How many minutes later they are posted; earlier when it is negative.
+    shift_minutes: Option<i32>,
+    /// Other slots: each account's posts get one each, in their order.
+    slots: Option<SlotsInput>,
 }
 
 /// Which plan, and what its posts are.
@@ -91,6 +124,8 @@ pub struct ApprovePostInput {
 pub struct ChangePostInput {
     /// The post's id.
     pub(super) id: ID,
+    /// Another file.
+    upload_id: Option<ID>,
     /// Its text, as it is posted.
     caption: Option<String>,
     /// When it is to be there.
@@ -137,6 +172,33 @@ pub(super) fn digest(text: &str) -> Result<[u8; 32], Failure> {
     unhex(text).ok_or_else(|| Failure::invalid("digest", "must be 64 hexadecimal digits"))
 }
 
+impl SlotsInput {
+    fn draft(&self) -> Result<SlotDraft, Failure> {
+        let number = |count: i32| {
+            u32::try_from(count).map_err(|_| Failure::invalid("slots.occurrences", "must not be negative"))
+        };
+        let timetable = id_in("slots.timetableId", Kind::Timetable, &self.timetable_id)?;
+        Ok(SlotDraft {
+            timetable: TimetableId::from_uuid(timetable),
+            from: self.from,
+            until: self.until,
+            occurrences: self.occurrences.map(number).transpose()?,
+        })
+    }
+}
+
+impl ChangePlanInput {
+    pub(super) fn change(self) -> Result<PlanChange, Failure> {
+        Ok(PlanChange {
+            caption: self.caption,
+            cover_at_ms: self.cover_at_ms.map(cover).transpose()?,
+            visibility: self.visibility.map(Into::into),
+            shift_minutes: self.shift_minutes.map(Into::into),
+            slots: self.slots.as_ref().map(SlotsInput::draft).transpose()?,
+        })
+    }
+}
+
 impl CreatePlanInput {
     pub(super) fn draft(self) -> Result<PlanDraft, Failure> {
         let item = |item: PlanItemInput| -> Result<ItemDraft, Failure> {
@@ -154,13 +216,16 @@ impl CreatePlanInput {
             cover_at_ms: self.cover_at_ms.map(cover).transpose()?,
             visibility: self.visibility.into(),
             items: self.items.into_iter().map(item).collect::<Result<_, _>>()?,
+            slots: self.slots.as_ref().map(SlotsInput::draft).transpose()?,
         })
     }
 }
 
 impl ChangePostInput {
     pub(super) fn change(self) -> Result<PostChange, Failure> {
+        let upload = self.upload_id.map(|id| id_in("uploadId", Kind::Upload, &id)).transpose()?;
         Ok(PostChange {
+            upload: upload.map(UploadId::from_uuid),
             caption: self.caption,
             planned_at: self.planned_at,
             cover_at_ms: self.cover_at_ms.map(cover).transpose()?.map(Some),

@@ -2,15 +2,20 @@
 
 mod figures;
 mod fleet;
+mod import;
 mod inputs;
 mod mutation;
 mod query;
+mod rows;
 mod subscription;
+mod timetables;
 mod types;
+mod warnings;
 
 pub use mutation::PublishingMutation;
 pub use query::PublishingQuery;
 pub(crate) use query::post_filter;
 pub use subscription::PublishingSubscription;
 pub(in crate::graphql) use subscription::recent_events;
+pub use timetables::Timetable;
 pub use types::{Plan, Post};

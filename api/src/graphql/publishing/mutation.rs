@@ -1,17 +1,22 @@
 //! What can be done with plans and posts.
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, ID, Object};
 use domain::{
-    kernel::ids::{PlanId, PostId},
+    kernel::ids::{PlanId, PostId, TimetableId},
     publishing::actions,
 };
 
 use super::{
+    fleet::{CreateFleetInput, Created, FleetRemainder},
+    import::{ImportPostsInput, ImportRow, Imported, plans_of},
     inputs::{
-        ApprovePlanInput, ApprovePostInput, CancelPlanInput, CancelPostInput, ChangePostInput,
-        CreatePlanInput, ResolvePostInput, RetryPostInput, digest,
+        ApprovePlanInput, ApprovePostInput, CancelPlanInput, CancelPostInput, ChangePlanInput,
+        ChangePostInput, CreatePlanInput, ResolvePostInput, RetryPostInput, digest,
     },
     query::{one_plan, one_post},
+    timetables::{
+        ChangeTimetableInput, CreateTimetableInput, RemoveTimetableInput, Timetable, one_timetable,
+    },
     types::{Plan, Post},
 };
 use crate::graphql::{
@@ -34,6 +39,9 @@ macro_rules! payloads {
 
 payloads! {
     CreatePlanPayload, "createPlan", plan: Plan = one_plan(Plan), "The plan.";
+    ChangePlanPayload, "changePlan", plan: Plan = one_plan(Plan), "The plan.";
+    CreateTimetablePayload, "createTimetable", timetable: Timetable = one_timetable(Timetable), "The timetable.";
+    ChangeTimetablePayload, "changeTimetable", timetable: Timetable = one_timetable(Timetable), "The timetable.";
     ApprovePlanPayload, "approvePlan", plan: Plan = one_plan(Plan), "The plan.";
     CancelPlanPayload, "cancelPlan", plan: Plan = one_plan(Plan), "The plan.";
     ApprovePostPayload, "approvePost", post: Post = one_post(Post), "The post.";
@@ -42,6 +50,29 @@ payloads! {
     RetryPostPayload, "retryPost", post: Post = one_post(Post), "The post.";
     ResolvePostPayload, "resolvePost", post: Post = one_post(Post), "The post.";
 }
+
+payload!(CreateFleetPayload, Created, "createFleet" {
+    /// A plan for each file that found a place.
+    #[graphql(directive = transport::list_size::apply(10))]
+    plans: Option<Result<Vec<Plan>, ApiError>> = |done, ctx| Some(plans_of(ctx, &done.plans).await);
+    /// What found no place.
+    #[graphql(directive = transport::list_size::apply(10))]
+    unplaced: Option<Vec<FleetRemainder>> = |done, _ctx| Some(done.unplaced.clone());
+});
+
+payload!(ImportPostsPayload, Imported, "importPosts" {
+    /// The rows, in their order.
+    #[graphql(directive = transport::list_size::apply(100))]
+    rows: Option<Vec<ImportRow>> = |done, _ctx| Some(done.rows.clone());
+    /// The plans that were made: one for each name and file.
+    #[graphql(directive = transport::list_size::apply(10))]
+    plans: Option<Result<Vec<Plan>, ApiError>> = |done, ctx| Some(plans_of(ctx, &done.plans).await);
+});
+
+payload!(RemoveTimetablePayload, Named, "removeTimetable" {
+    /// The id of what was removed.
+    removed_id: Option<ID> = |done, _ctx| Some(global_id(Kind::Timetable, done.id));
+});
 
 #[derive(Default)]
 pub struct PublishingMutation;
@@ -61,6 +92,102 @@ impl PublishingMutation {
             })
         });
         Some(done.await.map(CreatePlanPayload))
+    }
+
+    /// Put many files on many accounts, where and when `fleetPlan` says: a plan for each file. All of them are planned, or
+    /// none, unless it may be partial.
+    async fn create_fleet(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateFleetInput,
+    ) -> Option<Result<CreateFleetPayload, ApiError>> {
+        let done = command(ctx, actions::CREATE_FLEET, |app, actor, work| {
+            Box::pin(async move {
+                let (draft, texts) = input.draft()?;
+                Ok(app.publishing.create_fleet(work, actor, draft, texts).await?.into())
+            })
+        });
+        Some(done.await.map(CreateFleetPayload))
+    }
+
+    /// Take posts in as rows of a file: what is new is planned, what is there by its reference is changed. The same file again
+    /// changes nothing. All rows are taken, or none, unless those that can't be are passed over.
+    async fn import_posts(
+        &self,
+        ctx: &Context<'_>,
+        input: ImportPostsInput,
+    ) -> Option<Result<ImportPostsPayload, ApiError>> {
+        let done = command(ctx, actions::IMPORT_POSTS, |app, actor, work| {
+            Box::pin(async move {
+                let lines = input.lines()?;
+                Ok(app.publishing.import_posts(work, actor, lines, input.skip_refused).await?.into())
+            })
+        });
+        Some(done.await.map(ImportPostsPayload))
+    }
+
+    /// Change all posts of a plan that are not under way. Somebody must agree to them anew. All of them are changed, or none.
+    async fn change_plan(
+        &self,
+        ctx: &Context<'_>,
+        input: ChangePlanInput,
+    ) -> Option<Result<ChangePlanPayload, ApiError>> {
+        let done = command(ctx, actions::CHANGE_PLAN, |app, actor, work| {
+            Box::pin(async move {
+                let id = id_of(Kind::Plan, &input.id)?;
+                app.publishing.change_plan(work, actor, PlanId::from_uuid(id), input.change()?).await?;
+                Ok(Named { id })
+            })
+        });
+        Some(done.await.map(ChangePlanPayload))
+    }
+
+    /// Give local times a name: slots for posts.
+    async fn create_timetable(
+        &self,
+        ctx: &Context<'_>,
+        input: CreateTimetableInput,
+    ) -> Option<Result<CreateTimetablePayload, ApiError>> {
+        let done = command(ctx, actions::CREATE_TIMETABLE, |app, actor, work| {
+            Box::pin(async move {
+                let id = app.publishing.create_timetable(work, actor, input.draft()).await?;
+                Ok(Named { id: id.uuid() })
+            })
+        });
+        Some(done.await.map(CreateTimetablePayload))
+    }
+
+    /// Change a timetable. What is planned by it stays.
+    async fn change_timetable(
+        &self,
+        ctx: &Context<'_>,
+        input: ChangeTimetableInput,
+    ) -> Option<Result<ChangeTimetablePayload, ApiError>> {
+        let done = command(ctx, actions::CHANGE_TIMETABLE, |app, actor, work| {
+            Box::pin(async move {
+                let id = id_of(Kind::Timetable, &input.id)?;
+                let timetable = TimetableId::from_uuid(id);
+                app.publishing.change_timetable(work, actor, timetable, input.change()).await?;
+                Ok(Named { id })
+            })
+        });
+        Some(done.await.map(ChangeTimetablePayload))
+    }
+
+    /// Remove a timetable. What is planned by it stays.
+    async fn remove_timetable(
+        &self,
+        ctx: &Context<'_>,
+        input: RemoveTimetableInput,
+    ) -> Option<Result<RemoveTimetablePayload, ApiError>> {
+        let done = command(ctx, actions::REMOVE_TIMETABLE, |app, actor, work| {
+            Box::pin(async move {
+                let id = id_of(Kind::Timetable, &input.id)?;
+                app.publishing.remove_timetable(work, actor, TimetableId::from_uuid(id)).await?;
+                Ok(Named { id })
+            })
+        });
+        Some(done.await.map(RemoveTimetablePayload))
     }
 
     /// Agree to all posts of a plan that wait for it, exactly as they were looked at.

@@ -13,6 +13,8 @@ use output::Written;
 use super::{
     figures::{Asked, FigureTotals, Lateness, totals},
     fleet::{FleetPlan, FleetPlanInput, fleet_plan},
+    import::{ImportPostsInput, ImportPreview, preview},
+    timetables::{Timetable, TimetableConnection, one_timetable, timetables},
     types::{Plan, PlanConnection, Post, PostConnection, PostStatus},
 };
 use crate::graphql::{
@@ -89,6 +91,32 @@ impl PublishingQuery {
         input: FleetPlanInput,
     ) -> Option<Result<Written<FleetPlan>, ApiError>> {
         Some(fleet_plan(ctx, input).await.map(Written))
+    }
+
+    /// What `importPosts` would do with a file, row by row. Nothing is planned or changed by asking.
+    async fn import_preview(
+        &self,
+        ctx: &Context<'_>,
+        input: ImportPostsInput,
+    ) -> Option<Result<Written<ImportPreview>, ApiError>> {
+        Some(preview(ctx, input).await.map(Written))
+    }
+
+    /// Local times for posts.
+    async fn timetable(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Written<Timetable>, ApiError>> {
+        one_timetable(ctx, &id).await.map(|timetable| timetable.map(Written)).transpose()
+    }
+
+    /// Timetables, oldest first.
+    async fn timetables(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<Written<TimetableConnection>, ApiError>> {
+        Some(timetables(ctx, PageArgs { first, after, last, before }).await.map(Written))
     }
 
     /// How late the platform took the posts the caller reaches that were promised in the last days, 1 to 366.

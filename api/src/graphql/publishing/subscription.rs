@@ -66,6 +66,7 @@ const PACE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct PublishingSubscription;
 
+#[expect(clippy::too_many_arguments, reason = "whose figures, and from when on")]
 #[Subscription]
 impl PublishingSubscription {
     /// What happens to plans and posts, from now on. With `postId`, to that post alone.
@@ -91,7 +92,7 @@ impl PublishingSubscription {
 
     /// Figures of all posts the caller reaches, together, now and whenever they move; only those of a group and below, of an
     /// account, of a plan, or of one post, where that is given. Who is slow is told the newest, and never a queue of older
-    /// ones.
+    /// ones. Who comes back with the `seq` of what it was last told is told at once if they have moved since, and only then.
     async fn figures(
         &self,
         ctx: &Context<'_>,
@@ -99,7 +100,10 @@ impl PublishingSubscription {
         account_id: Option<ID>,
         plan_id: Option<ID>,
         post_id: Option<ID>,
+        since_seq: Option<String>,
     ) -> Result<impl Stream<Item = Result<FigureTotals, ApiError>> + use<>, ApiError> {
+        let since = since_seq.map(|seq| seq.parse::<u64>()).transpose();
+        let since = since.map_err(|_| ApiError::bad_input("sinceSeq must be a seq that figures had"))?;
         let asked = Asked { group: group_id, account: account_id, plan: plan_id, post: post_id };
         let filter = asked.filter()?;
         let actor = caller(ctx)?.signed_in().actor.clone();
@@ -113,31 +117,38 @@ impl PublishingSubscription {
         });
         // What has come together meanwhile is read once, and what reads the same is not told again.
         let moved = Box::pin(moved.ready_chunks(MOVES_MAX).map(drop));
-        let from = (moved, None::<FigureTotal>, app, actor);
-        Ok(futures_util::stream::unfold(from, move |(mut moved, mut last, app, actor)| async move {
-            loop {
-                if last.is_some() {
-                    moved.next().await?;
-                    tokio::time::sleep(PACE).await;
+        let from = (moved, None::<FigureTotal>, app, actor, since);
+        Ok(futures_util::stream::unfold(
+            from,
+            move |(mut moved, mut last, app, actor, mut since)| async move {
+                loop {
+                    if last.is_some() {
+                        moved.next().await?;
+                        tokio::time::sleep(PACE).await;
+                    }
+                    let id = ComplianceId::new(&*app.ids);
+                    let read = async {
+                        let mut work = app.units.begin(actor.scope(), &Origin::system(id, "figures")).await?;
+                        total(&app, &mut *work, &actor, filter).await
+                    };
+                    let told = match read.await {
+                        Ok(total) if last == Some(total) => continue,
+                        Ok(total) if since.take() == Some(total.seq) => {
+                            last = Some(total);
+                            continue;
+                        }
+                        Ok(total) => {
+                            last = Some(total);
+                            Ok(total.into())
+                        }
+                        Err(error) => {
+                            last = last.or(Some(FigureTotal::default()));
+                            Err(error)
+                        }
+                    };
+                    return Some((told, (moved, last, app, actor, since)));
                 }
-                let id = ComplianceId::new(&*app.ids);
-                let read = async {
-                    let mut work = app.units.begin(actor.scope(), &Origin::system(id, "figures")).await?;
-                    total(&app, &mut *work, &actor, filter).await
-                };
-                let told = match read.await {
-                    Ok(total) if last == Some(total) => continue,
-                    Ok(total) => {
-                        last = Some(total);
-                        Ok(total.into())
-                    }
-                    Err(error) => {
-                        last = last.or(Some(FigureTotal::default()));
-                        Err(error)
-                    }
-                };
-                return Some((told, (moved, last, app, actor)));
-            }
-        }))
+            },
+        ))
     }
 }

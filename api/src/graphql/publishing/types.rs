@@ -11,7 +11,7 @@ use domain::{
 };
 use output::Output;
 
-use super::figures::PostFigures;
+use super::{figures::PostFigures, warnings::PostWarning};
 use crate::{
     graphql::{
         command::{app, reading},
@@ -288,6 +288,10 @@ pub struct Post {
     account_id: ID,
     /// The file.
     upload_id: ID,
+    /// Which of its account's posts in the plan it is, from 1.
+    occurrence: u32,
+    /// The name it has in the file that it came from; null when it came from none.
+    reference: Option<String>,
     /// The text beside it.
     caption: String,
     /// Which instant of the video is its cover, in milliseconds; null when it is left to the platform.
@@ -354,6 +358,8 @@ impl From<model::Post> for Post {
             plan_id: global_id(Kind::Plan, post.plan.uuid()),
             account_id: global_id(Kind::Account, post.account.uuid()),
             upload_id: global_id(Kind::Upload, post.draft.upload.uuid()),
+            occurrence: post.occurrence,
+            reference: post.reference.clone(),
             cover_at_ms: post.draft.cover_at_ms.map(|ms| ms.to_string()),
             visibility: post.draft.visibility.into(),
             status: post.state.status().into(),
@@ -395,6 +401,19 @@ impl Post {
             timelines.push(Some(notes.map_err(Into::into)));
         }
         Ok(timelines)
+    }
+
+    /// What speaks against it beside the others there are, and does not stop it.
+    #[graphql(directive = transport::list_size::apply(3))]
+    async fn warnings(
+        posts: &[&Self],
+        ctx: &Context<'_>,
+    ) -> Result<Vec<Option<Result<Vec<PostWarning>, ApiError>>>, ApiError> {
+        let (actor, mut work) = reading(ctx, "warnings").await?;
+        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let mut found = app(ctx).publishing.warnings(&mut *work, &actor, &keys).await?;
+        let told = |key| found.remove(key).unwrap_or_default().into_iter().map(Into::into).collect();
+        Ok(keys.iter().map(told).map(|warnings| Some(Ok(warnings))).collect())
     }
 
     /// Its figures as they were last read; null before that.

@@ -8,9 +8,13 @@ mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod timetable;
 
 pub use fleet::{FLEET_ACCOUNTS_MAX, FLEET_ITEMS_MAX, Fleet, FleetAccount, FleetPlan, Placement};
-pub use plan::{ITEMS_MAX, ItemDraft, Plan, PlanDraft, filled, in_range};
+pub use plan::{
+    AHEAD_MAX_DAYS, CAPTION_MAX_CHARS, ITEMS_MAX, ItemDraft, NAME_MAX_CHARS, Plan, PlanDraft, filled,
+    in_range,
+};
 pub use post::{CREATE_WITHIN_S, Hindrance, Post, Progress};
 pub use reading::Reading;
 pub use state::{
@@ -18,3 +22,4 @@ pub use state::{
     PostState, PostStatus, Resolution, Settled, Standing, Step, Visibility,
 };
 pub use steps::{PATIENCE_S, RETRIES_S};
+pub use timetable::{SlotDraft, Slots, Timetable, TimetableDraft, Zone, instant_of, zone};

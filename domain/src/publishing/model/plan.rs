@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
 
-use super::{Post, PostDraft, Visibility};
+use super::{Post, PostDraft, SlotDraft, Visibility};
 use crate::{
     kernel::{
         clock::Timestamp,
@@ -18,10 +18,10 @@ use crate::{
 pub const ITEMS_MAX: usize = 500;
 
 /// Longest name of a plan, in characters.
-const NAME_MAX_CHARS: usize = 200;
+pub const NAME_MAX_CHARS: usize = 200;
 
 /// Longest caption, before its variables are put in and after, in characters: what fits is for the platform to say.
-const CAPTION_MAX_CHARS: usize = 4_000;
+pub const CAPTION_MAX_CHARS: usize = 4_000;
 
 /// How far back a post may be planned, in days: to be posted as soon as it is agreed to.
 const BACK_MAX_DAYS: i64 = 366;
@@ -30,15 +30,15 @@ const BACK_MAX_DAYS: i64 = 366;
 const VARIABLES_MAX: usize = 50;
 
 /// How far ahead may be planned, in days.
-const AHEAD_MAX_DAYS: i64 = 366;
+pub const AHEAD_MAX_DAYS: i64 = 366;
 
 /// What a plan has for one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemDraft {
     /// The account.
     pub account: AccountId,
-    /// When it is to be there; in the past for at once.
-    pub planned_at: Timestamp,
+    /// When it is to be there; in the past for at once. `None` where slots say when.
+    pub planned_at: Option<Timestamp>,
     /// Another text than the plan's.
     pub caption: Option<String>,
     /// What is put in place of `{{name}}` in the text.
@@ -60,6 +60,8 @@ pub struct PlanDraft {
     pub visibility: Visibility,
     /// One for each account.
     pub items: Vec<ItemDraft>,
+    /// The slots that each account gets, where no item has a time of its own.
+    pub slots: Option<SlotDraft>,
 }
 
 /// One piece of content, put on many accounts.
@@ -136,11 +138,21 @@ impl PlanDraft {
         if self.items.is_empty() || self.items.len() > ITEMS_MAX {
             return Err(invalid("items", format!("must be 1 to {ITEMS_MAX}; split the plan")));
         }
+        if let Some(slots) = self.slots {
+            slots.check(ITEMS_MAX)?;
+        }
         let mut accounts = HashSet::new();
         let mut drafts = Vec::with_capacity(self.items.len());
         for (at, item) in self.items.iter().enumerate() {
             let of_item = |problem: &str| invalid("items", format!("[{at}] {problem}"));
-            in_range(item.planned_at, now).map_err(|problem| of_item(&problem))?;
+            match (item.planned_at, self.slots) {
+                (Some(planned_at), None) => in_range(planned_at, now).map_err(|problem| of_item(&problem))?,
+                (None, Some(_)) => {}
+                (None, None) => return Err(of_item("has no plannedAt; give it one, or slots to all")),
+                (Some(_), Some(_)) => {
+                    return Err(of_item("has a plannedAt, and slots say when; give one of the two"));
+                }
+            }
             if !accounts.insert(item.account) {
                 return Err(of_item(
                     "is of an account that has a post in this plan already; make another plan",

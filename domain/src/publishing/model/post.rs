@@ -1,5 +1,7 @@
 //! One post: where it stands, and what somebody may do to it.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
 use super::state::{
@@ -63,6 +65,14 @@ pub struct Post {
     pub account: AccountId,
     /// What is posted.
     pub draft: PostDraft,
+    /// Which of its account's posts in the plan it is, from 1.
+    pub occurrence: u32,
+    /// What was put in place of `{{name}}` in its text.
+    pub variables: BTreeMap<String, String>,
+    /// The name it has in somebody's file: the same row of a file makes no second post.
+    pub reference: Option<String>,
+    /// SHA-256 of the file, where it was known when it was planned.
+    pub file: Option<[u8; 32]>,
     /// Where it stands.
     pub state: PostState,
     /// When it is to be there; kept when it is tried again later.
@@ -97,6 +107,10 @@ impl Post {
             plan,
             account,
             draft,
+            occurrence: 1,
+            variables: BTreeMap::new(),
+            reference: None,
+            file: None,
             state: PostState::Draft,
             planned_at,
             promised_at: None,
@@ -105,6 +119,11 @@ impl Post {
             created_at: now,
             version: 0,
         }
+    }
+
+    /// The name it goes by in files: its own there, or its id.
+    pub fn file_reference(&self) -> String {
+        self.reference.clone().unwrap_or_else(|| self.id.uuid().to_string())
     }
 
     /// How it ended, as far as is known.

@@ -13,7 +13,7 @@ use crate::{
     kernel::{
         actor::{Actor, Permission},
         clock::Timestamp,
-        ids::{PlanId, PostId},
+        ids::{PlanId, PostId, UploadId},
         outbox::{Party, Record},
     },
     publishing::PublishingError,
@@ -25,6 +25,8 @@ const ITEM_MAX: usize = 256;
 /// What is changed of a post; `None` leaves it as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PostChange {
+    /// Another file.
+    pub upload: Option<UploadId>,
     /// Its text.
     pub caption: Option<String>,
     /// When it is to be there.
@@ -50,6 +52,7 @@ impl Publishing {
         actor.require(Permission::ManagePosts)?;
         let mut post = self.post_reached(tx, actor, id).await?;
         let mut draft = post.draft.clone();
+        draft.upload = change.upload.unwrap_or(draft.upload);
         draft.caption = change.caption.unwrap_or(draft.caption);
         draft.cover_at_ms = change.cover_at_ms.unwrap_or(draft.cover_at_ms);
         draft.visibility = change.visibility.unwrap_or(draft.visibility);
@@ -63,14 +66,20 @@ impl Publishing {
             return Err(PublishingError::Invalid { field: "caption", problem });
         }
         // What can't be changed is said before what could not be posted.
+        let was = post.planned_at;
         post.change(draft, planned_at)?;
         let account = self.0.accounts.postable(tx, actor, &[post.account]).await?.pop().flatten();
+        let account = account.ok_or(PublishingError::NotFound { field: "id" })?;
         let upload = self.0.content.upload(tx, actor, post.draft.upload).await?;
-        let (Some(account), Some(upload)) = (account, upload) else {
-            return Err(PublishingError::NotFound { field: "id" });
-        };
+        let upload = upload.ok_or(PublishingError::NotFound { field: "uploadId" })?;
+        post.file = upload.digest;
         let unfit = |problem| PublishingError::NotPostable { field: "id", problem };
         self.check(planned_at, &post.draft, &account, &upload).map_err(unfit)?;
+        if planned_at != was {
+            let mut days = self.days(tx, &[account], (planned_at, planned_at)).await?;
+            days.remove(post.account, was);
+            days.add(post.account, planned_at).map_err(unfit)?;
+        }
         self.keep(tx, &post, NoteKind::Changed, None).await?;
         Self::done(tx, actions::CHANGE_POST, id).await
     }

@@ -8,17 +8,15 @@ use super::{
     super::{
         actions,
         events::{NoteKind, PublishingEvent, PublishingFact},
-        model::{ItemDraft, Plan, PlanDraft, Post, PostDraft},
+        model::{AHEAD_MAX_DAYS, ITEMS_MAX, Plan, PlanDraft, Post, SlotDraft},
         ports::PublishingTx,
     },
     Publishing,
+    checks::Days,
 };
 use crate::{
-    accounts::{
-        Postable,
-        model::{Obstacle, Way},
-    },
-    content::model::{Probed, Severity, Upload, UploadState},
+    accounts::Postable,
+    content::model::{Upload, UploadState},
     kernel::{
         actor::{Actor, Permission},
         clock::Timestamp,
@@ -28,24 +26,8 @@ use crate::{
     publishing::PublishingError,
 };
 
-/// Why our servers can't post, in words that say the way out.
-fn told(obstacle: &Obstacle) -> String {
-    match obstacle {
-        Obstacle::None | Obstacle::Unsupported => "is on a platform that nothing can be posted to".to_owned(),
-        Obstacle::Paused => "is of an account that is paused; resume it first".to_owned(),
-        Obstacle::ConsentNeeded => {
-            "is of an account whose owner must consent again; link it again".to_owned()
-        }
-        Obstacle::Unlinked => "is of an account that was given up".to_owned(),
-        Obstacle::AppSwitchedOff => "is of an account whose app the platform has switched off".to_owned(),
-        Obstacle::ScopeSwitchedOff(scope) => {
-            format!("needs the scope {scope}, which the platform has switched off")
-        }
-        Obstacle::AppLacksScope(scope) => format!("needs the scope {scope}, which the app does not have"),
-        Obstacle::OwnerDidNotGrant(scope) => {
-            format!("needs the scope {scope}, which the account's owner did not grant; link it again")
-        }
-    }
+fn of_item(at: usize, problem: &str) -> PublishingError {
+    PublishingError::NotPostable { field: "items", problem: format!("[{at}] {problem}") }
 }
 
 impl Publishing {
@@ -60,6 +42,18 @@ impl Publishing {
         draft: PlanDraft,
     ) -> Result<Plan, PublishingError> {
         actor.require(Permission::ManagePosts)?;
+        let plan = self.plan_posts(tx, actor, draft).await?;
+        tx.record(Record::success(actions::CREATE_PLAN, Party::new("plan", plan.id.uuid()))).await?;
+        Ok(plan)
+    }
+
+    /// The same without its event.
+    pub(super) async fn plan_posts(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        draft: PlanDraft,
+    ) -> Result<Plan, PublishingError> {
         let now = self.0.clock.now();
         let drafts = draft.drafts(now)?;
         let upload = self.0.content.upload(tx, actor, draft.upload).await?;
@@ -70,123 +64,131 @@ impl Publishing {
         }
         let ids: Vec<_> = draft.items.iter().map(|item| item.account).collect();
         let accounts = self.0.accounts.postable(tx, actor, &ids).await?;
-        for (at, ((item, post), account)) in draft.items.iter().zip(&drafts).zip(&accounts).enumerate() {
-            let account = account.as_ref().ok_or(PublishingError::NotFound { field: "items.accountId" })?;
-            self.check(item.planned_at, post, account, &upload).map_err(|problem| {
-                PublishingError::NotPostable { field: "items", problem: format!("[{at}] {problem}") }
-            })?;
+        let accounts: Option<Vec<_>> = accounts.into_iter().collect();
+        let accounts = accounts.ok_or(PublishingError::NotFound { field: "items.accountId" })?;
+        let times = self.times(tx, &draft, &accounts).await?;
+        let plan = self.new_plan(actor, draft.name.trim(), &upload);
+        let mut posts = Vec::with_capacity(times.iter().map(Vec::len).sum());
+        for (at, (((item, content), account), times)) in
+            draft.items.iter().zip(drafts).zip(&accounts).zip(&times).enumerate()
+        {
+            for (occurrence, planned_at) in (1..).zip(times) {
+                self.check(*planned_at, &content, account, &upload)
+                    .map_err(|problem| of_item(at, &problem))?;
+                let id = PostId::new(&*self.0.ids);
+                let mut post = Post::new(id, (plan.id, item.account), content.clone(), *planned_at, now);
+                post.occurrence = occurrence;
+                post.variables.clone_from(&item.variables);
+                post.file = upload.digest;
+                posts.push(post);
+            }
         }
-        self.check_quotas(tx, &draft.items, &accounts).await?;
-        let plan = Plan {
-            id: PlanId::new(&*self.0.ids),
-            name: draft.name.trim().to_owned(),
-            upload: draft.upload,
-            planned_by: actor.member(),
-            created_at: now,
-        };
-        tx.add_plan(&plan).await?;
-        let mut posts = Vec::with_capacity(drafts.len());
-        for (item, content) in draft.items.iter().zip(drafts) {
-            let id = PostId::new(&*self.0.ids);
-            let mut post = Post::new(id, (plan.id, item.account), content, item.planned_at, now);
-            post.submit()?;
-            posts.push(post);
-        }
-        tx.add_posts(&posts).await?;
-        for post in &posts {
-            tx.add_note(post, NoteKind::Planned, None, now).await?;
-        }
-        let event = PublishingEvent { fact: PublishingFact::PlanCreated(plan.id), at: now };
-        PublishingTx::announce(tx, event);
-        tx.record(Record::success(actions::CREATE_PLAN, Party::new("plan", plan.id.uuid()))).await?;
+        self.keep_plan(tx, &plan, posts).await?;
         Ok(plan)
     }
 
-    /// Whether each account may have one post more on its day, with all that are planned already.
-    async fn check_quotas(
+    /// A plan that has no posts yet.
+    pub(super) fn new_plan(&self, actor: &Actor, name: &str, upload: &Upload) -> Plan {
+        Plan {
+            id: PlanId::new(&*self.0.ids),
+            name: name.to_owned(),
+            upload: upload.id,
+            planned_by: actor.member(),
+            created_at: self.0.clock.now(),
+        }
+    }
+
+    /// Stores a new plan and its posts, for somebody to agree to.
+    pub(super) async fn keep_plan(
         &self,
         tx: &mut dyn PublishingTx,
-        items: &[ItemDraft],
-        accounts: &[Option<Postable>],
+        plan: &Plan,
+        mut posts: Vec<Post>,
     ) -> Result<(), PublishingError> {
-        let now = self.0.clock.now();
-        // What is planned in the past is posted now.
-        let time = |item: &ItemDraft| item.planned_at.max(now);
-        let (Some(first), Some(last)) = (items.iter().map(time).min(), items.iter().map(time).max()) else {
-            return Ok(());
-        };
-        let ids: Vec<_> = items.iter().map(|item| item.account).collect();
-        let day = TimeDelta::days(1);
-        let planned = tx.planned_times(&ids, first - day, last + day).await?;
-        for (at, (item, account)) in items.iter().zip(accounts).enumerate() {
-            let Some(account) = account else { continue };
-            let platform = account.account.platform.as_str();
-            let Some(rules) = self.0.publishers.get(platform).map(|publisher| publisher.rules()) else {
-                continue;
-            };
-            let day = |time: Timestamp| (time + rules.day_ahead).date_naive();
-            let same = |(other, time): &&(AccountId, Timestamp)| {
-                *other == item.account && day(*time) == day(item.planned_at.max(now))
-            };
-            let count = u32::try_from(planned.iter().filter(same).count()).unwrap_or(u32::MAX);
-            if count >= rules.posts_per_day {
-                let problem = format!(
-                    "[{at}] is of an account that has {count} posts on that day; {platform} takes {} of one account and \
-                     app, so plan it on another day",
-                    rules.posts_per_day
-                );
-                return Err(PublishingError::NotPostable { field: "items", problem });
-            }
+        for post in &mut posts {
+            post.submit()?;
         }
+        tx.add_plan(plan).await?;
+        tx.add_posts(&posts).await?;
+        for post in &posts {
+            tx.add_note(post, NoteKind::Planned, None, plan.created_at).await?;
+        }
+        let fact = PublishingFact::PlanCreated(plan.id);
+        PublishingTx::announce(tx, PublishingEvent { fact, at: plan.created_at });
         Ok(())
     }
 
-    /// Why our servers can't post on an account, and find out what became of it, whatever is posted.
-    pub(super) fn obstacle(&self, account: &Postable) -> Option<String> {
-        let unsupported = || told(&Obstacle::Unsupported);
-        if self.0.publishers.get(account.account.platform.as_str()).is_none() {
-            return Some(unsupported());
+    /// When each item is posted: once at its own time, or at the slots its account gets. No day has more than it may.
+    async fn times(
+        &self,
+        tx: &mut dyn PublishingTx,
+        draft: &PlanDraft,
+        accounts: &[Postable],
+    ) -> Result<Vec<Vec<Timestamp>>, PublishingError> {
+        if let Some(slots) = draft.slots {
+            let wanted: Vec<_> = draft.items.iter().map(|item| (item.account, slots.occurrences)).collect();
+            let mut days = self.days_of_slots(tx, accounts, slots).await?;
+            return self.free_slots(tx, slots, &wanted, &mut days).await;
         }
-        [&account.video, &account.reading].into_iter().find_map(|ability| match ability {
-            None => Some(unsupported()),
-            Some(ability) => (ability.way != Way::Server).then(|| told(&ability.obstacle)),
-        })
+        let planned: Vec<_> = draft.items.iter().filter_map(|item| item.planned_at).collect();
+        let (Some(first), Some(last)) = (planned.iter().min(), planned.iter().max()) else {
+            return Ok(Vec::new());
+        };
+        let mut days = self.days(tx, accounts, (*first, *last)).await?;
+        for (at, (item, planned_at)) in draft.items.iter().zip(&planned).enumerate() {
+            days.add(item.account, *planned_at).map_err(|problem| of_item(at, &problem))?;
+        }
+        Ok(planned.into_iter().map(|at| vec![at]).collect())
     }
 
-    /// Whether a post can be posted on an account at a time; why not, in words that follow the field's name.
-    pub(super) fn check(
+    /// What accounts have on the days that slots may be on.
+    pub(super) async fn days_of_slots(
         &self,
-        planned_at: Timestamp,
-        post: &PostDraft,
-        account: &Postable,
-        upload: &Upload,
-    ) -> Result<(), String> {
-        let platform = account.account.platform.as_str();
-        if let Some(obstacle) = self.obstacle(account) {
-            return Err(obstacle);
+        tx: &mut dyn PublishingTx,
+        accounts: &[Postable],
+        slots: SlotDraft,
+    ) -> Result<Days, PublishingError> {
+        let now = self.0.clock.now();
+        let most = now + TimeDelta::days(AHEAD_MAX_DAYS);
+        let until = slots.until.map_or(most, |until| until.min(most));
+        self.days(tx, accounts, (slots.from.unwrap_or(now), until)).await
+    }
+
+    /// The free slots of accounts, so many of each, in their order.
+    pub(super) async fn free_slots(
+        &self,
+        tx: &mut dyn PublishingTx,
+        slots: SlotDraft,
+        wanted: &[(AccountId, Option<u32>)],
+        days: &mut Days,
+    ) -> Result<Vec<Vec<Timestamp>>, PublishingError> {
+        let now = self.0.clock.now();
+        let from = slots.from.unwrap_or(now).max(now);
+        let timetable = tx.timetable(slots.timetable).await?;
+        let timetable = timetable.ok_or(PublishingError::NotFound { field: "slots.timetableId" })?;
+        let instants = timetable.draft.slots()?;
+        let span = (from, now + TimeDelta::days(AHEAD_MAX_DAYS));
+        let (mut times, mut count) = (Vec::with_capacity(wanted.len()), 0);
+        for (account, occurrences) in wanted {
+            let slots = SlotDraft { occurrences: *occurrences, ..slots };
+            let found = slots.taken(&instants, span, ITEMS_MAX + 1, |slot| days.take(*account, slot));
+            count += found.len();
+            if count > ITEMS_MAX {
+                let problem =
+                    format!("come to more than {ITEMS_MAX} posts; end them earlier, or split the plan");
+                return Err(PublishingError::Invalid { field: "slots", problem });
+            }
+            times.push(found);
         }
-        let publisher = self.0.publishers.get(platform).ok_or_else(|| told(&Obstacle::Unsupported))?;
-        if let Some(ends_at) = account.consent_ends_at
-            && planned_at >= ends_at
-        {
-            return Err(format!(
-                "is planned past the end of its account's consent, {ends_at}; link it again"
-            ));
+        let without = times.iter().filter(|found: &&Vec<_>| found.is_empty()).count();
+        if without > 0 {
+            let problem = format!(
+                "leave none free in that span for {without} of {} accounts; make it longer",
+                wanted.len()
+            );
+            return Err(PublishingError::NotPostable { field: "slots", problem });
         }
-        let (chars, most) = (post.caption.chars().count(), publisher.rules().caption_max_chars);
-        if chars > most {
-            return Err(format!("has a caption of {chars} characters; {platform} takes {most}"));
-        }
-        if let (Some(at_ms), Some(Probed::Media(media))) = (post.cover_at_ms, &upload.probed)
-            && at_ms > media.duration_ms
-        {
-            return Err(format!("has its cover at {at_ms} ms; the video ends at {} ms", media.duration_ms));
-        }
-        let findings = self.0.content.preflight(upload, platform).unwrap_or_default();
-        match findings.into_iter().find(|finding| finding.severity == Severity::Blocking) {
-            Some(finding) => Err(format!("has a file that {platform} will refuse: {:?}", finding.code)),
-            None => Ok(()),
-        }
+        Ok(times)
     }
 
     /// All posts of a plan that the actor reaches, their accounts' turns locked in one order and the posts then.
@@ -217,7 +219,8 @@ impl Publishing {
         for (post, kind, detail) in posts {
             tx.update_post(post).await?;
             self.note(tx, post, *kind, detail.clone()).await?;
-            due.insert(post.account, post.next_at());
+            let next: &mut Option<Timestamp> = due.entry(post.account).or_default();
+            *next = next.iter().copied().chain(post.next_at()).min();
         }
         Ok(tx.wake_accounts(&due).await?)
     }

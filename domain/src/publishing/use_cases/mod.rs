@@ -3,12 +3,18 @@
 
 mod approve_post;
 mod ask_for_post;
+pub(super) mod change_plan;
 pub(super) mod change_post;
+pub(super) mod change_timetable;
+mod checks;
+pub(super) mod create_fleet;
 mod create_plan;
 mod find_out;
+pub(super) mod import_posts;
 pub(super) mod plan_fleet;
 pub(super) mod publish_due;
 pub(super) mod read_posts;
+pub(super) mod read_timetables;
 mod upload_medium;
 
 use std::sync::{

@@ -7,13 +7,13 @@ use chrono::TimeDelta;
 use super::{
     super::{
         model::{FLEET_ACCOUNTS_MAX, FLEET_ITEMS_MAX, Fleet, FleetAccount},
-        ports::{PostRules, PublishingTx},
+        ports::PublishingTx,
     },
     Publishing,
 };
 use crate::{
     accounts::Postable,
-    content::model::{Severity, Upload, UploadState},
+    content::model::Upload,
     kernel::{
         actor::{Actor, Permission},
         clock::Timestamp,
@@ -204,20 +204,6 @@ impl Publishing {
         reached.ok_or(PublishingError::NotFound { field: "accountIds" })
     }
 
-    fn rules(&self, account: &Postable) -> Option<PostRules> {
-        self.0.publishers.get(account.account.platform.as_str()).map(|publisher| publisher.rules())
-    }
-
-    /// What a platform will not take of a file.
-    fn unfit(&self, upload: &Upload, platform: &str) -> Option<String> {
-        if upload.state != UploadState::Ready {
-            return Some("the file can't be used (yet)".to_owned());
-        }
-        let findings = self.0.content.preflight(upload, platform).unwrap_or_default();
-        let worst = findings.into_iter().find(|finding| finding.severity == Severity::Blocking)?;
-        Some(format!("{platform} will refuse the file: {:?}", worst.code))
-    }
-
     fn answer(
         &self,
         draft: &FleetDraft,
@@ -246,7 +232,8 @@ impl Publishing {
                 platforms.find_map(|platform| self.unfit(&uploads[content], platform))
             };
             if on == 0 {
-                unfit().unwrap_or_else(|| "nothing can be posted on any of the accounts".to_owned())
+                let nowhere = || "nothing can be posted on any of the accounts".to_owned();
+                unfit().map_or_else(nowhere, |what| format!("it is {what}"))
             } else if usize::try_from(draft.items[content].count).is_ok_and(|count| count > on) {
                 format!("only {on} of the accounts may take it, once each")
             } else {

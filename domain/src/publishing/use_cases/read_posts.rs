@@ -9,7 +9,7 @@ use super::{
         actions,
         events::PostNote,
         model::{Plan, Post, PostStatus},
-        ports::{FigureQuery, FigureReading, FigureTotal, Lateness, PostQuery, PublishingTx},
+        ports::{FigureQuery, FigureReading, FigureTotal, Lateness, PostQuery, PostWarning, PublishingTx},
     },
     Publishing,
 };
@@ -125,6 +125,20 @@ impl Publishing {
     ) -> Result<Vec<PostNote>, PublishingError> {
         actor.require(Permission::ReadPosts)?;
         Ok(tx.notes(id).await?)
+    }
+
+    /// What speaks against posts that were read before. What nothing speaks against is absent.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn warnings(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        posts: &[PostId],
+    ) -> Result<HashMap<PostId, Vec<PostWarning>>, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        Ok(tx.warnings(posts).await?)
     }
 
     /// What agrees to a plan that was read before: the digest of its posts that wait for it; `None` when none does.

@@ -148,9 +148,13 @@ tenant_entity!(post, "publishing", "posts", keys { id: uuid::Uuid }, columns {
     plan_id: uuid::Uuid, account_id: uuid::Uuid, upload_id: uuid::Uuid, caption: String, cover_at_ms: Option<i64>,
     visibility: String, status: String, planned_at: super::At, due_at: Option<super::At>, holds_account: bool,
     item: Option<String>, promised_at: Option<super::At>, accepted_at: Option<super::At>, progress: Json, created_at: super::At, version: i32,
+    occurrence: i32, variables: Json, reference: Option<String>, file_digest: Option<Vec<u8>>,
+});
+tenant_entity!(timetable, "publishing", "timetables", keys { id: uuid::Uuid }, columns {
+    name: String, zone: String, rules: Vec<String>, created_at: super::At, version: i32,
 });
 tenant_entity!(newest_figures, "publishing", "newest_figures", keys { post_id: uuid::Uuid }, columns {
-    read_at: super::At, plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,
+    read_at: super::At, plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>, moves: i64,
 });
 tenant_entity!(figures, "publishing", "figures", keys { post_id: uuid::Uuid, at: super::At }, columns {
     plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,

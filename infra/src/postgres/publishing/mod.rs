@@ -1,11 +1,12 @@
-//! `publishing.plans`, `publishing.posts`, `publishing.post_notes`, figures of posts, and the turns of accounts, which are all tenants' and
+//! `publishing.plans`, `publishing.posts`, `publishing.post_notes`, figures of posts, timetables, and the turns of accounts, which are all tenants' and
 //! reached through functions of the database alone.
 
 mod figures;
 mod progress;
+mod timetables;
 mod turns;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -19,7 +20,7 @@ use domain::{
     publishing::{
         events::{NoteKind, PostNote},
         model::{Plan, Post, PostDraft, PostStatus, Visibility},
-        ports::{PostQuery, PostStore, Turn},
+        ports::{PostQuery, PostStore, PostWarning, Turn, WarningKind},
     },
 };
 use sea_orm::{
@@ -31,7 +32,7 @@ use sea_orm::{
 pub use turns::PgTurnSchedule;
 
 use super::{
-    columns::word,
+    columns::{hash32, word},
     entity::{
         plan,
         post::{Column, Entity, Model},
@@ -76,6 +77,29 @@ const NEXT_DUE: &str = "
             SELECT FROM publishing.posts AS held
             WHERE held.tenant_id = $1 AND held.account_id = $2 AND held.holds_account))";
 
+/// What speaks against posts. $1 tenant, $2 posts. What was given up or failed is in nobody's way.
+const WARNINGS: &str = "
+    WITH asked AS (
+        SELECT * FROM publishing.posts WHERE tenant_id = $1 AND id = ANY ($2)
+            AND status NOT IN ('failed', 'cancelled', 'gone')
+    ), there AS (
+        SELECT * FROM publishing.posts WHERE tenant_id = $1 AND status NOT IN ('failed', 'cancelled', 'gone')
+    )
+    SELECT a.id, 'same_file' AS kind, count(*) AS others, min(o.id::text)::uuid AS other
+    FROM asked AS a JOIN there AS o ON o.file_digest = a.file_digest AND o.account_id = a.account_id AND o.id <> a.id
+    GROUP BY a.id
+    UNION ALL
+    SELECT a.id, 'same_text', count(*), min(o.id::text)::uuid
+    FROM asked AS a JOIN there AS o ON o.file_digest = a.file_digest AND o.account_id <> a.account_id
+        AND o.caption = a.caption
+    GROUP BY a.id
+    UNION ALL
+    SELECT a.id, 'close', count(*), min(o.id::text)::uuid
+    FROM asked AS a JOIN there AS o ON o.account_id = a.account_id AND o.id <> a.id
+        AND o.planned_at > a.planned_at - interval '30 minutes' AND o.planned_at < a.planned_at + interval '30 minutes'
+    GROUP BY a.id
+    ORDER BY 1, 2";
+
 fn plan_of(row: plan::Model) -> Plan {
     Plan {
         id: PlanId::from_uuid(row.id),
@@ -99,6 +123,10 @@ fn post_of(row: Model) -> Result<Post, PortError> {
             cover_at_ms: row.cover_at_ms.map(|ms| word(POSTS, u64::try_from(ms).ok())).transpose()?,
             visibility: word(POSTS, Visibility::parse(&row.visibility))?,
         },
+        occurrence: word(POSTS, u32::try_from(row.occurrence).ok())?,
+        variables: word(POSTS, serde_json::from_value(row.variables).ok())?,
+        reference: row.reference,
+        file: row.file_digest.map(|digest| hash32(POSTS, digest)).transpose()?,
         state,
         planned_at: row.planned_at,
         promised_at: row.promised_at,
@@ -140,6 +168,10 @@ impl PgWork {
             progress: progress::written(post)?,
             created_at: post.created_at,
             version: word(POSTS, i32::try_from(post.version).ok())?,
+            occurrence: word(POSTS, i32::try_from(post.occurrence).ok())?,
+            variables: serde_json::Value::from_iter(post.variables.clone()),
+            reference: post.reference.clone(),
+            file_digest: post.file.map(|digest| digest.to_vec()),
         })
     }
 
@@ -318,6 +350,45 @@ impl PostStore for PgWork {
             .await
             .map_err(|e| orm_error(POSTS, e))?;
         Ok(found.into_iter().collect())
+    }
+
+    async fn posts_by_reference(
+        &mut self,
+        references: &[String],
+        lock: bool,
+    ) -> Result<Vec<Post>, PortError> {
+        let ids: Vec<_> = references.iter().filter_map(|text| uuid::Uuid::try_parse(text).ok()).collect();
+        let by_id = Condition::all().add(Column::Reference.is_null()).add(Column::Id.eq_any(ids));
+        let named = Condition::any().add(Column::Reference.eq_any(references.to_vec())).add(by_id);
+        let found = self.tx.scoped::<Entity>().filter(named);
+        let found = found.order_by_asc(Column::Id);
+        let found = if lock { found.lock_exclusive() } else { found };
+        let rows = found.all(&self.tx).await.map_err(|e| orm_error(POSTS, e))?;
+        rows.into_iter().map(post_of).collect()
+    }
+
+    async fn warnings(&mut self, posts: &[PostId]) -> Result<HashMap<PostId, Vec<PostWarning>>, PortError> {
+        let ids: Vec<_> = posts.iter().map(|post| post.uuid()).collect();
+        let rows = self.tx.query_all_raw(TenantTx::statement(WARNINGS, [self.tenant(), ids.into()])).await;
+        let mut warnings: HashMap<_, Vec<_>> = HashMap::new();
+        for row in rows.map_err(|e| orm_error(POSTS, e))? {
+            let read = || -> Result<(uuid::Uuid, String, i64, uuid::Uuid), sea_orm::DbErr> {
+                Ok((
+                    row.try_get("", "id")?,
+                    row.try_get("", "kind")?,
+                    row.try_get("", "others")?,
+                    row.try_get("", "other")?,
+                ))
+            };
+            let (id, kind, others, other) = read().map_err(|e| orm_error(POSTS, e))?;
+            let kind = WarningKind::ALL.into_iter().find(|known| known.as_str() == kind);
+            warnings.entry(PostId::from_uuid(id)).or_default().push(PostWarning {
+                kind: word(POSTS, kind)?,
+                others: u32::try_from(others).unwrap_or(u32::MAX),
+                other: PostId::from_uuid(other),
+            });
+        }
+        Ok(warnings)
     }
 
     async fn add_note(
