@@ -12,7 +12,7 @@ use domain::{
     compliance::Access,
     identity::{Credential, SignedIn, events::IdentityFact},
     kernel::{
-        actor::Principal,
+        actor::{Permission, Principal},
         ids::{ComplianceId, PLATFORM, TenantId},
         limit::{Quota, Verdict},
         outbox::Origin,
@@ -304,8 +304,10 @@ impl Host for ProductHost {
         self.app.documents.free
     }
 
-    fn allow_large_body(&self, _caller: Option<&Caller>) -> bool {
-        false
+    /// Who may plan posts may bring a file of them.
+    fn allow_large_body(&self, caller: Option<&Caller>) -> bool {
+        let may = |caller: &Caller| caller.signed_in().actor.require(Permission::ManagePosts).is_ok();
+        caller.is_some_and(may)
     }
 
     fn trusted_document(&self, id: &str) -> Option<Arc<str>> {

@@ -1,5 +1,4 @@
-//! Timetables; posts that recur, that come from somebody's file, and whose file is known by its digest; how often figures
-//! have moved.
+//! Timetables; posts that recur, that come from somebody's file, and whose file is known by its digest.
 
 use sea_orm_migration::prelude::*;
 
@@ -29,8 +28,6 @@ ALTER TABLE publishing.posts
     ADD COLUMN file_digest bytea CHECK (octet_length(file_digest) = 32);
 CREATE UNIQUE INDEX posts_references ON publishing.posts (tenant_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX posts_by_file ON publishing.posts (tenant_id, file_digest) WHERE file_digest IS NOT NULL;
-
-ALTER TABLE publishing.newest_figures ADD COLUMN moves bigint NOT NULL DEFAULT 1;
 ";
 
 #[async_trait::async_trait]

@@ -223,6 +223,53 @@ fn file_of(text: &str) -> Value {
     json!({ "format": "CSV", "text": text, "zone": "Asia/Shanghai" })
 }
 
+/// What there is no column for stays; and of one row that comes twice at once there is one post, as there is one post in one
+/// slot.
+async fn retimed_and_raced(app: &TestApp, desk: &Desk, plan: &Value, day: &str) {
+    let token = &desk.tenant.owner.token;
+    let bare = format!(
+        "reference,upload_id,account_id,planned_at\na,{},{},{day} 15:00\n",
+        desk.video, desk.accounts[0]
+    );
+    let moved = mutate(app, token, "importPosts", file_of(&bare), ROWS).await;
+    assert_eq!(outcomes(&moved), [("a", "CHANGED")], "{moved}");
+    let planned = posts(app, token, plan).await;
+    let moved = planned.iter().find(|post| post["reference"] == "a").unwrap();
+    assert_eq!(
+        (&moved["caption"], at(&moved["plannedAt"]).format("%H").to_string()),
+        (&json!("Hello, \"you\""), "07".to_owned())
+    );
+
+    let new = format!(
+        "reference,upload_id,account_id,planned_at\nraced,{},{},{day} 16:00\n",
+        desk.video, desk.accounts[0]
+    );
+    let take = || mutate(app, token, "importPosts", file_of(&new), ROWS);
+    let (one, other) = tokio::join!(take(), take());
+    let mut ends: Vec<_> = [&one, &other].iter().flat_map(|payload| outcomes(payload)).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, [("raced", "CREATED"), ("raced", "UNCHANGED")]);
+
+    let hourly = json!({ "name": "Hourly", "zone": "UTC", "rules": ["0 * * * *"] });
+    let made =
+        mutate(app, token, "createTimetable", hourly, "timetable { id }").await["timetable"]["id"].clone();
+    let input = json!({
+        "name": "Queue", "uploadId": desk.video, "items": [{ "accountId": desk.accounts[1] }],
+        "slots": { "timetableId": made, "occurrences": 2 },
+    });
+    let queue = || mutate(app, token, "createPlan", input.clone(), "plan { id }");
+    let (one, other) = tokio::join!(queue(), queue());
+    let mut times = Vec::new();
+    for payload in [one, other] {
+        times.extend(
+            posts(app, token, &payload["plan"]["id"]).await.iter().map(|post| at(&post["plannedAt"])),
+        );
+    }
+    times.sort_unstable();
+    times.dedup();
+    assert_eq!(times.len(), 4, "{times:?}");
+}
+
 /// One bad row keeps all of them out, unless it is to be passed over.
 async fn bad_rows(app: &TestApp, desk: &Desk, planned: &[Value], day: &str) {
     let token = &desk.tenant.owner.token;
@@ -329,6 +376,7 @@ async fn a_file_of_posts_comes_in_once_however_often_it_is_sent() {
         assert_eq!(seen.data("importPreview")["unchanged"], 3, "{} of {file}", seen.body);
     }
 
+    retimed_and_raced(&app, &desk, &week["id"], &day.to_string()).await;
     bad_rows(&app, &desk, &planned, &day.to_string()).await;
 
     // What is no file says so, and another tenant's things are none.

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use chrono::{TimeDelta, Utc};
 use domain::kernel::{actor::Role, clock::Clock as _, ids::IdSource as _};
 use harness::{
@@ -165,10 +166,10 @@ async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post:
     let seq = now.data("figures")["seq"].as_str().unwrap().to_owned();
     let mut socket = app.client.socket(token).await.unwrap();
     let since = |seq: &str| format!("subscription {{ figures(sinceSeq: \"{seq}\") {{ seq plays }} }}");
-    socket.subscribe("missed", &since("1")).await.unwrap();
+    socket.subscribe("missed", &since(&"0".repeat(16))).await.unwrap();
     let missed = socket.receive("next").await.unwrap();
     assert_eq!(missed["id"], "missed");
-    assert_ne!(missed["payload"]["data"]["figures"]["seq"], "1", "{missed}");
+    assert!(missed["payload"]["data"]["figures"]["seq"].is_string(), "{missed}");
     let mut socket = app.client.socket(token).await.unwrap();
     socket.subscribe("seen", &since(&seq)).await.unwrap();
     platform.control(Method::POST, "clock", &json!({ "advance_s": 7_200 })).await.unwrap();
@@ -206,6 +207,59 @@ async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post:
     ] {
         assert_eq!(get(path, headers).await.0, expected, "{path}");
     }
+}
+
+/// What the platform tells of is looked at soon, and once a minute at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_the_platform_tells_of_is_looked_at_soon() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.unposting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 1, &video(0).await.unwrap()).await.unwrap();
+    let token = &desk.tenant.owner.token;
+    let plan = desk.plan(&app, &captions(["live"]), System.now()).await.unwrap();
+    let query = "query ($plan: ID!) { posts(planId: $plan) { nodes { dueAt } } accounts(first: 1) { nodes { openId } } }";
+    let look = async || app.client.graphql(token, query, json!({ "plan": plan })).await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    // As if it had been there for an hour.
+    let there = "UPDATE publishing.posts SET status = 'live', item = '@it', accepted_at = now() - interval '1 hour',
+        due_at = now() + interval '1 hour',
+        progress = jsonb_build_object('not_before', now() + interval '1 hour', 'was_seen', true) WHERE tenant_id = $1";
+    let tenant = desk.tenant.id.uuid();
+    sqlx::query(there).bind(tenant).execute(&mut database).await.unwrap();
+    let open_id = look().await.data("accounts")["nodes"][0]["openId"].as_str().unwrap().to_owned();
+    let tell = async |item: &str| {
+        let content = json!({ "action_type": 1, "item_id": item }).to_string();
+        let body = json!({
+            "event": "new_video_digg", "client_key": desk.registered.client_key,
+            "from_user_id": "somebody", "to_user_id": open_id, "content": content,
+        });
+        let body = body.to_string();
+        let mut digest = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+        digest.update(desk.registered.client_secret.as_bytes());
+        digest.update(body.as_bytes());
+        let digits: Vec<_> = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = digits.concat();
+        let request =
+            platform.http().post(&desk.registered.webhook_url).header("x-douyin-signature", signature);
+        let answer = request.header("content-type", "application/json").body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    };
+    let due = async || -> chrono::DateTime<Utc> {
+        look().await.data("posts")["nodes"][0]["dueAt"].as_str().unwrap().parse().unwrap()
+    };
+    tell("@another").await;
+    assert!(due().await > System.now() + TimeDelta::minutes(50), "that is no post of ours");
+    tell("@it").await;
+    assert!(due().await <= System.now(), "it is looked at now");
+    let read = "INSERT INTO publishing.newest_figures (tenant_id, post_id, read_at, plays)
+        SELECT tenant_id, id, now(), 1 FROM publishing.posts WHERE tenant_id = $1";
+    sqlx::query(read).bind(tenant).execute(&mut database).await.unwrap();
+    sqlx::query(there).bind(tenant).execute(&mut database).await.unwrap();
+    tell("@it").await;
+    let soon = due().await - System.now();
+    assert!(soon > TimeDelta::seconds(30) && soon <= TimeDelta::seconds(60), "{soon}: it was read just now");
+    app.stop().await.unwrap();
+    platform.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

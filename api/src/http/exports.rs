@@ -54,9 +54,11 @@ struct Wanted {
     plan_id: Option<String>,
 }
 
-/// A text that no spreadsheet program takes for a formula: one that it would begins with an apostrophe.
+/// A text that no spreadsheet program takes for a formula: one that it would begins with an apostrophe, and so does one that
+/// has apostrophes before that already, so that it comes back as it is.
 fn plain(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+    let bare = text.trim_start_matches('\'');
+    if bare.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
 /// What is told of a post.
@@ -246,6 +248,8 @@ mod tests {
             ("=1+1", "\"'=1+1\"\r\n"),
             ("@sum", "\"'@sum\"\r\n"),
             ("-2", "\"'-2\"\r\n"),
+            ("'-2", "\"''-2\"\r\n"),
+            ("'tis", "\"'tis\"\r\n"),
             ("", "\"\"\r\n"),
         ] {
             let mut rows = Rows { format: Format::Csv, text: Vec::new() };

@@ -2,11 +2,14 @@
 //! it is about; what is, is answered at once.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use domain::kernel::{
-    ids::{AppId, ComplianceId, TenantId},
-    limit::Quota,
-    outbox::Origin,
-    scope::TenantScope,
+use domain::{
+    accounts::NewsEnd,
+    kernel::{
+        ids::{AppId, ComplianceId, TenantId},
+        limit::Quota,
+        outbox::Origin,
+        scope::TenantScope,
+    },
 };
 use uuid::Uuid;
 
@@ -91,8 +94,15 @@ async fn receive(
         return answer;
     }
     match app.accounts.receive_news(&origin, verified).await {
-        Ok(Some(answer)) => HttpResponse::Ok().content_type("application/json").body(answer),
-        Ok(None) => HttpResponse::Ok().finish(),
+        Ok(NewsEnd::Answer(answer)) => HttpResponse::Ok().content_type("application/json").body(answer),
+        Ok(NewsEnd::Taken) => HttpResponse::Ok().finish(),
+        Ok(NewsEnd::PostStirred { scope, account, item }) => {
+            // Nothing is lost when it is not: the post is looked at when its time comes.
+            if let Err(fault) = app.publishing.hurry_look(&origin, scope, account, &item).await {
+                tracing::warn!(error = %fault, "a look was not hurried");
+            }
+            HttpResponse::Ok().finish()
+        }
         Err(fault) => {
             tracing::warn!(error = %fault, "news was not taken in");
             unavailable(&request)

@@ -36,5 +36,5 @@ pub use use_cases::{
     read_accounts::{AccountFilter, Consent},
     refresh_tokens::PoolTurn,
     register_app::{AppChange, AppDraft},
-    revoke_consent::VerifiedNews,
+    revoke_consent::{NewsEnd, VerifiedNews},
 };

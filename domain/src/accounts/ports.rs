@@ -297,6 +297,13 @@ pub enum PlatformNews {
         /// What the platform calls the owner to this app.
         open_id: String,
     },
+    /// Somebody did something to a post: its figures have moved.
+    PostStirred {
+        /// What the platform calls the post's owner to this app.
+        open_id: String,
+        /// The platform's name for the post.
+        item: String,
+    },
     /// Something else.
     Other,
 }

@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     events::{NoteKind, PostNote, PublishingEvent},
@@ -72,15 +73,18 @@ pub trait PostStore: Send {
         by: Timestamp,
         most: u32,
     ) -> Result<Vec<(PostId, String)>, PortError>;
-    /// When these accounts' posts are planned for that were not given up and did not fail, within a span.
-    async fn planned_times(
+    /// These accounts' posts that were not given up and did not fail: those planned for a span, and those planned before it
+    /// that are still to be posted, or were posted in it.
+    async fn planned(
         &mut self,
         accounts: &[AccountId],
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<(AccountId, Timestamp)>, PortError>;
+    ) -> Result<Vec<Planned>, PortError>;
     /// When the account's next post is due, among those that may be worked on.
     async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError>;
+    /// The account's post of that name of the platform.
+    async fn post_by_item(&mut self, account: AccountId, item: &str) -> Result<Option<PostId>, PortError>;
     /// Which of these names of the platform are those of other posts of the account.
     async fn known_items(
         &mut self,
@@ -88,11 +92,17 @@ pub trait PostStore: Send {
         items: &[String],
         but: PostId,
     ) -> Result<HashSet<String>, PortError>;
-    /// Posts by the names they go by in files ([`Post::file_reference`]), locked until the transaction ends if that is wanted.
-    async fn posts_by_reference(&mut self, references: &[String], lock: bool)
-    -> Result<Vec<Post>, PortError>;
-    /// What speaks against each of these posts, beside the others there are. What nothing speaks against is absent.
-    async fn warnings(&mut self, posts: &[PostId]) -> Result<HashMap<PostId, Vec<PostWarning>>, PortError>;
+    /// Waits until nobody else of the tenant takes a file of posts in, and keeps others from it until the transaction ends.
+    async fn hold_imports(&mut self) -> Result<(), PortError>;
+    /// Posts by the names they go by in files ([`Post::file_reference`]), by their ids.
+    async fn posts_by_reference(&mut self, references: &[String]) -> Result<Vec<Post>, PortError>;
+    /// What speaks against each of these posts, beside the others there are of these accounts, or all. What nothing speaks
+    /// against is absent.
+    async fn warnings(
+        &mut self,
+        posts: &[PostId],
+        accounts: Option<Vec<AccountId>>,
+    ) -> Result<HashMap<PostId, Vec<PostWarning>>, PortError>;
     /// Adds a line to a post's timeline.
     async fn add_note(
         &mut self,
@@ -115,6 +125,24 @@ pub trait PostStore: Send {
     async fn hold_turn(&mut self, turn: &Turn, lease: TimeDelta) -> Result<Option<Timestamp>, PortError>;
     /// Gives the turn back, for whoever comes when it is due next. The turn is held.
     async fn end_turn(&mut self, turn: &Turn, due_at: Option<Timestamp>) -> Result<(), PortError>;
+}
+
+/// A post, as far as its account's days are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The account.
+    pub account: AccountId,
+    /// When it is planned for.
+    pub planned_at: Timestamp,
+    /// When the platform took it.
+    pub accepted_at: Option<Timestamp>,
+}
+
+impl Planned {
+    /// When it counts: when it was posted, or will be.
+    pub fn counts_at(&self, now: Timestamp) -> Timestamp {
+        self.accepted_at.unwrap_or_else(|| self.planned_at.max(now))
+    }
 }
 
 /// What may speak against a post.
@@ -197,8 +225,21 @@ pub struct FigureTotal {
     pub read_at: Option<Timestamp>,
     /// The sums; `None` where no platform tells one.
     pub figures: Figures,
-    /// How often any of them has moved: it is another whenever the sums may be.
-    pub seq: u64,
+}
+
+impl FigureTotal {
+    /// A mark that is another when anything that is told is.
+    pub fn mark(&self) -> String {
+        let figures = [self.figures.plays, self.figures.likes, self.figures.comments, self.figures.shares];
+        let mut hasher = Sha256::new();
+        for figure in std::iter::once(Some(self.posts)).chain(figures) {
+            // No figure is this large.
+            hasher.update(figure.unwrap_or(u64::MAX).to_be_bytes());
+        }
+        let digest: [u8; 32] = hasher.finalize().into();
+        let head = digest.first_chunk().copied().unwrap_or_default();
+        format!("{:016x}", u64::from_be_bytes(head))
+    }
 }
 
 /// Figures of posts, as they are and as they were.

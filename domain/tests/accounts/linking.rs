@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use domain::{
     accounts::{
-        AccountsError, AppChange, BeginLink, FinishedLink,
+        AccountsError, AppChange, BeginLink, FinishedLink, NewsEnd,
         events::AccountFact,
         model::{Ability, AccountState, ConsentEnd, LinkStep, Obstacle, Way},
         ports::RefusalKind,
@@ -224,7 +224,7 @@ fn a_platforms_word_that_consent_is_gone_is_believed_and_asked_about() {
     assert_eq!(tell("not the secret"), None, "somebody else's word");
     assert_eq!(world.account(account).state, AccountState::Connected);
     // An old message, sent again: the consent is alive.
-    assert_eq!(tell("app-secret"), Some(None));
+    assert_eq!(tell("app-secret"), Some(NewsEnd::Taken));
     assert!(matches!(
         world.account(account).state,
         AccountState::ConsentNeeded { end: ConsentEnd::Revoked, .. }

@@ -59,7 +59,7 @@ impl From<FigureReading> for PostFigures {
 /// Figures of several posts together. Null is not zero: no platform tells it.
 #[derive(SimpleObject, Output, Clone)]
 pub struct FigureTotals {
-    /// Another whenever a figure may be: `figures(sinceSeq:)` resumes from it.
+    /// Opaque; another whenever any of the figures is. `figures(sinceSeq:)` resumes from it.
     seq: String,
     /// Posts that figures were read of.
     posts: String,
@@ -79,7 +79,7 @@ impl From<ports::FigureTotal> for FigureTotals {
     fn from(total: ports::FigureTotal) -> Self {
         let figures = total.figures;
         Self {
-            seq: total.seq.to_string(),
+            seq: total.mark(),
             posts: total.posts.to_string(),
             read_at: total.read_at,
             plays: digits(figures.plays),

@@ -2,14 +2,18 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, SimpleObject};
 use domain::{
-    kernel::ids::PlanId,
+    kernel::{actor::Permission, ids::PlanId},
     publishing::{self, ImportRowEnd, ImportedRow},
 };
 use output::Output;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{query::one_plan, rows::read, types::Plan};
+use super::{
+    query::one_plan,
+    rows::read,
+    types::{Plan, PostStatus},
+};
 use crate::graphql::{
     command::{app, reading},
     error::{ApiError, Failure},
@@ -26,7 +30,7 @@ pub enum ImportFormat {
 }
 
 /// A file of posts: 1 to 500 rows of `reference`, `plan`, `upload_id`, `account_id`, `planned_at`, `caption`, `cover_at_ms` and
-/// `visibility` (`public`, `friends` or `only_me`). What else `/exports/posts.csv` and `/exports/posts.jsonl` tell is passed
+/// `visibility` (`public`, `friends` or `only_me`). Of a post there is, what there is no column for stays as it is. What else `/exports/posts.csv` and `/exports/posts.jsonl` tell is passed
 /// over.
 #[derive(InputObject)]
 pub struct ImportPostsInput {
@@ -82,7 +86,9 @@ pub struct ImportRow {
     outcome: ImportOutcome,
     /// Its post, if there is one.
     post_id: Option<ID>,
-    /// What it changes.
+    /// How its post stands, or stood before it was changed.
+    status: Option<PostStatus>,
+    /// What it changes; told by `importPreview` alone.
     changes: Vec<ImportChange>,
     /// Why it can't be done, in words that follow "the row".
     problem: Option<String>,
@@ -106,6 +112,7 @@ impl From<ImportedRow> for ImportRow {
             reference: row.reference,
             outcome,
             post_id: row.post.map(|post| global_id(Kind::Post, post.uuid())),
+            status: row.status.map(Into::into),
             changes: changes.into_iter().map(change).collect(),
             problem,
         }
@@ -137,7 +144,7 @@ pub(super) struct Imported {
 impl From<publishing::ImportEnd> for Imported {
     fn from(end: publishing::ImportEnd) -> Self {
         Self {
-            rows: end.rows.into_iter().map(Into::into).collect(),
+            rows: end.rows.into_iter().map(|row| ImportRow { changes: Vec::new(), ..row.into() }).collect(),
             plans: end.plans.into_iter().map(PlanId::uuid).collect(),
         }
     }
@@ -154,6 +161,8 @@ pub(super) async fn plans_of(ctx: &Context<'_>, ids: &[Uuid]) -> Result<Vec<Plan
 
 pub(super) async fn preview(ctx: &Context<'_>, input: ImportPostsInput) -> Result<ImportPreview, ApiError> {
     let (actor, mut work) = reading(ctx, "importPreview").await?;
+    // Before anything is read of it.
+    actor.require(Permission::ManagePosts)?;
     let end = app(ctx).publishing.preview_import(&mut *work, &actor, input.lines()?).await?;
     let rows: Vec<ImportRow> = end.rows.into_iter().map(Into::into).collect();
     let count = |outcome| {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime, SubsecRound as _};
 use domain::{
     kernel::{
         clock::Timestamp,
@@ -11,7 +11,7 @@ use domain::{
     },
     publishing::{
         ImportLine, ImportRow,
-        model::{PostDraft, Visibility, Zone, instant_of, zone},
+        model::{ITEMS_MAX, Visibility, Zone, instant_of, zone},
     },
 };
 use serde_json::Value;
@@ -42,7 +42,7 @@ const TOLD: [&str; 11] = [
     "occurrence",
 ];
 
-/// Longest file, in bytes.
+/// Longest file, in bytes: with its escapes it fits into what the door takes.
 const FILE_MAX_BYTES: usize = 512 * 1024;
 
 type Fields = BTreeMap<String, String>;
@@ -64,6 +64,8 @@ pub(super) fn read(
         return Err(bad(format!("must be at most {FILE_MAX_BYTES} bytes; split the file")));
     }
     let zone = zone_name.map(zone).transpose().map_err(Failure::from)?;
+    // Spreadsheet programs begin files of UTF-8 with a mark of order.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = match format {
         ImportFormat::Csv => read_csv(text)?,
         ImportFormat::Jsonl => read_jsonl(text),
@@ -79,8 +81,10 @@ pub(super) fn read(
 }
 
 fn read_csv(text: &str) -> Result<Lines, Failure> {
-    // Spreadsheet programs begin files of UTF-8 with a mark of order.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // The reader takes the end of the file for that of a field, and all rows behind a quote for one.
+    if text.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
+        return Err(bad("has a quote without its end"));
+    }
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let names = reader.headers().map_err(|_| bad("must begin with a row of names, as UTF-8"))?.clone();
     let mut seen = std::collections::BTreeSet::new();
@@ -91,9 +95,11 @@ fn read_csv(text: &str) -> Result<Lines, Failure> {
         }
     }
     let mut lines = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|_| bad("is not UTF-8, or has a quote without its end"))?;
-        let line = record.position().map_or(0, |position| line_at(text, position.byte()));
+    let mut place = Place { text: text.as_bytes(), byte: 0, line: 1 };
+    // One more than there may be, for who counts them.
+    for record in reader.records().take(ITEMS_MAX + 1) {
+        let record = record.map_err(|_| bad("is not UTF-8"))?;
+        let line = record.position().map_or(0, |position| place.line_at(position.byte()));
         let fields = if record.len() == names.len() {
             Ok(names.iter().zip(&record).map(|(name, text)| (name.to_owned(), plain(text))).collect())
         } else {
@@ -104,25 +110,36 @@ fn read_csv(text: &str) -> Result<Lines, Failure> {
     Ok(lines)
 }
 
-/// The line of the first row at or behind a place. The reader's own count is short where rows end in two characters.
-fn line_at(text: &str, byte: u64) -> u64 {
-    let before = text.as_bytes().split_at(usize::try_from(byte).unwrap_or(usize::MAX).min(text.len()));
-    let ends = before.1.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    let newlines = before.0.iter().chain(ends).filter(|byte| **byte == b'\n').count();
-    1 + u64::try_from(newlines).unwrap_or(u64::MAX - 1)
+/// How far a file was read. The reader's own count of lines is short where rows end in two characters.
+struct Place<'a> {
+    text: &'a [u8],
+    byte: usize,
+    line: u64,
+}
+
+impl Place<'_> {
+    /// The line of the first row at or behind a place further on.
+    fn line_at(&mut self, byte: u64) -> u64 {
+        let at = usize::try_from(byte).unwrap_or(usize::MAX);
+        while let Some(next) = self.text.get(self.byte)
+            && (self.byte < at || matches!(next, b'\r' | b'\n'))
+        {
+            self.line += u64::from(*next == b'\n');
+            self.byte += 1;
+        }
+        self.line
+    }
 }
 
 /// A field without the apostrophe that exports put before what a spreadsheet program would take for a formula.
 fn plain(text: &str) -> String {
-    match text.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) => rest.to_owned(),
-        _ => text.to_owned(),
-    }
+    let is_guarded = text.trim_start_matches('\'').starts_with(['=', '+', '-', '@', '\t', '\r']);
+    text.strip_prefix('\'').filter(|_| is_guarded).unwrap_or(text).to_owned()
 }
 
 fn read_jsonl(text: &str) -> Lines {
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(number, line)| (number, fields_of(line))).collect()
+    lines.take(ITEMS_MAX + 1).map(|(number, line)| (number, fields_of(line))).collect()
 }
 
 fn fields_of(line: &str) -> Result<Fields, String> {
@@ -135,9 +152,12 @@ fn fields_of(line: &str) -> Result<Fields, String> {
         let text = match value {
             Value::Null => continue,
             Value::String(text) => text,
-            Value::Number(number) => number.to_string(),
-            Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                return Err(format!("has a {name} that is neither a text nor a number"));
+            Value::Number(number) if name == "cover_at_ms" || TOLD.contains(&name.as_str()) => {
+                number.to_string()
+            }
+            // Large numbers would lose digits.
+            Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                return Err(format!("has a {name} that is no text"));
             }
         };
         fields.insert(name, text);
@@ -163,7 +183,8 @@ fn id(fields: &Fields, name: &str, kind: Kind) -> Result<Uuid, String> {
 
 fn planned_at(text: &str, zone: Option<&Zone>) -> Result<Timestamp, String> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        return Ok(at.to_utc());
+        // As it is stored: what comes again must be what is there.
+        return Ok(at.to_utc().trunc_subsecs(6));
     }
     let formats = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
     let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
@@ -174,20 +195,25 @@ fn planned_at(text: &str, zone: Option<&Zone>) -> Result<Timestamp, String> {
 
 fn row_of(fields: &Fields, zone: Option<&Zone>) -> Result<ImportRow, String> {
     let text = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
+    let reference = text("reference").ok_or("has no reference; give each row a name of its own")?;
+    // The id of a post is one reference, however it is spelt.
+    let reference = Uuid::try_parse(reference).map_or_else(|_| reference.to_owned(), |uuid| uuid.to_string());
     let cover = text("cover_at_ms").map(str::parse).transpose();
-    let visibility =
-        text("visibility").map_or(Some(Visibility::Public), |word| Visibility::parse(&word.to_lowercase()));
+    let cover = cover.map_err(|_| "has a cover_at_ms that is no number of milliseconds")?;
+    let visibility = text("visibility").map(|word| {
+        let known = Visibility::parse(&word.to_lowercase());
+        known.ok_or("has a visibility that is none of public, friends, only_me")
+    });
     Ok(ImportRow {
-        reference: text("reference").ok_or("has no reference; give each row a name of its own")?.to_owned(),
-        plan: text("plan").unwrap_or("Import").to_owned(),
+        reference,
+        plan: text("plan").map(ToOwned::to_owned),
         account: AccountId::from_uuid(id(fields, "account_id", Kind::Account)?),
         planned_at: planned_at(text("planned_at").ok_or("has no planned_at")?, zone)?,
-        draft: PostDraft {
-            upload: UploadId::from_uuid(id(fields, "upload_id", Kind::Upload)?),
-            caption: fields.get("caption").cloned().unwrap_or_default(),
-            cover_at_ms: cover.map_err(|_| "has a cover_at_ms that is no number of milliseconds")?,
-            visibility: visibility.ok_or("has a visibility that is none of public, friends, only_me")?,
-        },
+        upload: UploadId::from_uuid(id(fields, "upload_id", Kind::Upload)?),
+        // What there is no column for stays as it is.
+        caption: fields.get("caption").cloned(),
+        cover_at_ms: fields.contains_key("cover_at_ms").then_some(cover),
+        visibility: visibility.transpose()?,
     })
 }
 
@@ -216,11 +242,14 @@ mod tests {
              \"planned_at\":\"2026-12-01T10:30:00Z\",\"caption\":\"=new, \\\"hot\\\"\\r\\nline\",\"cover_at_ms\":null}}\n"
         );
         let (of_csv, of_json) = (rows(ImportFormat::Csv, &csv), rows(ImportFormat::Jsonl, &json));
-        assert_eq!(of_csv[0].1, of_json[0].1);
+        let (mut one, other) = (of_csv[0].1.clone(), of_json[0].1.clone());
+        // A column that there is none of, and one that is null, leave what is there.
+        assert_eq!(one.as_mut().map(|row| row.cover_at_ms.take()), Ok(None));
+        assert_eq!(one, other);
         assert_eq!((of_csv[0].0, of_json[0].0), (2, 2));
         let row = of_csv[0].1.as_ref().unwrap_or_else(|why| panic!("{why:?}"));
-        assert_eq!(row.draft.caption, "=new, \"hot\"\r\nline");
-        assert_eq!((row.plan.as_str(), row.draft.visibility), ("Import", Visibility::Public));
+        assert_eq!(row.caption.as_deref(), Some("=new, \"hot\"\r\nline"));
+        assert_eq!((row.plan.as_ref(), row.visibility), (None, None));
     }
 
     #[test]
@@ -251,14 +280,35 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_refused_whole() {
-        for text in ["", "reference,reference\n", "reference,colour\n"] {
-            let read = read(ImportFormat::Csv, text, None);
-            assert!(read.is_err() || read.is_ok_and(|rows| rows.is_empty()), "{text:?}");
+        assert!(read(ImportFormat::Csv, "", None).is_ok_and(|rows| rows.is_empty()));
+        for text in ["reference,reference\n", "reference,colour\na,b\n", "reference,caption\na,\"b\nc,d\n"] {
+            assert!(read(ImportFormat::Csv, text, None).is_err(), "{text:?}");
         }
-        assert!(read(ImportFormat::Csv, "reference,colour\na,b\n", None).is_err());
         assert!(read(ImportFormat::Csv, "reference\na\n", Some("Nowhere")).is_err());
         assert!(read(ImportFormat::Jsonl, &"x".repeat(FILE_MAX_BYTES + 1), None).is_err());
         assert!(why(&rows(ImportFormat::Jsonl, "[1]\n")[0]).contains("JSON object"));
-        assert!(why(&rows(ImportFormat::Jsonl, "{\"reference\": [1]}\n")[0]).contains("reference"));
+        for text in ["[1]", "18446744073709551616"] {
+            let line = format!("{{\"reference\": {text}}}\n");
+            assert!(why(&rows(ImportFormat::Jsonl, &line)[0]).contains("reference"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_exported_comes_back_and_an_id_is_one_however_it_is_spelt() {
+        for text in ["=x", "'=x", "''-1", "'tis", "x", "'", ""] {
+            // As exports guard it.
+            let is_dangerous = text.trim_start_matches('\'').starts_with(['=', '-']);
+            let exported = if is_dangerous { format!("'{text}") } else { text.to_owned() };
+            assert_eq!(plain(&exported), text);
+        }
+        let of = |reference: &str| {
+            let text = format!(
+                "reference,upload_id,account_id,planned_at\n{reference},{ID},{ID},2026-12-01T10:30:00.1234567Z\n"
+            );
+            rows(ImportFormat::Csv, &text).remove(0).1
+        };
+        let (lower, upper) = (of(ID), of(&ID.to_uppercase().replace('-', "")));
+        assert_eq!(lower, upper);
+        assert_eq!(lower.map(|row| row.planned_at.timestamp_subsec_nanos()), Ok(123_456_000));
     }
 }

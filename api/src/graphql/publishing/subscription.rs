@@ -60,6 +60,12 @@ pub(in crate::graphql) fn recent_events() -> Arc<RecentEvents> {
 /// Movements of figures that are taken together, when as many have come while the last were told.
 const MOVES_MAX: usize = 1_000;
 
+/// How long a reading that failed is waited on before the next, if nothing moves.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// How long figures may stay as they are.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
+
 /// Least time between two readings of figures for one subscription.
 const PACE: Duration = Duration::from_secs(1);
 
@@ -102,8 +108,10 @@ impl PublishingSubscription {
         post_id: Option<ID>,
         since_seq: Option<String>,
     ) -> Result<impl Stream<Item = Result<FigureTotals, ApiError>> + use<>, ApiError> {
-        let since = since_seq.map(|seq| seq.parse::<u64>()).transpose();
-        let since = since.map_err(|_| ApiError::bad_input("sinceSeq must be a seq that figures had"))?;
+        let is_seq = |seq: &String| seq.len() == 16 && seq.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if since_seq.as_ref().is_some_and(|seq| !is_seq(seq)) {
+            return Err(ApiError::bad_input("sinceSeq must be a seq that figures had"));
+        }
         let asked = Asked { group: group_id, account: account_id, plan: plan_id, post: post_id };
         let filter = asked.filter()?;
         let actor = caller(ctx)?.signed_in().actor.clone();
@@ -117,15 +125,21 @@ impl PublishingSubscription {
         });
         // What has come together meanwhile is read once, and what reads the same is not told again.
         let moved = Box::pin(moved.ready_chunks(MOVES_MAX).map(drop));
-        let from = (moved, None::<FigureTotal>, app, actor, since);
+        let from = (moved, None::<FigureTotal>, app, actor, since_seq, false);
         Ok(futures_util::stream::unfold(
             from,
-            move |(mut moved, mut last, app, actor, mut since)| async move {
+            move |(mut moved, mut last, app, actor, mut since, mut is_told)| async move {
                 loop {
-                    if last.is_some() {
-                        moved.next().await?;
+                    if is_told {
+                        // What could not be read is tried again also when nothing moves.
+                        let waited =
+                            tokio::time::timeout(if last.is_some() { FOREVER } else { AGAIN }, moved.next());
+                        if let Ok(None) = waited.await {
+                            return None;
+                        }
                         tokio::time::sleep(PACE).await;
                     }
+                    is_told = true;
                     let id = ComplianceId::new(&*app.ids);
                     let read = async {
                         let mut work = app.units.begin(actor.scope(), &Origin::system(id, "figures")).await?;
@@ -133,7 +147,7 @@ impl PublishingSubscription {
                     };
                     let told = match read.await {
                         Ok(total) if last == Some(total) => continue,
-                        Ok(total) if since.take() == Some(total.seq) => {
+                        Ok(total) if since.take().is_some_and(|seq| seq == total.mark()) => {
                             last = Some(total);
                             continue;
                         }
@@ -142,11 +156,11 @@ impl PublishingSubscription {
                             Ok(total.into())
                         }
                         Err(error) => {
-                            last = last.or(Some(FigureTotal::default()));
+                            last = None;
                             Err(error)
                         }
                     };
-                    return Some((told, (moved, last, app, actor, since)));
+                    return Some((told, (moved, last, app, actor, since, is_told)));
                 }
             },
         ))

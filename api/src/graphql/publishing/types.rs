@@ -10,6 +10,7 @@ use domain::{
     },
 };
 use output::Output;
+use serde::{Deserialize, Serialize};
 
 use super::{figures::PostFigures, warnings::PostWarning};
 use crate::{
@@ -38,7 +39,7 @@ pub enum Visibility {
 }
 
 /// Where a post stands.
-#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[graphql(remote = "model::PostStatus")]
 pub enum PostStatus {
     /// It can be changed.

@@ -274,6 +274,9 @@ impl Authorizer for MemoryPlatform {
         }
         match std::str::from_utf8(body).ok()?.split_once(' ')? {
             ("revoked", open_id) => Some(PlatformNews::ConsentRevoked { open_id: open_id.to_owned() }),
+            ("stirred", open_id) => {
+                Some(PlatformNews::PostStirred { open_id: open_id.to_owned(), item: "item".to_owned() })
+            }
             ("challenge", answer) => Some(PlatformNews::Challenge(answer.to_owned())),
             _ => Some(PlatformNews::Other),
         }

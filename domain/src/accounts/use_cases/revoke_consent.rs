@@ -12,7 +12,7 @@ use super::{
 use crate::{
     accounts::AccountsError,
     kernel::{
-        ids::AppId,
+        ids::{AccountId, AppId},
         outbox::{Origin, Party, Record},
         scope::TenantScope,
     },
@@ -24,6 +24,24 @@ pub struct VerifiedNews {
     scope: TenantScope,
     app: AppId,
     news: PlatformNews,
+}
+
+/// What came of news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewsEnd {
+    /// Nothing more is to be done.
+    Taken,
+    /// The platform wants to hear this, as JSON.
+    Answer(String),
+    /// A post of an account has other figures than before.
+    PostStirred {
+        /// Whose.
+        scope: TenantScope,
+        /// The account.
+        account: AccountId,
+        /// The platform's name for the post.
+        item: String,
+    },
 }
 
 impl Accounts {
@@ -68,7 +86,7 @@ impl Accounts {
         Ok(news.map(|news| VerifiedNews { scope, app: app.id, news }))
     }
 
-    /// Takes news in: what the platform wants to hear, if anything.
+    /// Takes news in: what came of it.
     ///
     /// That consent was taken back is believed at once and then asked about: nothing in such a message says when it was
     /// sent, so an old one sent again must not cost an account whose owner has consented since.
@@ -79,18 +97,25 @@ impl Accounts {
         &self,
         origin: &Origin,
         verified: VerifiedNews,
-    ) -> Result<Option<String>, AccountsError> {
-        let open_id = match verified.news {
-            PlatformNews::Challenge(answer) => return Ok(Some(answer)),
-            PlatformNews::Other => return Ok(None),
-            PlatformNews::ConsentRevoked { open_id } => open_id,
+    ) -> Result<NewsEnd, AccountsError> {
+        let (open_id, item) = match verified.news {
+            PlatformNews::Challenge(answer) => return Ok(NewsEnd::Answer(answer)),
+            PlatformNews::Other => return Ok(NewsEnd::Taken),
+            PlatformNews::ConsentRevoked { open_id } => (open_id, None),
+            PlatformNews::PostStirred { open_id, item } => (open_id, Some(item)),
         };
         let now = self.0.clock.now();
-        let mut tx = self.0.units.begin(verified.scope, origin).await?;
+        let scope = verified.scope;
+        let mut tx = self.0.units.begin(scope, origin).await?;
         let account = tx.lock_account_by_open_id(verified.app, &open_id).await?;
         let given_up = |account: &Account| matches!(account.state, AccountState::Unlinked { .. });
-        let Some(mut account) = account.filter(|account| !given_up(account)) else { return Ok(None) };
+        let Some(mut account) = account.filter(|account| !given_up(account)) else {
+            return Ok(NewsEnd::Taken);
+        };
         let id = account.id;
+        if let Some(item) = item {
+            return Ok(NewsEnd::PostStirred { scope, account: id, item });
+        }
         if account.state == AccountState::Connected {
             self.revoke_consent(&mut *tx, account, ConsentEnd::Revoked).await?;
         } else {
@@ -99,7 +124,7 @@ impl Accounts {
         }
         tx.hurry_tokens(id, now).await?;
         tx.commit().await?;
-        Ok(None)
+        Ok(NewsEnd::Taken)
     }
 
     /// The header a platform's signature is in; `None` when there is no such platform.

@@ -22,4 +22,6 @@ pub use state::{
     PostState, PostStatus, Resolution, Settled, Standing, Step, Visibility,
 };
 pub use steps::{PATIENCE_S, RETRIES_S};
-pub use timetable::{SlotDraft, Slots, Timetable, TimetableDraft, Zone, instant_of, zone};
+pub use timetable::{
+    SlotDraft, SlotList, SlotRoom, Slots, Timetable, TimetableDraft, Zone, instant_of, zone,
+};

@@ -29,6 +29,9 @@ const BACK_MAX_DAYS: i64 = 366;
 /// Most variables of one post.
 const VARIABLES_MAX: usize = 50;
 
+/// Most bytes of the names and values of one post's variables.
+const VARIABLES_MAX_BYTES: usize = 16_384;
+
 /// How far ahead may be planned, in days.
 pub const AHEAD_MAX_DAYS: i64 = 366;
 
@@ -160,6 +163,13 @@ impl PlanDraft {
             }
             if item.variables.len() > VARIABLES_MAX {
                 return Err(of_item(&format!("has more than {VARIABLES_MAX} variables")));
+            }
+            let texts = || item.variables.iter().flat_map(|(name, value)| [name, value]);
+            if texts().map(String::len).sum::<usize>() > VARIABLES_MAX_BYTES {
+                return Err(of_item(&format!("has variables of more than {VARIABLES_MAX_BYTES} bytes")));
+            }
+            if texts().any(|text| text.contains('\0')) {
+                return Err(of_item("has a variable with a character that no text has"));
             }
             let template = item.caption.as_ref().unwrap_or(&self.caption);
             let caption = filled(template, &item.variables).map_err(|problem| of_item(&problem))?;

@@ -367,6 +367,16 @@ impl Post {
         Some(now + if is_in_review { look_pause(self.progress.looks) } else { pace * *slower })
     }
 
+    /// Its figures have moved: it is looked at then, if that is sooner than it would be. `false` when it is not.
+    pub fn stirred(&mut self, at: Timestamp) -> bool {
+        let is_sooner = self.progress.not_before.is_some_and(|next| at < next);
+        let is_there = matches!(self.state, PostState::UnderReview { .. } | PostState::Live { .. });
+        if is_there && is_sooner {
+            self.progress.not_before = Some(at);
+        }
+        is_there && is_sooner
+    }
+
     /// How the platform says it stands; `None` when it shows no such post. `pace` is how often one that is young is looked
     /// at.
     ///

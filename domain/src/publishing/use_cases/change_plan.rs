@@ -8,7 +8,7 @@ use super::{
     super::{
         actions,
         events::NoteKind,
-        model::{Post, PostFault, PostOp, SlotDraft, Visibility, filled, in_range},
+        model::{ITEMS_MAX, Post, PostFault, PostOp, SlotDraft, Visibility, filled, in_range},
         ports::PublishingTx,
     },
     Publishing,
@@ -61,7 +61,10 @@ impl PlanChange {
         if self.slots.is_some_and(|slots| slots.occurrences.is_some()) {
             return Err(invalid("slots.occurrences", "can't be given: there are as many as there are posts"));
         }
-        Ok(())
+        if self.caption.as_ref().is_some_and(|caption| caption.contains('\0')) {
+            return Err(invalid("caption", "has a character that no text has"));
+        }
+        self.slots.map_or(Ok(()), |slots| slots.check(ITEMS_MAX))
     }
 }
 
@@ -126,22 +129,13 @@ impl Publishing {
         if let Some(slots) = change.slots {
             let mut days = self.days_of_slots(tx, &all, slots).await?;
             leave(&mut days, posts);
-            let mut counts: BTreeMap<AccountId, u32> = BTreeMap::new();
+            let mut counts: BTreeMap<AccountId, usize> = BTreeMap::new();
             for post in posts {
                 *counts.entry(post.account).or_default() += 1;
             }
             let wanted: Vec<_> = counts.iter().map(|(account, count)| (*account, Some(*count))).collect();
             let found = self.free_slots(tx, slots, &wanted, &mut days).await?;
-            let found: Vec<_> = found.into_iter().flatten().collect();
-            if found.len() < posts.len() {
-                let problem = format!(
-                    "leave {} free in that span for {} posts; make it longer",
-                    found.len(),
-                    posts.len()
-                );
-                return Err(PublishingError::NotPostable { field: "slots", problem });
-            }
-            return Ok(found);
+            return Ok(found.into_iter().flatten().collect());
         }
         let Some(minutes) = change.shift_minutes else {
             return Ok(posts.iter().map(|post| post.planned_at).collect());
@@ -151,7 +145,7 @@ impl Publishing {
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
             return Ok(times);
         };
-        let mut days = self.days(tx, &all, (*first, *last)).await?;
+        let mut days = self.days(tx, &all, (*first, *last), true).await?;
         leave(&mut days, posts);
         for (post, at) in posts.iter().zip(&times) {
             let out = |problem| invalid("shiftMinutes", format!("moves a post to where it {problem}"));

@@ -76,9 +76,10 @@ impl Publishing {
         let unfit = |problem| PublishingError::NotPostable { field: "id", problem };
         self.check(planned_at, &post.draft, &account, &upload).map_err(unfit)?;
         if planned_at != was {
-            let mut days = self.days(tx, &[account], (planned_at, planned_at)).await?;
+            let mut days = self.days(tx, &[account], (planned_at, planned_at), true).await?;
             days.remove(post.account, was);
-            days.add(post.account, planned_at).map_err(unfit)?;
+            let full = |problem| PublishingError::NotPostable { field: "plannedAt", problem };
+            days.add(post.account, planned_at).map_err(full)?;
         }
         self.keep(tx, &post, NoteKind::Changed, None).await?;
         Self::done(tx, actions::CHANGE_POST, id).await

@@ -48,7 +48,7 @@ impl Publishing {
     ) -> Result<TimetableId, PublishingError> {
         actor.require(Permission::ManagePosts)?;
         let id = TimetableId::new(&*self.0.ids);
-        let draft = draft.checked()?;
+        let draft = draft.checked(self.0.clock.now())?;
         tx.add_timetable(&Timetable { id, draft, created_at: self.0.clock.now(), version: 0 }).await?;
         done(tx, actions::CREATE_TIMETABLE, id).await?;
         Ok(id)
@@ -73,7 +73,7 @@ impl Publishing {
             zone: change.zone.unwrap_or(now.zone),
             rules: change.rules.unwrap_or(now.rules),
         }
-        .checked()?;
+        .checked(self.0.clock.now())?;
         tx.update_timetable(&timetable).await?;
         done(tx, actions::CHANGE_TIMETABLE, id).await
     }

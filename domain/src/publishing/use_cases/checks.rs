@@ -1,12 +1,12 @@
 //! What is asked of every post before it is planned: whether our servers can post it there, then, and on that day.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
 
 use super::{
     super::{
-        model::PostDraft,
+        model::{PostDraft, SlotRoom},
         ports::{PostRules, PublishingTx},
     },
     Publishing,
@@ -45,43 +45,71 @@ fn told(obstacle: &Obstacle) -> String {
 pub(super) struct Days {
     now: Timestamp,
     counts: HashMap<(AccountId, NaiveDate), u32>,
-    instants: HashSet<(AccountId, Timestamp)>,
+    instants: HashMap<(AccountId, Timestamp), u32>,
     rules: HashMap<AccountId, PostRules>,
 }
 
 impl Days {
+    fn count(&mut self, account: AccountId, planned_at: Timestamp, counts_at: Timestamp) {
+        *self.instants.entry((account, planned_at)).or_default() += 1;
+        if let Some(rules) = self.rules.get(&account) {
+            *self.counts.entry((account, day_of(rules, counts_at))).or_default() += 1;
+        }
+    }
+
+    /// The rules and the count of a day that has no room for another post.
+    fn full(&self, account: AccountId, planned_at: Timestamp) -> Option<(&PostRules, u32)> {
+        let rules = self.rules.get(&account)?;
+        // What is planned in the past is posted now.
+        let count = *self.counts.get(&(account, day_of(rules, planned_at.max(self.now))))?;
+        (count >= rules.posts_per_day).then_some((rules, count))
+    }
+
     /// Counts a post in, or says why it has no place on its day.
     pub(super) fn add(&mut self, account: AccountId, planned_at: Timestamp) -> Result<(), String> {
-        // What is planned in the past is posted now.
-        let at = planned_at.max(self.now);
-        self.instants.insert((account, planned_at));
-        let Some(rules) = self.rules.get(&account) else { return Ok(()) };
-        let count = self.counts.entry((account, (at + rules.day_ahead).date_naive())).or_default();
-        if *count >= rules.posts_per_day {
+        if let Some((rules, count)) = self.full(account, planned_at) {
             return Err(format!(
                 "is of an account that has {count} posts on that day; its platform takes {} of one account and app, so \
                  plan it on another day",
                 rules.posts_per_day
             ));
         }
-        *count += 1;
+        self.keep(account, planned_at);
         Ok(())
     }
 
-    /// Forgets one that is moved away.
+    /// Counts a post in that stays where it is, whatever there is room for.
+    pub(super) fn keep(&mut self, account: AccountId, planned_at: Timestamp) {
+        self.count(account, planned_at, planned_at.max(self.now));
+    }
+
+    /// Forgets one that is moved away. It is still to be posted.
     pub(super) fn remove(&mut self, account: AccountId, planned_at: Timestamp) {
-        self.instants.remove(&(account, planned_at));
+        if let Some(count) = self.instants.get_mut(&(account, planned_at)) {
+            *count = count.saturating_sub(1);
+        }
         let Some(rules) = self.rules.get(&account) else { return };
-        let day = (planned_at.max(self.now) + rules.day_ahead).date_naive();
-        if let Some(count) = self.counts.get_mut(&(account, day)) {
+        if let Some(count) = self.counts.get_mut(&(account, day_of(rules, planned_at.max(self.now)))) {
             *count = count.saturating_sub(1);
         }
     }
 
     /// Counts a post in if nothing else of its account is planned for that instant and its day has room.
-    pub(super) fn take(&mut self, account: AccountId, slot: Timestamp) -> bool {
-        !self.instants.contains(&(account, slot)) && self.add(account, slot).is_ok()
+    pub(super) fn take(&mut self, account: AccountId, slot: Timestamp) -> SlotRoom {
+        if let Some((rules, _)) = self.full(account, slot) {
+            let next = day_of(rules, slot).succ_opt().map(|day| day.and_time(NaiveTime::MIN).and_utc());
+            return next.map_or(SlotRoom::Clash, |next| SlotRoom::FullUntil(next - rules.day_ahead));
+        }
+        if self.instants.get(&(account, slot)).is_some_and(|count| *count > 0) {
+            return SlotRoom::Clash;
+        }
+        self.count(account, slot, slot);
+        SlotRoom::Taken
     }
+}
+
+fn day_of(rules: &PostRules, at: Timestamp) -> NaiveDate {
+    (at + rules.day_ahead).date_naive()
 }
 
 impl Publishing {
@@ -90,21 +118,26 @@ impl Publishing {
         self.0.publishers.get(account.account.platform.as_str()).map(|publisher| publisher.rules())
     }
 
-    /// What accounts have on their days, from a day before the span to a day after.
+    /// What accounts have on their days, from a day before the span to a day after. With `lock`, nobody else plans for them
+    /// until the transaction ends.
     pub(super) async fn days(
         &self,
         tx: &mut dyn PublishingTx,
         accounts: &[Postable],
         (from, until): (Timestamp, Timestamp),
+        lock: bool,
     ) -> Result<Days, PublishingError> {
         let now = self.0.clock.now();
         let rules = accounts.iter().filter_map(|postable| Some((postable.account.id, self.rules(postable)?)));
-        let mut days = Days { now, counts: HashMap::new(), instants: HashSet::new(), rules: rules.collect() };
+        let mut days = Days { now, counts: HashMap::new(), instants: HashMap::new(), rules: rules.collect() };
         let ids: Vec<_> = accounts.iter().map(|postable| postable.account.id).collect();
+        if lock {
+            tx.wake_accounts(&ids.iter().map(|id| (*id, None)).collect()).await?;
+        }
+        // Nothing is planned in the past: it is posted now.
         let day = TimeDelta::days(1);
-        for (account, at) in tx.planned_times(&ids, from.min(now) - day, until.max(now) + day).await? {
-            // More than there may be are no fault of what is planned now.
-            let _ = days.add(account, at);
+        for planned in tx.planned(&ids, from.max(now) - day, until.max(now) + day).await? {
+            days.count(planned.account, planned.planned_at, planned.counts_at(now));
         }
         Ok(days)
     }

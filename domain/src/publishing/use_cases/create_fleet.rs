@@ -59,6 +59,9 @@ impl Publishing {
     ) -> Result<FleetCreation, PublishingError> {
         actor.require(Permission::ManagePosts)?;
         let files: Vec<_> = draft.items.iter().map(|item| item.upload).collect();
+        // Nobody else plans for any of the accounts from then on, in one order; what was free may be taken by then.
+        let first = self.plan_fleet(tx, actor, draft.clone()).await?;
+        tx.wake_accounts(&first.rooms.iter().map(|room| (room.account, None)).collect()).await?;
         let answer = self.plan_fleet(tx, actor, draft).await?;
         if let Some((item, reason)) = answer.unplaced.first()
             && (!texts.allow_partial || answer.places.is_empty())

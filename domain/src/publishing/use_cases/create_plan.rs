@@ -8,7 +8,7 @@ use super::{
     super::{
         actions,
         events::{NoteKind, PublishingEvent, PublishingFact},
-        model::{AHEAD_MAX_DAYS, ITEMS_MAX, Plan, PlanDraft, Post, SlotDraft},
+        model::{AHEAD_MAX_DAYS, ITEMS_MAX, Plan, PlanDraft, Post, SlotDraft, SlotList},
         ports::PublishingTx,
     },
     Publishing,
@@ -126,7 +126,7 @@ impl Publishing {
         accounts: &[Postable],
     ) -> Result<Vec<Vec<Timestamp>>, PublishingError> {
         if let Some(slots) = draft.slots {
-            let wanted: Vec<_> = draft.items.iter().map(|item| (item.account, slots.occurrences)).collect();
+            let wanted: Vec<_> = draft.items.iter().map(|item| (item.account, None)).collect();
             let mut days = self.days_of_slots(tx, accounts, slots).await?;
             return self.free_slots(tx, slots, &wanted, &mut days).await;
         }
@@ -134,7 +134,7 @@ impl Publishing {
         let (Some(first), Some(last)) = (planned.iter().min(), planned.iter().max()) else {
             return Ok(Vec::new());
         };
-        let mut days = self.days(tx, accounts, (*first, *last)).await?;
+        let mut days = self.days(tx, accounts, (*first, *last), true).await?;
         for (at, (item, planned_at)) in draft.items.iter().zip(&planned).enumerate() {
             days.add(item.account, *planned_at).map_err(|problem| of_item(at, &problem))?;
         }
@@ -150,16 +150,16 @@ impl Publishing {
     ) -> Result<Days, PublishingError> {
         let now = self.0.clock.now();
         let most = now + TimeDelta::days(AHEAD_MAX_DAYS);
-        let until = slots.until.map_or(most, |until| until.min(most));
-        self.days(tx, accounts, (slots.from.unwrap_or(now), until)).await
+        let until = slots.until.map_or(most, |until| until.clamp(now, most));
+        self.days(tx, accounts, (slots.from.unwrap_or(now).clamp(now, most), until), true).await
     }
 
-    /// The free slots of accounts, so many of each, in their order.
+    /// The free slots of accounts, in their order: so many of each, or as many as the slots are wanted for.
     pub(super) async fn free_slots(
         &self,
         tx: &mut dyn PublishingTx,
         slots: SlotDraft,
-        wanted: &[(AccountId, Option<u32>)],
+        wanted: &[(AccountId, Option<usize>)],
         days: &mut Days,
     ) -> Result<Vec<Vec<Timestamp>>, PublishingError> {
         let now = self.0.clock.now();
@@ -168,10 +168,14 @@ impl Publishing {
         let timetable = timetable.ok_or(PublishingError::NotFound { field: "slots.timetableId" })?;
         let instants = timetable.draft.slots()?;
         let span = (from, now + TimeDelta::days(AHEAD_MAX_DAYS));
-        let (mut times, mut count) = (Vec::with_capacity(wanted.len()), 0);
+        let mut list = SlotList::new(&instants, slots, span);
+        // An end in time is a bound; without one, a number is what is meant.
+        let least = slots.occurrences.filter(|_| slots.until.is_none()).unwrap_or(1);
+        let least = usize::try_from(least).unwrap_or(usize::MAX);
+        let (mut times, mut count, mut short) = (Vec::with_capacity(wanted.len()), 0, 0);
         for (account, occurrences) in wanted {
-            let slots = SlotDraft { occurrences: *occurrences, ..slots };
-            let found = slots.taken(&instants, span, ITEMS_MAX + 1, |slot| days.take(*account, slot));
+            let found = list.take(*occurrences, ITEMS_MAX + 1, |slot| days.take(*account, slot));
+            short += usize::from(found.len() < occurrences.unwrap_or(least));
             count += found.len();
             if count > ITEMS_MAX {
                 let problem =
@@ -180,10 +184,10 @@ impl Publishing {
             }
             times.push(found);
         }
-        let without = times.iter().filter(|found: &&Vec<_>| found.is_empty()).count();
-        if without > 0 {
+        if short > 0 {
             let problem = format!(
-                "leave none free in that span for {without} of {} accounts; make it longer",
+                "leave fewer free ones than are wanted for {short} of {} accounts; make the span longer (at most \
+                 {AHEAD_MAX_DAYS} days ahead)",
                 wanted.len()
             );
             return Err(PublishingError::NotPostable { field: "slots", problem });

@@ -13,7 +13,15 @@ use super::{
     Publishing,
     publish_due::{Halt, Hands, Shift, Was},
 };
-use crate::kernel::platform::{PlatformError, RefusalKind};
+use crate::{
+    kernel::{
+        ids::AccountId,
+        outbox::Origin,
+        platform::{PlatformError, RefusalKind},
+        scope::TenantScope,
+    },
+    publishing::PublishingError,
+};
 
 /// Pages of an account's posts that are read at most: as many posts as one could make in weeks.
 const PAGES_MAX: u32 = 50;
@@ -26,6 +34,9 @@ const UNREADABLE_S: i64 = 1_800;
 
 /// Posts that are looked at with one call: platforms list no more on a page.
 const LOOKS_AT_ONCE: u32 = 20;
+
+/// Least time between two looks at a post that the platform tells of, in seconds.
+const STIRRED_S: i64 = 60;
 
 /// How much earlier than it is due a post is looked at along with another, in seconds.
 const LOOK_AHEAD_S: i64 = 30;
@@ -123,6 +134,33 @@ impl Publishing {
             Ok(Some((NoteKind::Stuck, Some(why.to_owned()))))
         })
         .await?;
+        Ok(())
+    }
+
+    /// The platform tells that a post's figures have moved: it is looked at soon, and once a minute at most, however often
+    /// it is told of.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn hurry_look(
+        &self,
+        origin: &Origin,
+        scope: TenantScope,
+        account: AccountId,
+        item: &str,
+    ) -> Result<(), PublishingError> {
+        let mut tx = self.0.units.begin(scope, origin).await?;
+        let Some(id) = tx.post_by_item(account, item).await? else { return Ok(()) };
+        let now = self.0.clock.now();
+        let read_at = tx.newest_figures(&[id]).await?.get(&id).map(|reading| reading.read_at);
+        let at = read_at.map_or(now, |read_at| now.max(read_at + TimeDelta::seconds(STIRRED_S)));
+        tx.wake_account(account, None).await?;
+        let Some(mut post) = tx.lock_post(id).await? else { return Ok(()) };
+        if post.stirred(at) {
+            tx.update_post(&post).await?;
+            tx.wake_account(account, Some(at)).await?;
+            tx.commit().await?;
+        }
         Ok(())
     }
 

@@ -1,13 +1,16 @@
 //! Posts come in as rows of somebody's file: what is new is planned, what is there already is changed, and a row that says
 //! what is there changes nothing, however often the file comes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     super::{
         actions,
         events::NoteKind,
-        model::{CAPTION_MAX_CHARS, ITEMS_MAX, NAME_MAX_CHARS, Plan, Post, PostDraft, PostOp, in_range},
+        model::{
+            CAPTION_MAX_CHARS, ITEMS_MAX, NAME_MAX_CHARS, Plan, Post, PostDraft, PostOp, PostStatus,
+            Visibility, in_range,
+        },
         ports::PublishingTx,
     },
     Publishing,
@@ -28,19 +31,28 @@ use crate::{
 /// Longest reference, in characters.
 const REFERENCE_MAX_CHARS: usize = 200;
 
+/// Most plans and files of one import.
+const PLANS_MAX: usize = 50;
+
 /// A row that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportRow {
     /// Its name in the file, which it keeps from one import to the next.
     pub reference: String,
     /// What people call the plan it becomes part of, when it is new.
-    pub plan: String,
+    pub plan: Option<String>,
     /// The account.
     pub account: AccountId,
     /// When it is to be there.
     pub planned_at: Timestamp,
-    /// What is posted.
-    pub draft: PostDraft,
+    /// The file.
+    pub upload: UploadId,
+    /// The text beside it; `None` leaves it as it is.
+    pub caption: Option<String>,
+    /// Its cover, in milliseconds, or that it is left to the platform; `None` leaves it as it is.
+    pub cover_at_ms: Option<Option<u64>>,
+    /// Who may see it; `None` leaves it as it is.
+    pub visibility: Option<Visibility>,
 }
 
 /// What a row would change of a post.
@@ -76,6 +88,8 @@ pub struct ImportedRow {
     pub reference: Option<String>,
     /// Its post, if there is one.
     pub post: Option<PostId>,
+    /// How that stood before.
+    pub status: Option<PostStatus>,
     /// What comes of it.
     pub end: ImportRowEnd,
 }
@@ -94,10 +108,10 @@ pub type ImportLine = (u64, Result<ImportRow, (Option<String>, String)>);
 
 /// What is to be done with a row.
 enum Verdict {
-    Create(ImportRow),
-    Change(Box<Post>, ImportRow, Vec<FieldChange>),
-    Unchanged(String, PostId),
-    Refused(Option<String>, Option<PostId>, String),
+    Create(ImportRow, PostDraft),
+    Change(Box<Post>, Timestamp, PostDraft),
+    Unchanged(Box<Post>),
+    Refused(Option<String>, Option<Box<Post>>, String),
 }
 
 /// What rows name.
@@ -105,22 +119,23 @@ struct Named {
     accounts: BTreeMap<AccountId, Postable>,
     uploads: BTreeMap<UploadId, Upload>,
     posts: HashMap<String, Post>,
+    /// References of posts that the actor does not reach.
+    foreign: HashSet<String>,
     days: Days,
 }
 
-fn text_of(row: &ImportRow) -> [(&'static str, String); 5] {
+fn texts_of(draft: &PostDraft, planned_at: Timestamp) -> [(&'static str, String); 5] {
     [
-        ("upload_id", row.draft.upload.uuid().to_string()),
-        ("planned_at", row.planned_at.to_rfc3339()),
-        ("caption", row.draft.caption.clone()),
-        ("cover_at_ms", row.draft.cover_at_ms.map(|ms| ms.to_string()).unwrap_or_default()),
-        ("visibility", row.draft.visibility.as_str().to_owned()),
+        ("upload_id", draft.upload.uuid().to_string()),
+        ("planned_at", planned_at.to_rfc3339()),
+        ("caption", draft.caption.clone()),
+        ("cover_at_ms", draft.cover_at_ms.map(|ms| ms.to_string()).unwrap_or_default()),
+        ("visibility", draft.visibility.as_str().to_owned()),
     ]
 }
 
-fn changes(post: &Post, row: &ImportRow) -> Vec<FieldChange> {
-    let as_row = ImportRow { draft: post.draft.clone(), planned_at: post.planned_at, ..row.clone() };
-    let pairs = text_of(&as_row).into_iter().zip(text_of(row));
+fn changes(post: &Post, planned_at: Timestamp, draft: &PostDraft) -> Vec<FieldChange> {
+    let pairs = texts_of(&post.draft, post.planned_at).into_iter().zip(texts_of(draft, planned_at));
     let change = |((field, before), (_, after))| FieldChange { field, before, after };
     pairs.filter(|(before, after)| before != after).map(change).collect()
 }
@@ -133,16 +148,33 @@ impl ImportRow {
         if !is_text(&self.reference, REFERENCE_MAX_CHARS) {
             return Err(format!("has a reference that is not 1 to {REFERENCE_MAX_CHARS} characters"));
         }
-        if !is_text(&self.plan, NAME_MAX_CHARS) {
+        if !is_text(self.plan(), NAME_MAX_CHARS) {
             return Err(format!("has a plan that is not 1 to {NAME_MAX_CHARS} characters"));
         }
-        if self.draft.caption.contains('\0') {
+        let caption = self.caption.as_deref().unwrap_or_default();
+        if caption.contains('\0') {
             return Err("has a caption with a character that no text has".to_owned());
         }
-        if self.draft.caption.chars().count() > CAPTION_MAX_CHARS {
+        if caption.chars().count() > CAPTION_MAX_CHARS {
             return Err(format!("has a caption of more than {CAPTION_MAX_CHARS} characters"));
         }
         in_range(self.planned_at, now)
+    }
+
+    fn plan(&self) -> &str {
+        self.plan.as_deref().map_or("Import", str::trim)
+    }
+
+    /// What is posted, as the row says, or as it is.
+    fn draft(&self, there: Option<&PostDraft>) -> PostDraft {
+        let caption = self.caption.clone().or_else(|| there.map(|draft| draft.caption.clone()));
+        let visibility = self.visibility.or(there.map(|draft| draft.visibility));
+        PostDraft {
+            upload: self.upload,
+            caption: caption.unwrap_or_default(),
+            cover_at_ms: self.cover_at_ms.unwrap_or_else(|| there.and_then(|draft| draft.cover_at_ms)),
+            visibility: visibility.unwrap_or(Visibility::Public),
+        }
     }
 }
 
@@ -179,7 +211,7 @@ impl Publishing {
         let (judged, uploads) = self.judge(tx, actor, lines, true).await?;
         let refused = |(line, verdict): &(u64, Verdict)| match verdict {
             Verdict::Refused(_, _, why) => Some((*line, why.clone())),
-            Verdict::Create(_) | Verdict::Change(..) | Verdict::Unchanged(..) => None,
+            Verdict::Create(..) | Verdict::Change(..) | Verdict::Unchanged(_) => None,
         };
         let count = judged.iter().filter_map(refused).count();
         if let Some((line, why)) = judged.iter().find_map(refused)
@@ -206,23 +238,49 @@ impl Publishing {
             let problem = format!("must have 1 to {ITEMS_MAX} rows; split the file");
             return Err(PublishingError::Invalid { field: "text", problem });
         }
+        let now = self.0.clock.now();
         let rows = || lines.iter().filter_map(|(_, row)| row.as_ref().ok());
         let references: Vec<_> = rows().map(|row| row.reference.clone()).collect();
-        let accounts = self.accounts_by_id(tx, actor, rows().map(|row| row.account)).await?;
-        let uploads = self.uploads_by_id(tx, actor, rows().map(|row| row.draft.upload)).await?;
-        if lock {
-            // Turns before posts, and all of them in one order.
-            let found = tx.posts_by_reference(&references, false).await?;
-            tx.wake_accounts(&found.iter().map(|post| (post.account, None)).collect()).await?;
+        let mut plans: Vec<_> = rows().map(|row| (row.plan(), row.upload)).collect();
+        plans.sort_unstable();
+        plans.dedup();
+        if plans.len() > PLANS_MAX {
+            let problem =
+                format!("names {} plans and files; {PLANS_MAX} go into one file, so split it", plans.len());
+            return Err(PublishingError::Invalid { field: "text", problem });
         }
-        let posts = tx.posts_by_reference(&references, lock).await?;
-        let posts: HashMap<_, _> = posts.into_iter().map(|post| (post.file_reference(), post)).collect();
-        let times = || rows().map(|row| row.planned_at);
-        let now = self.0.clock.now();
+        let accounts = self.accounts_by_id(tx, actor, rows().map(|row| row.account)).await?;
+        let uploads = self.uploads_by_id(tx, actor, rows().map(|row| row.upload)).await?;
+        let reached = self.0.accounts.reached(tx, actor, None).await?;
+        let is_reached = |post: &Post| reached.as_ref().is_none_or(|all| all.contains(&post.account));
+        if lock {
+            // Nobody else makes a post of one of these references; then turns before posts, and all of them in one order.
+            tx.hold_imports().await?;
+            let found = tx.posts_by_reference(&references).await?;
+            let found = found.iter().filter(|post| is_reached(post)).map(|post| post.account);
+            tx.wake_accounts(&found.chain(accounts.keys().copied()).map(|id| (id, None)).collect()).await?;
+        }
+        let (mut posts, mut foreign) = (HashMap::new(), HashSet::new());
+        for post in tx.posts_by_reference(&references).await? {
+            let reference = post.file_reference();
+            if !is_reached(&post) {
+                foreign.insert(reference);
+            } else if let Some(post) = if lock { tx.lock_post(post.id).await? } else { Some(post) } {
+                posts.insert(reference, post);
+            }
+        }
+        let times = || rows().map(|row| row.planned_at).filter(|at| in_range(*at, now).is_ok());
         let span = (times().min().unwrap_or(now), times().max().unwrap_or(now));
         let all: Vec<_> = accounts.values().cloned().collect();
-        let days = self.days(tx, &all, span).await?;
-        let mut named = Named { accounts, uploads, posts, days };
+        // Their turns are locked already, where they are to be.
+        let mut days = self.days(tx, &all, span, false).await?;
+        // What moves is in no other's way, whichever row comes first.
+        for row in rows() {
+            if let Some(post) = posts.get(&row.reference).filter(|post| moves(post, row)) {
+                days.remove(post.account, post.planned_at);
+            }
+        }
+        let mut named = Named { accounts, uploads, posts, foreign, days };
         let mut seen: HashMap<String, u64> = HashMap::new();
         let mut judged = Vec::with_capacity(lines.len());
         for (line, row) in lines {
@@ -242,45 +300,50 @@ impl Publishing {
     }
 
     fn verdict(&self, named: &mut Named, row: ImportRow) -> Verdict {
-        let refused = |row: ImportRow, post, why: String| Verdict::Refused(Some(row.reference), post, why);
-        let now = self.0.clock.now();
         let there = named.posts.get(&row.reference).cloned();
-        let id = there.as_ref().map(|post| post.id);
-        if let Err(why) = row.check(now) {
-            return refused(row, id, why);
-        }
-        let Some(account) = named.accounts.get(&row.account) else {
-            return refused(row, None, "has an account_id that names nothing there is".to_owned());
-        };
-        let Some(upload) = named.uploads.get(&row.draft.upload) else {
-            return refused(row, id, "has an upload_id that names nothing there is".to_owned());
-        };
-        if let Some(post) = &there {
-            if post.account != row.account {
-                let why = "is of another account than its post; give it another reference";
-                return refused(row, None, why.to_owned());
+        let planned_at = there.as_ref().map(|post| (post.account, post.planned_at));
+        let was_moved = there.as_ref().is_some_and(|post| moves(post, &row));
+        match self.fit(named, &row, there.as_ref()) {
+            Err(why) => {
+                if let Some((account, planned_at)) = planned_at.filter(|_| was_moved) {
+                    named.days.keep(account, planned_at);
+                }
+                let there = there.filter(|post| post.account == row.account);
+                Verdict::Refused(Some(row.reference), there.map(Box::new), why)
             }
-            if post.draft == row.draft && post.planned_at == row.planned_at {
-                return Verdict::Unchanged(row.reference, post.id);
+            Ok(draft) => match there {
+                None => Verdict::Create(row, draft),
+                Some(post) if !was_moved => Verdict::Unchanged(Box::new(post)),
+                Some(post) => Verdict::Change(Box::new(post), row.planned_at, draft),
+            },
+        }
+    }
+
+    /// What is posted by a row, counted in on its day; why it can't be.
+    fn fit(&self, named: &mut Named, row: &ImportRow, there: Option<&Post>) -> Result<PostDraft, String> {
+        row.check(self.0.clock.now())?;
+        if named.foreign.contains(&row.reference) {
+            return Err("has a reference that is taken; give it another".to_owned());
+        }
+        let account = named.accounts.get(&row.account);
+        let account = account.ok_or("has an account_id that names nothing there is")?;
+        let upload = named.uploads.get(&row.upload).ok_or("has an upload_id that names nothing there is")?;
+        let draft = row.draft(there.map(|post| &post.draft));
+        if let Some(post) = there {
+            if post.account != row.account {
+                return Err("is of another account than its post; give it another reference".to_owned());
+            }
+            if !moves(post, row) {
+                return Ok(draft);
             }
             if !post.allows(PostOp::Change) {
-                let why =
-                    format!("is of a post that is {} and can't be changed", post.state.status().as_str());
-                return refused(row, id, why);
-            }
-            named.days.remove(post.account, post.planned_at);
-        }
-        let fits = self.check(row.planned_at, &row.draft, account, upload);
-        if let Err(why) = fits.and_then(|()| named.days.add(row.account, row.planned_at)) {
-            return refused(row, id, why);
-        }
-        match there {
-            None => Verdict::Create(row),
-            Some(post) => {
-                let changes = changes(&post, &row);
-                Verdict::Change(Box::new(post), row, changes)
+                let status = post.state.status().as_str();
+                return Err(format!("is of a post that is {status} and can't be changed"));
             }
         }
+        self.check(row.planned_at, &draft, account, upload)?;
+        named.days.add(row.account, row.planned_at)?;
+        Ok(draft)
     }
 
     async fn take_in(
@@ -299,26 +362,25 @@ impl Publishing {
         for (line, verdict) in judged {
             let mut made = None;
             match &verdict {
-                Verdict::Create(row) => {
+                Verdict::Create(row, draft) => {
                     let id = PostId::new(&*self.0.ids);
                     made = Some(id);
-                    let posts = new.entry((row.plan.trim().to_owned(), row.draft.upload)).or_default();
+                    let posts = new.entry((row.plan().to_owned(), row.upload)).or_default();
                     let plan = posts.first().map_or_else(|| PlanId::new(&*self.0.ids), |post| post.plan);
-                    let mut post = Post::new(id, (plan, row.account), row.draft.clone(), row.planned_at, now);
+                    let mut post = Post::new(id, (plan, row.account), draft.clone(), row.planned_at, now);
                     post.reference = Some(row.reference.clone());
-                    post.file = digest(&row.draft.upload);
-                    post.occurrence =
-                        1 + u32::try_from(posts.iter().filter(|other| other.account == row.account).count())
-                            .unwrap_or(u32::MAX - 1);
+                    post.file = digest(&row.upload);
+                    let before = posts.iter().filter(|other| other.account == row.account).count();
+                    post.occurrence = u32::try_from(before + 1).unwrap_or(u32::MAX);
                     posts.push(post);
                 }
-                Verdict::Change(post, row, _) => {
+                Verdict::Change(post, planned_at, draft) => {
                     let mut post = (**post).clone();
-                    post.change(row.draft.clone(), row.planned_at)?;
-                    post.file = digest(&row.draft.upload);
+                    post.change(draft.clone(), *planned_at)?;
+                    post.file = digest(&draft.upload);
                     changed.push((post, NoteKind::Changed, Some("by an import".to_owned())));
                 }
-                Verdict::Unchanged(..) | Verdict::Refused(..) => {}
+                Verdict::Unchanged(_) | Verdict::Refused(..) => {}
             }
             end.rows.push(told(line, &verdict, made));
         }
@@ -329,24 +391,42 @@ impl Publishing {
             end.plans.push(plan.id);
         }
         self.keep_all(tx, &changed).await?;
-        let target = end.plans.first().map(|plan| plan.uuid());
-        tx.record(Record::success(actions::IMPORT_POSTS, Party { kind: "plan", id: target })).await?;
+        // One event for each plan that there is, or that has other posts than before.
+        let touched: BTreeSet<_> =
+            end.plans.iter().copied().chain(changed.iter().map(|(post, ..)| post.plan)).collect();
+        for plan in &touched {
+            let target = Party::new("plan", plan.uuid());
+            tx.record(Record::success(actions::IMPORT_POSTS, target)).await?;
+        }
+        if touched.is_empty() {
+            tx.record(Record::success(actions::IMPORT_POSTS, Party { kind: "plan", id: None })).await?;
+        }
         Ok(end)
     }
 }
 
+/// Whether a row says anything else than its post is.
+fn moves(post: &Post, row: &ImportRow) -> bool {
+    post.draft != row.draft(Some(&post.draft)) || post.planned_at != row.planned_at
+}
+
 fn told(line: u64, verdict: &Verdict, made: Option<PostId>) -> ImportedRow {
-    let (reference, post, end) = match verdict {
-        Verdict::Create(row) => (Some(row.reference.clone()), made, ImportRowEnd::Created),
-        Verdict::Change(post, row, changes) => {
-            (Some(row.reference.clone()), Some(post.id), ImportRowEnd::Changed(changes.clone()))
+    let (reference, there, end) = match verdict {
+        Verdict::Create(row, _) => (Some(row.reference.clone()), None, ImportRowEnd::Created),
+        Verdict::Change(post, planned_at, draft) => {
+            let changes = changes(post, *planned_at, draft);
+            (Some(post.file_reference()), Some(post), ImportRowEnd::Changed(changes))
         }
-        Verdict::Unchanged(reference, post) => {
-            (Some(reference.clone()), Some(*post), ImportRowEnd::Unchanged)
-        }
+        Verdict::Unchanged(post) => (Some(post.file_reference()), Some(post), ImportRowEnd::Unchanged),
         Verdict::Refused(reference, post, why) => {
-            (reference.clone(), *post, ImportRowEnd::Refused(why.clone()))
+            (reference.clone(), post.as_ref(), ImportRowEnd::Refused(why.clone()))
         }
     };
-    ImportedRow { line, reference, post, end }
+    ImportedRow {
+        line,
+        reference,
+        post: there.map(|post| post.id).or(made),
+        status: there.map(|post| post.state.status()),
+        end,
+    }
 }

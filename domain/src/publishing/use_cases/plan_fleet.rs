@@ -116,8 +116,9 @@ impl Publishing {
         let mut taken: HashMap<AccountId, Vec<Timestamp>> = HashMap::new();
         // A day more on either side: quotas are counted by the day.
         let around = spacing + TimeDelta::days(1);
-        for (account, at) in tx.planned_times(&ids, from - around, draft.until + around).await? {
-            taken.entry(account).or_default().push(at);
+        let now = self.0.clock.now();
+        for planned in tx.planned(&ids, from - around, draft.until + around).await? {
+            taken.entry(planned.account).or_default().push(planned.counts_at(now));
         }
         let platforms: BTreeSet<_> =
             accounts.iter().map(|account| account.account.platform.as_str()).collect();

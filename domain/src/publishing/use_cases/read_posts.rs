@@ -138,7 +138,8 @@ impl Publishing {
         posts: &[PostId],
     ) -> Result<HashMap<PostId, Vec<PostWarning>>, PublishingError> {
         actor.require(Permission::ReadPosts)?;
-        Ok(tx.warnings(posts).await?)
+        let accounts = self.0.accounts.reached(tx, actor, None).await?;
+        Ok(tx.warnings(posts, accounts).await?)
     }
 
     /// What agrees to a plan that was read before: the digest of its posts that wait for it; `None` when none does.

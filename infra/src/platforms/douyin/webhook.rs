@@ -4,6 +4,8 @@
 //! hexadecimal. Nothing in it says when it was sent, so an old message can't be told from a new one here; its `Msg-Id`
 //! is for whoever receives it.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use domain::{accounts::ports::PlatformNews, kernel::secret::Secret};
 use serde::Deserialize;
@@ -23,8 +25,19 @@ struct Message<'a> {
     event: String,
     #[serde(default)]
     from_user_id: Option<String>,
+    #[serde(default)]
+    to_user_id: Option<String>,
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
+}
+
+/// What a message is about.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    item_id: Option<String>,
+    #[serde(default)]
+    reply_to_item_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,20 +78,33 @@ fn told(body: &[u8]) -> Option<PlatformNews> {
             let open_id = message.from_user_id.filter(|id| !id.is_empty())?;
             Some(PlatformNews::ConsentRevoked { open_id })
         }
+        // Of the first, whoever posted is told of; of the others, whoever did something to the owner's post.
+        "create_video" => stirred(message.from_user_id, message.content?.get()),
+        "item_comment_reply" | "new_video_digg" => stirred(message.to_user_id, message.content?.get()),
         _ => None,
     }
 }
 
-/// The challenge in a message's content, which is an object or a text that holds one: the integer as it came, to the
-/// digit.
-fn challenge(content: &str) -> Option<String> {
-    let inner;
-    let content = if content.starts_with('"') {
-        inner = serde_json::from_str::<String>(content).ok()?;
-        inner.as_str()
+/// Which post's figures have moved.
+fn stirred(owner: Option<String>, content: &str) -> Option<PlatformNews> {
+    let content = unwrapped(content)?;
+    let named: Named = object(content.as_bytes()).ok()?;
+    let item = named.item_id.or(named.reply_to_item_id).filter(|item| !item.is_empty())?;
+    Some(PlatformNews::PostStirred { open_id: owner.filter(|id| !id.is_empty())?, item })
+}
+
+/// A message's content, which is an object or a text that holds one.
+fn unwrapped(content: &str) -> Option<Cow<'_, str>> {
+    if content.starts_with('"') {
+        serde_json::from_str::<String>(content).ok().map(Cow::Owned)
     } else {
-        content
-    };
+        Some(Cow::Borrowed(content))
+    }
+}
+
+/// The challenge in a message's content: the integer as it came, to the digit.
+fn challenge(content: &str) -> Option<String> {
+    let content = unwrapped(content)?;
     let raw = object::<Challenge<'_>>(content.as_bytes()).ok()?.challenge.get();
     let number = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
     let digits = number.strip_prefix('-').unwrap_or(number);
@@ -106,7 +132,9 @@ mod tests {
     fn answer(body: &str) -> Option<String> {
         match signed(body) {
             PlatformNews::Challenge(answer) => Some(answer),
-            PlatformNews::ConsentRevoked { .. } | PlatformNews::Other => None,
+            PlatformNews::ConsentRevoked { .. } | PlatformNews::PostStirred { .. } | PlatformNews::Other => {
+                None
+            }
         }
     }
 
@@ -119,6 +147,37 @@ mod tests {
         let body = BODY.trim_end();
         let challenge = PlatformNews::Challenge("{\"challenge\":48213}".to_owned());
         assert_eq!(news(&secret(), SIGNATURE, body.as_bytes()), Some(challenge));
+    }
+
+    #[test]
+    fn what_is_done_to_a_post_names_it_and_its_owner() {
+        let stirred = |open_id: &str, item: &str| PlatformNews::PostStirred {
+            open_id: open_id.to_owned(),
+            item: item.to_owned(),
+        };
+        for (body, expected) in [
+            (
+                r#"{"event":"new_video_digg","from_user_id":"f","to_user_id":"o","content":"{\"action_type\":1,\"item_id\":\"@9V\"}"}"#,
+                stirred("o", "@9V"),
+            ),
+            (
+                r#"{"event":"item_comment_reply","from_user_id":"f","to_user_id":"o","content":{"reply_to_item_id":"@8"}}"#,
+                stirred("o", "@8"),
+            ),
+            (
+                r#"{"event":"create_video","from_user_id":"o","content":{"item_id":"@7","share_id":"1"}}"#,
+                stirred("o", "@7"),
+            ),
+            (
+                r#"{"event":"new_video_digg","from_user_id":"f","content":{"item_id":"@9"}}"#,
+                PlatformNews::Other,
+            ),
+            (r#"{"event":"new_video_digg","to_user_id":"o","content":{"item_id":""}}"#, PlatformNews::Other),
+            (r#"{"event":"new_video_digg","to_user_id":"o","content":"soon"}"#, PlatformNews::Other),
+            (r#"{"event":"new_video_digg","to_user_id":"o"}"#, PlatformNews::Other),
+        ] {
+            assert_eq!(signed(body), expected, "{body}");
+        }
     }
 
     #[test]

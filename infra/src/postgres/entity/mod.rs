@@ -154,7 +154,7 @@ tenant_entity!(timetable, "publishing", "timetables", keys { id: uuid::Uuid }, c
     name: String, zone: String, rules: Vec<String>, created_at: super::At, version: i32,
 });
 tenant_entity!(newest_figures, "publishing", "newest_figures", keys { post_id: uuid::Uuid }, columns {
-    read_at: super::At, plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>, moves: i64,
+    read_at: super::At, plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,
 });
 tenant_entity!(figures, "publishing", "figures", keys { post_id: uuid::Uuid, at: super::At }, columns {
     plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,

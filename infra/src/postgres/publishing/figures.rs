@@ -44,8 +44,7 @@ const KEEP: &str = "
         INSERT INTO publishing.newest_figures (tenant_id, post_id, read_at, plays, likes, comments, shares)
         SELECT $1, post_id, $2, plays, likes, comments, shares FROM read
         ON CONFLICT (tenant_id, post_id) DO UPDATE SET read_at = excluded.read_at, plays = excluded.plays,
-            likes = excluded.likes, comments = excluded.comments, shares = excluded.shares,
-            moves = newest_figures.moves + (EXISTS (SELECT FROM moved WHERE moved.post_id = excluded.post_id))::int
+            likes = excluded.likes, comments = excluded.comments, shares = excluded.shares
     ), told AS (
         INSERT INTO publishing.figures (tenant_id, post_id, at, plays, likes, comments, shares)
         SELECT $1, post_id, $2, plays, likes, comments, shares FROM moved
@@ -55,8 +54,7 @@ const KEEP: &str = "
 /// Sums of the newest. $1 tenant, $2 accounts or null, $3 plan or null, $4 post or null.
 const TOTAL: &str = "
     SELECT count(*) AS posts, min(n.read_at) AS read_at, sum(n.plays)::bigint AS plays, sum(n.likes)::bigint AS likes,
-           sum(n.comments)::bigint AS comments, sum(n.shares)::bigint AS shares,
-           coalesce(sum(n.moves), 0)::bigint AS seq
+           sum(n.comments)::bigint AS comments, sum(n.shares)::bigint AS shares
     FROM publishing.posts AS p
     JOIN publishing.newest_figures AS n ON n.tenant_id = p.tenant_id AND n.post_id = p.id
     WHERE p.tenant_id = $1 AND ($2::uuid[] IS NULL OR p.account_id = ANY ($2))
@@ -164,7 +162,6 @@ impl FigureStore for PgWork {
                     row.try_get("", "comments")?,
                     row.try_get("", "shares")?,
                 ),
-                seq: u64::try_from(row.try_get::<i64>("", "seq")?).unwrap_or_default(),
             })
         };
         total().map_err(|e| orm_error(PORT, e))

@@ -20,7 +20,7 @@ use domain::{
     publishing::{
         events::{NoteKind, PostNote},
         model::{Plan, Post, PostDraft, PostStatus, Visibility},
-        ports::{PostQuery, PostStore, PostWarning, Turn, WarningKind},
+        ports::{Planned, PostQuery, PostStore, PostWarning, Turn, WarningKind},
     },
 };
 use sea_orm::{
@@ -77,13 +77,27 @@ const NEXT_DUE: &str = "
             SELECT FROM publishing.posts AS held
             WHERE held.tenant_id = $1 AND held.account_id = $2 AND held.holds_account))";
 
-/// What speaks against posts. $1 tenant, $2 posts. What was given up or failed is in nobody's way.
+/// Posts of accounts that count on their days. Those that are still to be posted, or were posted late, have a time for
+/// something to be done, and so are in an index that stays small. $1 tenant, $2 accounts, $3 from, $4 until.
+const PLANNED: &str = "
+    SELECT p.account_id, p.planned_at, p.accepted_at FROM publishing.posts AS p
+    WHERE p.tenant_id = $1 AND p.account_id = ANY ($2) AND p.planned_at >= $3 AND p.planned_at < $4
+      AND p.status NOT IN ('failed', 'cancelled')
+    UNION ALL
+    SELECT p.account_id, p.planned_at, p.accepted_at FROM publishing.posts AS p
+    WHERE p.tenant_id = $1 AND p.account_id = ANY ($2) AND p.planned_at < $3 AND p.due_at IS NOT NULL
+      AND (p.accepted_at IS NULL OR p.accepted_at >= $3)";
+
+/// What speaks against posts. $1 tenant, $2 posts, $3 accounts or null. What was given up or failed is in nobody's way. The
+/// others are not made a list of first: each is found by an index.
 const WARNINGS: &str = "
     WITH asked AS (
-        SELECT * FROM publishing.posts WHERE tenant_id = $1 AND id = ANY ($2)
-            AND status NOT IN ('failed', 'cancelled', 'gone')
-    ), there AS (
-        SELECT * FROM publishing.posts WHERE tenant_id = $1 AND status NOT IN ('failed', 'cancelled', 'gone')
+        SELECT id, account_id, file_digest, caption, planned_at FROM publishing.posts
+        WHERE tenant_id = $1 AND id = ANY ($2) AND status NOT IN ('failed', 'cancelled', 'gone')
+    ), there AS NOT MATERIALIZED (
+        SELECT id, account_id, file_digest, caption, planned_at FROM publishing.posts
+        WHERE tenant_id = $1 AND status NOT IN ('failed', 'cancelled', 'gone')
+            AND ($3::uuid[] IS NULL OR account_id = ANY ($3))
     )
     SELECT a.id, 'same_file' AS kind, count(*) AS others, min(o.id::text)::uuid AS other
     FROM asked AS a JOIN there AS o ON o.file_digest = a.file_digest AND o.account_id = a.account_id AND o.id <> a.id
@@ -299,28 +313,24 @@ impl PostStore for PgWork {
         rows.iter().map(|row| named(row).map_err(|e| orm_error(POSTS, e))).collect()
     }
 
-    async fn planned_times(
+    async fn planned(
         &mut self,
         accounts: &[AccountId],
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<(AccountId, Timestamp)>, PortError> {
+    ) -> Result<Vec<Planned>, PortError> {
         let accounts: Vec<_> = accounts.iter().map(|account| account.uuid()).collect();
-        let over = [PostStatus::Failed, PostStatus::Cancelled].map(PostStatus::as_str);
-        let found = self
-            .tx
-            .scoped::<Entity>()
-            .filter(Column::AccountId.eq_any(accounts))
-            .filter(Column::PlannedAt.gte(from))
-            .filter(Column::PlannedAt.lt(until))
-            .filter(Column::Status.is_not_in(over))
-            .select_only()
-            .columns([Column::AccountId, Column::PlannedAt])
-            .into_tuple::<(uuid::Uuid, Timestamp)>()
-            .all(&self.tx)
-            .await
-            .map_err(|e| orm_error(POSTS, e))?;
-        Ok(found.into_iter().map(|(account, at)| (AccountId::from_uuid(account), at)).collect())
+        let values = [self.tenant(), accounts.into(), from.into(), until.into()];
+        let rows = self.tx.query_all_raw(TenantTx::statement(PLANNED, values)).await;
+        let planned = |row: &sea_orm::QueryResult| -> Result<_, sea_orm::DbErr> {
+            Ok(Planned {
+                account: AccountId::from_uuid(row.try_get("", "account_id")?),
+                planned_at: row.try_get("", "planned_at")?,
+                accepted_at: row.try_get("", "accepted_at")?,
+            })
+        };
+        let rows = rows.map_err(|e| orm_error(POSTS, e))?;
+        rows.iter().map(|row| planned(row).map_err(|e| orm_error(POSTS, e))).collect()
     }
 
     async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError> {
@@ -329,6 +339,13 @@ impl PostStore for PgWork {
         let row = row.map_err(|e| orm_error(POSTS, e))?;
         let due_at = row.map(|row| row.try_get("", "due_at")).transpose();
         Ok(due_at.map_err(|e| orm_error(POSTS, e))?.flatten())
+    }
+
+    async fn post_by_item(&mut self, account: AccountId, item: &str) -> Result<Option<PostId>, PortError> {
+        let found = self.tx.scoped::<Entity>().filter(Column::AccountId.eq(account.uuid()));
+        let found = found.filter(Column::Item.eq(item)).select_only().column(Column::Id);
+        let id = found.into_tuple::<uuid::Uuid>().one(&self.tx).await.map_err(|e| orm_error(POSTS, e))?;
+        Ok(id.map(PostId::from_uuid))
     }
 
     async fn known_items(
@@ -352,24 +369,32 @@ impl PostStore for PgWork {
         Ok(found.into_iter().collect())
     }
 
-    async fn posts_by_reference(
-        &mut self,
-        references: &[String],
-        lock: bool,
-    ) -> Result<Vec<Post>, PortError> {
+    async fn hold_imports(&mut self) -> Result<(), PortError> {
+        const HOLD: &str =
+            "SELECT pg_advisory_xact_lock(hashtextextended('publishing.imports:' || $1::text, 0))";
+        let held = self.tx.execute_raw(TenantTx::statement(HOLD, [self.tenant()])).await;
+        held.map(drop).map_err(|e| orm_error(POSTS, e))
+    }
+
+    async fn posts_by_reference(&mut self, references: &[String]) -> Result<Vec<Post>, PortError> {
         let ids: Vec<_> = references.iter().filter_map(|text| uuid::Uuid::try_parse(text).ok()).collect();
         let by_id = Condition::all().add(Column::Reference.is_null()).add(Column::Id.eq_any(ids));
         let named = Condition::any().add(Column::Reference.eq_any(references.to_vec())).add(by_id);
-        let found = self.tx.scoped::<Entity>().filter(named);
-        let found = found.order_by_asc(Column::Id);
-        let found = if lock { found.lock_exclusive() } else { found };
-        let rows = found.all(&self.tx).await.map_err(|e| orm_error(POSTS, e))?;
+        let found = self.tx.scoped::<Entity>().filter(named).order_by_asc(Column::Id).all(&self.tx).await;
+        let rows = found.map_err(|e| orm_error(POSTS, e))?;
         rows.into_iter().map(post_of).collect()
     }
 
-    async fn warnings(&mut self, posts: &[PostId]) -> Result<HashMap<PostId, Vec<PostWarning>>, PortError> {
+    async fn warnings(
+        &mut self,
+        posts: &[PostId],
+        accounts: Option<Vec<AccountId>>,
+    ) -> Result<HashMap<PostId, Vec<PostWarning>>, PortError> {
         let ids: Vec<_> = posts.iter().map(|post| post.uuid()).collect();
-        let rows = self.tx.query_all_raw(TenantTx::statement(WARNINGS, [self.tenant(), ids.into()])).await;
+        let accounts: Option<Vec<_>> =
+            accounts.map(|accounts| accounts.iter().map(|account| account.uuid()).collect());
+        let values = [self.tenant(), ids.into(), accounts.into()];
+        let rows = self.tx.query_all_raw(TenantTx::statement(WARNINGS, values)).await;
         let mut warnings: HashMap<_, Vec<_>> = HashMap::new();
         for row in rows.map_err(|e| orm_error(POSTS, e))? {
             let read = || -> Result<(uuid::Uuid, String, i64, uuid::Uuid), sea_orm::DbErr> {
