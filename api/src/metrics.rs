@@ -88,6 +88,17 @@ pub struct Metrics {
     pub post_lateness_s: Histogram,
     /// `matricula_outbound_total`: calls to platforms, by how they ended.
     pub outbound: Family<OutboundLabels, Counter>,
+    /// `matricula_outbound_breakers`: apps whose calls to an endpoint this process lets through, or not.
+    pub outbound_breakers: Family<BreakerLabels, Gauge>,
+    /// `matricula_outbound_waiting`: calls to an endpoint that wait for their turn in this process.
+    pub outbound_waiting: Family<EndpointLabels, Gauge>,
+    /// `matricula_quota_used`: the most that an owner of a quota used of it, of those this process called for.
+    pub quota_used: Family<QuotaLabels, Gauge>,
+    /// `matricula_quota_limit`: how much each owner of a quota may use, where the platform publishes it.
+    pub quota_limit: Family<QuotaLabels, Gauge>,
+    /// `matricula_quota_remaining_ratio`: the least share of a quota that an owner has left; 0 when the platform says that
+    /// there is no more.
+    pub quota_remaining_ratio: Family<QuotaLabels, Gauge<f64, AtomicU64>>,
     /// `matricula_outbound_duration_seconds`: time of a call to a platform, all its tries together.
     pub outbound_duration_s: Histogram,
 }
@@ -122,6 +133,35 @@ pub struct OutboundLabels {
     pub endpoint: &'static str,
     /// How it ended, `retried`, or the state its breaker went into: `open`, `half_open`, `closed`.
     pub outcome: &'static str,
+}
+
+/// Which calls of this process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EndpointLabels {
+    /// The platform's name.
+    pub platform: &'static str,
+    /// A fixed word for what is called.
+    pub endpoint: &'static str,
+}
+
+/// Which calls, and whether they are let through.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BreakerLabels {
+    /// The platform's name.
+    pub platform: &'static str,
+    /// A fixed word for what is called.
+    pub endpoint: &'static str,
+    /// `closed`, `half_open` or `open`.
+    pub state: &'static str,
+}
+
+/// Which quota.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct QuotaLabels {
+    /// The platform's name.
+    pub platform: &'static str,
+    /// The quota's, as its adapter has it.
+    pub quota: &'static str,
 }
 
 /// What was known of a query's document.
@@ -183,6 +223,11 @@ impl Default for Metrics {
                 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0,
             ]),
             outbound: Family::default(),
+            outbound_breakers: Family::default(),
+            outbound_waiting: Family::default(),
+            quota_used: Family::default(),
+            quota_limit: Family::default(),
+            quota_remaining_ratio: Family::default(),
             outbound_duration_s: Histogram::new([0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0, 30.0]),
         };
         let m = &mut metrics;
@@ -237,13 +282,33 @@ impl Default for Metrics {
             "From the time a post is planned for until the platform took it",
             m.post_lateness_s.clone(),
         );
-        r.register("outbound", "Calls to platforms, by how they ended", m.outbound.clone());
-        r.register("outbound_duration_seconds", "Time of calls to platforms", m.outbound_duration_s.clone());
+        m.register_outbound();
         metrics
     }
 }
 
 impl Metrics {
+    /// Registers what is told of calls to platforms.
+    fn register_outbound(&mut self) {
+        let m = self;
+        let r = &mut m.registry;
+        r.register("outbound", "Calls to platforms, by how they ended", m.outbound.clone());
+        r.register(
+            "outbound_breakers",
+            "Apps whose calls are let through, or not, by this process",
+            m.outbound_breakers.clone(),
+        );
+        r.register("outbound_waiting", "Calls that wait for their turn", m.outbound_waiting.clone());
+        r.register("quota_used", "The most that an owner used of a quota", m.quota_used.clone());
+        r.register("quota_limit", "How much an owner may use of a quota", m.quota_limit.clone());
+        r.register(
+            "quota_remaining_ratio",
+            "The least share of a quota that an owner has left",
+            m.quota_remaining_ratio.clone(),
+        );
+        r.register("outbound_duration_seconds", "Time of calls to platforms", m.outbound_duration_s.clone());
+    }
+
     /// Counts something the rate limiter did.
     pub fn limit(&self, event: &'static str) {
         self.limiter.get_or_create(&LimiterLabels { event }).inc();

@@ -14,6 +14,7 @@
 //! | `identity::ports::Courier` | [`spool`] |
 //! | `identity::ports::Geography` | [`maxmind`] |
 //! | `accounts::ports::TokenSchedule` | [`postgres`] |
+//! | `accounts::ports::HealthBoard` | [`redis`] |
 //! | `accounts::ports::TokenJournal` | [`journal`] |
 //! | `accounts::ports::Authorizer`, `publishing::ports::Publisher` | [`platforms`], each over [`outbound`] |
 //! | `content::ports::UploadSchedule`, `publishing::ports::TurnSchedule` | [`postgres`] |

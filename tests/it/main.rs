@@ -20,6 +20,7 @@ mod plans;
 mod pool;
 mod posts;
 mod posts_soak;
+mod quotas;
 mod schema;
 mod sequencing;
 mod subscriptions;

@@ -1,6 +1,7 @@
 //! The composition root: configuration, wiring and the verbs of the `matricula` binary. The only crate that sees
 //! both the doors and what ports are kept with.
 
+mod bookkeeping;
 pub mod config;
 pub mod demo;
 pub mod dev;

@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use transport::{AnswerIds, DrainHandle, Engine};
 
 use crate::{
+    bookkeeping::Bookkeeping,
     config::Config,
     wiring::{FIGURES_EVERY, Parts, StartupError, build},
 };
@@ -83,6 +84,7 @@ pub struct Service {
     drain_patience: Duration,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
+    bookkeeping: Arc<Bookkeeping>,
 }
 
 /// What stays of the parts once the workers have theirs.
@@ -103,7 +105,9 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     let listener = duties.serve.then(|| listen(config.http.listen)).transpose()?;
     let address = listener.as_ref().map_or(Ok(config.http.listen), TcpListener::local_addr)?;
     let public_url = config.accounts.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let Parts { app, sequencing, health, db, envelope, journal } = build(config, duties, public_url).await?;
+    let Parts { app, sequencing, health, db, envelope, journal, bookkeeping } =
+        build(config, duties, public_url).await?;
+    let bookkeeping = Arc::new(bookkeeping);
     journal.prepare()?;
     let (stop, stopping) = watch::channel(false);
     let (drain, drained) = DrainHandle::new();
@@ -126,6 +130,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
             (app.publishing.clone(), app.metrics.clone(), config.publishing.width);
         workers.push(tokio::spawn(worker::publish_posts(publishing, metrics, width, stopping.clone())));
     }
+    workers.push(tokio::spawn(Arc::clone(&bookkeeping).keep(app.metrics.clone(), stopping.clone())));
     workers.push(tokio::spawn(figures(app.clone(), db, backlog, stopping)));
     let host = Arc::new(ProductHost::new(app.clone()));
     let ids =
@@ -178,6 +183,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
         drain_patience: config.http.drain,
         stop,
         workers,
+        bookkeeping,
     })
 }
 
@@ -217,6 +223,7 @@ impl Service {
                 tracing::warn!("a worker was cut off");
             }
         }
+        self.bookkeeping.finish().await;
         self.parts.envelope.close();
     }
 }

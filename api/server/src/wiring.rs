@@ -12,7 +12,7 @@ use api::{
     app::{App, Documents, Proxies, Quotas},
     callers::Callers,
     http::{Dependency, Health, Places},
-    metrics::{KeyCallLabels, Metrics, OutboundLabels},
+    metrics::{KeyCallLabels, Metrics},
 };
 use chrono::TimeDelta;
 use domain::{
@@ -38,7 +38,7 @@ use infra::{
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
     object_store::{BucketCredentials, BucketSettings, NoObjects, Objects},
-    outbound::{EgressRoutes, OutboundEvent, OutboundSettings, Transport, outbound},
+    outbound::Transport,
     pkcs11::{Pkcs11Settings, Pkcs11Token},
     platforms::SettingFault,
     postgres::{
@@ -55,6 +55,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
+    bookkeeping::Bookkeeping,
     config::{Bucket, Config, Files, Keys},
     serve::{Duties, Queue},
 };
@@ -83,6 +84,8 @@ pub struct Parts {
     pub envelope: Arc<Envelope>,
     /// Renewed tokens on their way, to be prepared by who may renew some.
     pub journal: Arc<FileJournal>,
+    /// What is kept of calls to platforms.
+    pub bookkeeping: Bookkeeping,
 }
 
 /// Puts everything together. Postgres must answer; Redis may be away. `public_url` is what addresses that platforms are
@@ -135,13 +138,14 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         system.clone(),
     ));
     let identity = identity(config, &envelope, &units, &db, &keys_db)?;
-    let transport = transport(config, &limiter, &metrics)?;
+    let (transport, bookkeeping) = Bookkeeping::open(config, &limiter, &metrics, (&db, &redis))?;
     let journal = Arc::new(FileJournal::new(config.accounts.journal.clone(), vault.clone()));
     let accounts = Arc::new(Accounts::new(AccountsPorts {
         units: units.clone(),
         schedule: Arc::new(PgTokenSchedule::new(db.clone())),
         journal: journal.clone(),
         platforms: infra::platforms::register(&config.platforms(), &transport).map_err(|e| told(&e))?,
+        health: bookkeeping.board.clone(),
         identity: identity.clone(),
         clock: system.clone(),
         ids: system.clone(),
@@ -189,7 +193,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
     });
     let sequencing = duties.has(Queue::Sequence).then(|| sequencing(config, log_keys)).transpose()?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
-    Ok(Parts { app, sequencing, health, db, envelope, journal })
+    Ok(Parts { app, sequencing, health, db, envelope, journal, bookkeeping })
 }
 
 fn content(
@@ -368,41 +372,10 @@ fn identity(
     })))
 }
 
-/// The one way out to platforms.
-fn transport(
-    config: &Config,
-    limiter: &Arc<FallbackRateLimiter>,
-    metrics: &Arc<Metrics>,
-) -> Result<Arc<dyn Transport>, StartupError> {
-    let egress = &config.egress;
-    let settings = OutboundSettings {
-        connect_timeout: egress.connect_timeout,
-        total_timeout: egress.timeout,
-        egress: EgressRoutes { default: egress.proxy.clone(), tenants: egress.tenants.clone() },
-        ..OutboundSettings::default()
-    };
-    let metrics = metrics.clone();
-    Ok(outbound(settings, limiter.clone(), Arc::new(move |event| note(&metrics, event)))?)
-}
-
 /// All that is wrong with platforms' settings.
 fn told(faults: &[SettingFault]) -> StartupError {
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     faults.join("; ").into()
-}
-
-/// Counts what happened to a call.
-fn note(metrics: &Metrics, event: OutboundEvent) {
-    let labels = |platform, endpoint, outcome| OutboundLabels { platform, endpoint, outcome };
-    let labels = match event {
-        OutboundEvent::Ended { platform, endpoint, outcome, duration } => {
-            metrics.outbound_duration_s.observe(duration.as_secs_f64());
-            labels(platform, endpoint, outcome)
-        }
-        OutboundEvent::Retried { platform, endpoint } => labels(platform, endpoint, "retried"),
-        OutboundEvent::Breaker { platform, endpoint, state } => labels(platform, endpoint, state.as_str()),
-    };
-    metrics.outbound.get_or_create(&labels).inc();
 }
 
 /// The word for what the limiter's layers did, in metrics.

@@ -34,6 +34,7 @@ pub use use_cases::{
     lease_token::TokenLease,
     postable::Postable,
     read_accounts::{AccountFilter, Consent},
+    read_quotas::PostsUsed,
     refresh_tokens::PoolTurn,
     register_app::{AppChange, AppDraft},
     revoke_consent::{NewsEnd, VerifiedNews},

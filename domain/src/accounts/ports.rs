@@ -9,8 +9,8 @@ use chrono::TimeDelta;
 use super::{
     events::AccountEvent,
     model::{
-        AbilityRule, Account, App, AppCredentials, Group, Link, Profile, Reach, Refreshed, RenewalAsked,
-        Renewed, TokenTerms, Tokens,
+        AbilityRule, Account, App, AppCredentials, Group, Link, ProcessReport, Profile, QuotaRule, QuotaUse,
+        Reach, Refreshed, RenewalAsked, Renewed, TokenTerms, Tokens,
     },
 };
 use crate::kernel::{
@@ -160,8 +160,27 @@ pub trait GroupStore: Send {
     async fn revoke_group(&mut self, group: GroupId, member: MemberId) -> Result<bool, PortError>;
 }
 
+/// What was used of platforms' quotas. It is kept by whoever makes the calls, which tells it all the time; here it is read.
+#[async_trait]
+pub trait QuotaStore: Send {
+    /// What the accounts of each of these apps used together, in periods that began since then. Who used nothing is absent.
+    async fn quota_uses_of_apps(
+        &mut self,
+        apps: &[AppId],
+        since: Timestamp,
+    ) -> Result<HashMap<AppId, Vec<QuotaUse>>, PortError>;
+    /// What each of these accounts used, in periods that began since then. Who used nothing is absent.
+    async fn quota_uses_of_accounts(
+        &mut self,
+        accounts: &[AccountId],
+        since: Timestamp,
+    ) -> Result<HashMap<AccountId, Vec<QuotaUse>>, PortError>;
+}
+
 /// All stores of accounts in one transaction of one tenant.
-pub trait AccountsTx: AppStore + AccountStore + TokenStore + LinkStore + GroupStore + Outbox {
+pub trait AccountsTx:
+    AppStore + AccountStore + TokenStore + LinkStore + GroupStore + QuotaStore + Outbox
+{
     /// The tenant the transaction is confined to.
     fn scope(&self) -> TenantScope;
     /// Told to subscribers once the transaction is committed, and never when it is not.
@@ -285,6 +304,8 @@ pub struct PlatformFacts {
     pub scopes_needed: Vec<String>,
     /// What its abilities take.
     pub rules: Vec<AbilityRule>,
+    /// How much may be asked of it.
+    pub quotas: Vec<QuotaRule>,
 }
 
 /// News a platform sends, once it is sure to be from it.
@@ -306,6 +327,13 @@ pub enum PlatformNews {
     },
     /// Something else.
     Other,
+}
+
+/// Where the processes that call platforms say how that goes.
+#[async_trait]
+pub trait HealthBoard: Send + Sync {
+    /// What they said last of the calls of one tenant's apps, each that has said something in the last moments.
+    async fn reports(&self, scope: &TenantScope) -> Result<Vec<ProcessReport>, PortError>;
 }
 
 /// Lets an app act for the owners of accounts, on one platform.

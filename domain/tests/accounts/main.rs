@@ -5,4 +5,5 @@
 mod linking;
 mod matrices;
 mod pool;
+mod quotas;
 mod world;

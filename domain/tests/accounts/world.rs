@@ -8,7 +8,7 @@ use domain::{
         Accounts, AccountsError, AccountsPorts, AppDraft, BeginLink, FinishedLink, PoolTurn, ReturnedLink,
         model::{Account, RenewalAsked, Renewed, Tokens},
         ports::{AccountsTx, AccountsUnits as _, Platforms, TokenJournal as _},
-        testkit::{AccountRows, MemoryAccounts, MemoryJournal, MemoryPlatform},
+        testkit::{AccountRows, MemoryAccounts, MemoryHealth, MemoryJournal, MemoryPlatform},
     },
     identity::{
         Identity, IdentityPorts, OpenTenant, SignIn, SignInOutcome,
@@ -40,6 +40,7 @@ pub(crate) struct World {
     pub(crate) store: MemoryAccounts,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) platform: Arc<MemoryPlatform>,
+    pub(crate) health: Arc<MemoryHealth>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) scope: TenantScope,
     pub(crate) owner: Actor,
@@ -54,6 +55,7 @@ impl World {
         let (clock, ids) = (Arc::<FixedClock>::default(), Arc::<Counted>::default());
         let (people, store) = (MemoryUnits::default(), MemoryAccounts::default());
         let (journal, platform) = (Arc::<MemoryJournal>::default(), Arc::<MemoryPlatform>::default());
+        let health = Arc::<MemoryHealth>::default();
         let identity = Arc::new(Identity::new(IdentityPorts {
             units: Arc::new(people.clone()),
             directory: Arc::<MemoryDirectory>::default(),
@@ -71,6 +73,7 @@ impl World {
             schedule: Arc::new(store.clone()),
             journal: journal.clone(),
             platforms: Platforms::new(vec![platform.clone()]),
+            health: health.clone(),
             identity,
             clock: clock.clone(),
             ids: ids.clone(),
@@ -78,7 +81,8 @@ impl World {
             public_url: "https://m.example/".to_owned(),
         });
         let app = AppId::from_uuid(uuid::Uuid::nil());
-        let mut world = Self { accounts, store, journal, platform, clock, scope, owner, app, people, ids };
+        let mut world =
+            Self { accounts, store, journal, platform, health, clock, scope, owner, app, people, ids };
         world.app = world.register(&["comments", "profile", "publish", "renew"]);
         world
     }

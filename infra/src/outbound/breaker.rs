@@ -2,16 +2,19 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use domain::kernel::scope::TenantScope;
 use tokio::time::Instant;
 
 use super::{
     call::{Call, Line, NotMade, Reply, SendFault, Transport},
+    history::{History, Sum},
     observe::{BreakerState, OutboundEvent, OutboundObserver},
+    watch::LineStatus,
     window::Window,
 };
 
@@ -46,11 +49,17 @@ pub struct Breaker<T> {
     inner: T,
     settings: BreakerSettings,
     observer: OutboundObserver,
-    began: Instant,
-    lanes: Mutex<Lanes>,
+    board: Board,
 }
 
 type Lanes = HashMap<Line, Lane>;
+
+/// What is known of all lines. Clones share it.
+#[derive(Clone)]
+pub(super) struct Board {
+    began: Instant,
+    lanes: Arc<Mutex<Lanes>>,
+}
 
 /// Lanes above which those that are closed and quiet are forgotten.
 const LANES_MAX: usize = 4_096;
@@ -58,9 +67,14 @@ const LANES_MAX: usize = 4_096;
 /// What a lane may be quiet before it is forgotten: nothing in its window counts any more.
 const QUIET: Duration = Duration::from_secs(35);
 
+/// What a lane that lets nothing through may be quiet before nobody is told of it any more: its app is not used.
+const UNUSED: Duration = Duration::from_mins(10);
+
 /// What is known of one line.
 struct Lane {
+    scope: TenantScope,
     window: Window,
+    history: History,
     gate: Gate,
     used_at: Instant,
 }
@@ -77,8 +91,8 @@ struct Permit {
 }
 
 impl Lane {
-    fn new(now: Instant) -> Self {
-        Self { window: Window::default(), gate: Gate::Free, used_at: now }
+    fn new(scope: TenantScope, now: Instant) -> Self {
+        Self { scope, window: Window::default(), history: History::default(), gate: Gate::Free, used_at: now }
     }
 
     /// Leave to call, and whether this is the first after a rest.
@@ -133,19 +147,60 @@ impl Lane {
         }
     }
 
+    /// How it stands, unless nobody uses it any more.
+    fn status(&self, line: Line, now: Instant, now_s: u64) -> Option<LineStatus> {
+        let quiet = now.duration_since(self.used_at);
+        let (state, shut_for) = match &self.gate {
+            Gate::Free => (BreakerState::Closed, None),
+            Gate::Shut { probe_at, good } if now < *probe_at && *good == 0 => {
+                (BreakerState::Open, Some(*probe_at - now))
+            }
+            // The next call, if there is one, is let through to see.
+            Gate::Shut { .. } => (BreakerState::HalfOpen, None),
+        };
+        let is_told = quiet <= if state == BreakerState::Closed { QUIET } else { UNUSED };
+        let Sum { calls, failed, took } = self.history.sum(now_s);
+        let status = LineStatus { scope: self.scope, line, state, shut_for, calls, failed, took, waiting: 0 };
+        is_told.then_some(status)
+    }
+
     fn is_idle(&self, now: Instant) -> bool {
         matches!(self.gate, Gate::Free) && now.duration_since(self.used_at) > QUIET
+    }
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self { began: Instant::now(), lanes: Arc::default() }
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seconds(&self, now: Instant) -> u64 {
+        now.duration_since(self.began).as_secs()
+    }
+
+    /// How all lines stand that are used.
+    pub(super) fn lines(&self) -> Vec<LineStatus> {
+        let now = Instant::now();
+        let now_s = self.seconds(now);
+        self.lock().iter().filter_map(|(line, lane)| lane.status(*line, now, now_s)).collect()
     }
 }
 
 impl<T> Breaker<T> {
     /// Wraps `inner`, telling `observer`.
     pub fn new(inner: T, settings: BreakerSettings, observer: OutboundObserver) -> Self {
-        Self { inner, settings, observer, began: Instant::now(), lanes: Mutex::default() }
+        Self { inner, settings, observer, board: Board::default() }
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What it knows of its lines.
+    pub(super) fn board(&self) -> Board {
+        self.board.clone()
     }
 
     fn tell(&self, line: &Line, state: BreakerState) {
@@ -153,14 +208,16 @@ impl<T> Breaker<T> {
         (self.observer)(OutboundEvent::Breaker { platform, endpoint, state });
     }
 
-    fn admit(&self, line: &Line) -> Option<Permit> {
+    fn admit(&self, call: &Call) -> Option<Permit> {
+        let line = &call.line;
         let now = Instant::now();
         let admitted = {
-            let mut lanes = self.lanes();
+            let mut lanes = self.board.lock();
             if lanes.len() >= LANES_MAX && !lanes.contains_key(line) {
                 lanes.retain(|_, lane| !lane.is_idle(now));
             }
-            lanes.entry(*line).or_insert_with(|| Lane::new(now)).admit(now, self.settings.rest)
+            let known = lanes.entry(*line).or_insert_with(|| Lane::new(call.scope, now));
+            known.admit(now, self.settings.rest)
         };
         let (permit, first) = admitted?;
         if permit.probe && first {
@@ -172,15 +229,15 @@ impl<T> Breaker<T> {
     fn settle(&self, call: &Call, permit: Permit, failed: bool, took: Duration) {
         let line = &call.line;
         let now = Instant::now();
-        let now_s = now.duration_since(self.began).as_secs();
+        let now_s = self.board.seconds(now);
         let slow = took > call.patience.unwrap_or(self.settings.slow_after);
         // A lane that was forgotten meanwhile begins anew.
-        let turn = self.lanes().entry(*line).or_insert_with(|| Lane::new(now)).settle(
-            permit,
-            (now, now_s),
-            (failed, slow),
-            &self.settings,
-        );
+        let turn = {
+            let mut lanes = self.board.lock();
+            let known = lanes.entry(*line).or_insert_with(|| Lane::new(call.scope, now));
+            known.history.count(now_s, failed, took);
+            known.settle(permit, (now, now_s), (failed, slow), &self.settings)
+        };
         let Some(state) = turn else { return };
         if state == BreakerState::Open {
             tracing::warn!(
@@ -207,7 +264,7 @@ fn failed(result: &Result<Reply, SendFault>) -> Option<bool> {
 #[async_trait]
 impl<T: Transport> Transport for Breaker<T> {
     async fn send(&self, call: &Call) -> Result<Reply, SendFault> {
-        let Some(permit) = self.admit(&call.line) else {
+        let Some(permit) = self.admit(call) else {
             return Err(SendFault::not_done(NotMade::BreakerOpen));
         };
         let began = Instant::now();
@@ -264,13 +321,21 @@ mod tests {
             assert_eq!(word(&breaker, &call()).await, expected);
         }
         assert_eq!((word(&breaker, &call()).await, states(&events)), ("breaker_open", vec!["open"]));
+        let told =
+            || breaker.board().lines().pop().map(|line| (line.state, line.shut_for, line.calls, line.failed));
+        let rest = Duration::from_secs(5);
+        assert_eq!(told(), Some((BreakerState::Open, Some(rest), 4, 3)), "what opened it is told still");
         tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(told().unwrap().0, BreakerState::HalfOpen, "the next is let through");
         assert_eq!(word(&breaker, &call()).await, "timed_out", "a probe that fails");
         assert_eq!(word(&breaker, &call()).await, "breaker_open");
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!([word(&breaker, &call()).await, word(&breaker, &call()).await], ["ok", "ok"]);
         assert_eq!(states(&events), ["open", "half_open", "open", "half_open", "closed"]);
+        assert_eq!(told().unwrap().0, BreakerState::Closed);
         assert_eq!(breaker.inner.calls().len(), 7);
+        tokio::time::advance(QUIET + Duration::from_secs(1)).await;
+        assert_eq!(told(), None, "nobody uses it");
     }
 
     #[tokio::test(start_paused = true)]

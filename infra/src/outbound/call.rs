@@ -3,8 +3,14 @@
 use std::{error::Error, fmt, time::Duration};
 
 use async_trait::async_trait;
-use domain::kernel::{ids::AppId, scope::TenantScope, secret::Secret};
+use domain::kernel::{
+    ids::{AccountId, AppId},
+    scope::TenantScope,
+    secret::Secret,
+};
 use url::Url;
+
+use super::count::Judgement;
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub struct Call {
     pub scope: TenantScope,
     /// What is called, and in whose name.
     pub line: Line,
+    /// The account in whose name it is made, if it is.
+    pub account: Option<AccountId>,
     /// How.
     pub method: Method,
     /// Where.
@@ -46,6 +54,8 @@ pub struct Call {
     /// How long it may take when it carries much; `None` for as long as others may. Such a call is slow only when it takes
     /// all of that.
     pub patience: Option<Duration>,
+    /// What an answer to it is, as far as quotas are concerned.
+    pub judge: fn(&Reply) -> Judgement,
 }
 
 impl fmt::Debug for Call {

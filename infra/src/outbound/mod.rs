@@ -1,7 +1,7 @@
 //! Calls to platforms over HTTP: the one place that opens sockets to them.
 //!
 //! ```text
-//! Trace > Retry > Throttle > Breaker > Timeout > HttpTransport > the tenant's way out
+//! Trace > Retry > Throttle > Breaker > Count > Timeout > HttpTransport > the tenant's way out
 //! ```
 //!
 //! Each is a [`Transport`] over a transport. What waits its turn is not timed as slow, what is left alone costs no
@@ -22,7 +22,9 @@
 
 mod breaker;
 mod call;
+mod count;
 mod egress;
+mod history;
 mod http;
 mod observe;
 mod retry;
@@ -31,6 +33,7 @@ pub(crate) mod script;
 mod throttle;
 mod timeout;
 mod trace;
+mod watch;
 mod window;
 
 use std::{sync::Arc, time::Duration};
@@ -39,6 +42,7 @@ use domain::kernel::limit::RateLimiter;
 
 pub use breaker::{Breaker, BreakerSettings};
 pub use call::{Call, Cause, Line, Lost, Method, NotMade, Reply, SendFault, Transport};
+pub use count::{CallCounter, Count, Judgement, TryEnd, Uncounted};
 pub use egress::{EgressRoutes, Proxy, ProxyFault};
 pub use http::{ANSWER_MAX_BYTES, HttpTransport, OutboundFault};
 pub use observe::{BreakerState, OutboundEvent, OutboundObserver};
@@ -46,6 +50,7 @@ pub use retry::Retry;
 pub use throttle::{Throttle, ThrottleSettings};
 pub use timeout::Timeout;
 pub use trace::Trace;
+pub use watch::{LineStatus, OutboundWatch};
 
 /// How calls are made.
 #[derive(Clone, Debug)]
@@ -77,19 +82,24 @@ impl Default for OutboundSettings {
     }
 }
 
-/// The whole stack. `limiter` counts calls a second for each app: shared buckets hold for all replicas together.
+/// The whole stack, and how its calls go. `limiter` counts calls a second for each app: shared buckets hold for all
+/// replicas together. `counter` is told what platforms may have counted.
 ///
 /// # Errors
 /// [`OutboundFault`].
 pub fn outbound(
     settings: OutboundSettings,
     limiter: Arc<dyn RateLimiter>,
+    counter: Arc<dyn CallCounter>,
     observer: OutboundObserver,
-) -> Result<Arc<dyn Transport>, OutboundFault> {
+) -> Result<(Arc<dyn Transport>, OutboundWatch), OutboundFault> {
     let http = HttpTransport::new(settings.connect_timeout, settings.egress)?;
     let timed = Timeout::new(http, settings.total_timeout);
-    let broken = Breaker::new(timed, settings.breaker, Arc::clone(&observer));
+    let told_of = Count::new(timed, counter);
+    let broken = Breaker::new(told_of, settings.breaker, Arc::clone(&observer));
+    let board = broken.board();
     let throttled = Throttle::new(broken, settings.throttle, limiter);
+    let watch = OutboundWatch { board, waiting: throttled.waiting() };
     let retried = Retry::new(throttled, settings.retry_pauses, Arc::clone(&observer));
-    Ok(Arc::new(Trace::new(retried, observer)))
+    Ok((Arc::new(Trace::new(retried, observer)), watch))
 }

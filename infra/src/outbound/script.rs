@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     call::{Call, Line, Method, Reply, SendFault, Transport},
+    count::Judgement,
     observe::{OutboundEvent, OutboundObserver},
 };
 
@@ -86,12 +87,14 @@ pub(crate) fn call() -> Call {
     Call {
         scope: TenantScope::of(TenantId::from_uuid(Uuid::from_u128(1))),
         line: Line { platform: "somewhere", app: AppId::from_uuid(Uuid::from_u128(2)), endpoint: "userinfo" },
+        account: None,
         method: Method::Post,
         url: Url::parse("https://platform.example/oauth/userinfo/?token=act.1").unwrap(),
         headers: vec![("access-token", Secret::from("act.1".to_owned()))],
         body: Some(Secret::from("access_token=act.1&open_id=7".to_owned())),
         repeatable: true,
         patience: None,
+        judge: |_| Judgement::Unclear,
     }
 }
 

@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::call::{Call, NotMade, Reply, SendFault, Transport};
+use super::{
+    call::{Call, NotMade, Reply, SendFault, Transport},
+    watch::Waiting,
+};
 
 /// How much one app may ask of one platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,7 @@ pub struct Throttle<T> {
     settings: ThrottleSettings,
     limiter: Arc<dyn RateLimiter>,
     gates: Mutex<Gates>,
+    waiting: Waiting,
 }
 
 type Gates = HashMap<(&'static str, AppId), Arc<Semaphore>>;
@@ -52,7 +56,12 @@ const GATES_MAX: usize = 4_096;
 impl<T> Throttle<T> {
     /// Wraps `inner`; `limiter` counts calls a second.
     pub fn new(inner: T, settings: ThrottleSettings, limiter: Arc<dyn RateLimiter>) -> Self {
-        Self { inner, settings, limiter, gates: Mutex::default() }
+        Self { inner, settings, limiter, gates: Mutex::default(), waiting: Waiting::default() }
+    }
+
+    /// Who waits.
+    pub(super) fn waiting(&self) -> Waiting {
+        self.waiting.clone()
     }
 
     fn gate(&self, call: &Call) -> Arc<Semaphore> {
@@ -67,6 +76,7 @@ impl<T> Throttle<T> {
 
     /// Waits for the call's turn; `None` when it would take too long.
     async fn turn(&self, call: &Call) -> Option<OwnedSemaphorePermit> {
+        let _waiting = self.waiting.join(call);
         let deadline = Instant::now() + self.settings.patience;
         let place = timeout_at(deadline, self.gate(call).acquire_owned()).await.ok()?.ok()?;
         let per_second = self.settings.per_second.max(1);

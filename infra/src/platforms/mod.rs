@@ -11,6 +11,7 @@ pub mod douyin;
 use std::sync::Arc;
 
 use domain::{
+    accounts::model::QuotaRule,
     accounts::ports::{Authorizer, Platforms},
     content::model::MediaRules,
     kernel::platform::PlatformKey,
@@ -43,6 +44,8 @@ struct Platform {
     publisher: RegisterPublisher,
     /// What files it takes.
     media: MediaRules,
+    /// How much may be asked of it.
+    quotas: &'static [QuotaRule],
 }
 
 /// The platforms there are.
@@ -51,6 +54,7 @@ const ALL: &[Platform] = &[Platform {
     register: douyin::register,
     publisher: douyin::publisher,
     media: douyin::MEDIA_RULES,
+    quotas: douyin::QUOTAS,
 }];
 
 /// Their names, which their tables have too.
@@ -80,6 +84,11 @@ pub fn publishers(
 pub fn media_rules() -> Vec<(PlatformKey, MediaRules)> {
     let of = |platform: &Platform| Some((PlatformKey::parse(platform.key).ok()?, platform.media.clone()));
     ALL.iter().filter_map(of).collect()
+}
+
+/// How much may be asked of each.
+pub fn quota_rules() -> Vec<(&'static str, &'static [QuotaRule])> {
+    ALL.iter().map(|platform| (platform.key, platform.quotas)).collect()
 }
 
 /// All platforms, each with the table `tables` has under its name; a platform without one has its defaults.

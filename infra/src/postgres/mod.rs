@@ -30,7 +30,7 @@ mod sequencer;
 mod signing_keys;
 mod work;
 
-pub use accounts::PgTokenSchedule;
+pub use accounts::{PgQuotaLedger, PgTokenSchedule, QuotaFigure};
 pub use content::PgUploadSchedule;
 pub use keys::PgKeyStore;
 pub use log_keys::PgLogKeys;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `<prefix>:limit:<bucket>` | when a bucket is full again, microseconds since 1970 |
 //! | `<prefix>:tenant:<tenant>:<context>` (channel) | news of one context |
+//! | `<prefix>:tenant:<tenant>:outbound:<minute>` | what each process said of the tenant's calls to platforms in a minute since 1970, for some minutes |
 //!
 //! What belongs to a tenant names it before anything else. Buckets are named by who limits, and those of a tenant
 //! must begin with it; some belong to nobody yet (sign-in attempts).
@@ -53,6 +54,11 @@ impl Keys {
     /// Where a context's news of one tenant is told. Contexts are named in snake case.
     pub fn channel(&self, scope: &TenantScope, context: &str) -> String {
         format!("{}:tenant:{}:{context}", self.prefix, scope.tenant().uuid().simple())
+    }
+
+    /// Where processes say how a tenant's calls to platforms go, in one minute since 1970.
+    pub fn outbound(&self, scope: &TenantScope, minute: i64) -> String {
+        format!("{}:tenant:{}:outbound:{minute}", self.prefix, scope.tenant().uuid().simple())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What all replicas share and may lose: buckets and news, on Redis 6.2 or newer.
+//! What all replicas share and may lose: buckets, news and how their calls go, on Redis 6.2 or newer.
 //!
 //! Invariants:
 //! - Nothing here is the truth. Redis may be emptied or away at any time: limits then start full, subscribers
@@ -13,6 +13,7 @@
 
 mod connection;
 mod feed;
+mod health;
 mod keys;
 mod limits;
 mod link;
@@ -21,5 +22,6 @@ mod wire;
 
 pub use connection::{Redis, RedisHealth, RedisSettings};
 pub use feed::{RedisFeed, RedisFeedSettings};
+pub use health::RedisHealthBoard;
 pub use keys::Keys;
 pub use limits::RedisRateLimiter;

@@ -21,7 +21,7 @@ use domain::{
 };
 use infra::{
     governor::GovernorRateLimiter,
-    outbound::{BreakerSettings, OutboundEvent, OutboundSettings, ThrottleSettings, outbound},
+    outbound::{BreakerSettings, OutboundEvent, OutboundSettings, ThrottleSettings, Uncounted, outbound},
     platforms,
 };
 use reqwest::{Client, Method, redirect};
@@ -111,7 +111,7 @@ impl Stage {
         let told = Arc::clone(&events);
         let limiter = Arc::new(GovernorRateLimiter::new(1_000));
         let observer = Arc::new(move |event| told.lock().unwrap().push(event));
-        let transport = outbound(settings, limiter, observer).expect("a transport");
+        let (transport, _) = outbound(settings, limiter, Arc::new(Uncounted), observer).expect("a transport");
         let tables = json!({ "douyin": { "base_url": self.url, "optional_scopes": ["item.comment"] } });
         let tables = tables.as_object().unwrap();
         let platforms = platforms::register(tables, &transport).expect("good settings");
@@ -260,6 +260,7 @@ impl Stage {
         let code = self.code_for(adapter, app, user, scopes).await;
         let granted = adapter.authorizer.exchange(&scope(1), app, &code, None).await.expect("granted");
         TokenLease {
+            account: domain::kernel::ids::AccountId::from_uuid(uuid::Uuid::from_u128(3)),
             platform: domain::kernel::platform::PlatformKey::parse("douyin").expect("a name"),
             access: granted.access,
             open_id: granted.open_id,

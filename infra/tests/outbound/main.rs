@@ -14,8 +14,8 @@ use domain::kernel::{
     secret::Secret,
 };
 use infra::outbound::{
-    ANSWER_MAX_BYTES, Call, EgressRoutes, HttpTransport, Line, Method, Proxy, Reply, SendFault, Timeout,
-    Transport,
+    ANSWER_MAX_BYTES, Call, EgressRoutes, HttpTransport, Judgement, Line, Method, Proxy, Reply, SendFault,
+    Timeout, Transport,
 };
 use proxy::HttpProxy;
 use server::Server;
@@ -34,12 +34,14 @@ fn call(url: &str) -> Call {
     Call {
         scope: scope(),
         line: Line { platform: "p", app: AppId::from_uuid(Uuid::from_u128(2)), endpoint: "e" },
+        account: None,
         method: Method::Post,
         url: Url::parse(url).unwrap(),
         headers: vec![("access-token", Secret::from("act.1".to_owned()))],
         body: Some(Secret::from("a=b".to_owned())),
         repeatable: true,
         patience: None,
+        judge: |_| Judgement::Unclear,
     }
 }
 

@@ -3,6 +3,7 @@
 mod inputs;
 mod mutation;
 mod query;
+mod quotas;
 mod subscription;
 mod tokens;
 mod types;

@@ -12,6 +12,7 @@ use output::Written;
 
 use super::{
     Account, App, Group, Link,
+    quotas::{PlatformHealth, PlatformQuota, platform_health, platform_quotas},
     tokens::ConsentDueConnection,
     types::{AccountConnection, AccountState, AppConnection},
 };
@@ -112,6 +113,25 @@ impl AccountsQuery {
     #[graphql(directive = transport::list_size::apply(100))]
     async fn groups(&self, ctx: &Context<'_>) -> Option<Result<Vec<Group>, ApiError>> {
         Some(groups(ctx).await)
+    }
+
+    /// Quotas of a platform as they stand now: those that the accounts of an app share, or those that an account draws on.
+    /// One of the two is named. Null when there is no such thing, or it is not the caller's to see.
+    #[graphql(directive = transport::list_size::apply(10))]
+    async fn platform_quotas(
+        &self,
+        ctx: &Context<'_>,
+        app_id: Option<ID>,
+        account_id: Option<ID>,
+    ) -> Option<Result<Vec<PlatformQuota>, ApiError>> {
+        platform_quotas(ctx, app_id, account_id).await.transpose()
+    }
+
+    /// How this tenant's calls to platforms go, as all processes of this installation say: whether they are let through, how
+    /// many fail, how long they take and how many wait.
+    #[graphql(directive = transport::cost::apply(20))]
+    async fn platform_health(&self, ctx: &Context<'_>) -> Option<Result<Written<PlatformHealth>, ApiError>> {
+        Some(platform_health(ctx).await.map(Written))
     }
 
     /// An attempt to link an account.

@@ -12,7 +12,10 @@ use domain::{
 };
 use output::Output;
 
-use super::tokens::{Capability, TokenState};
+use super::{
+    quotas::PlatformQuota,
+    tokens::{Capability, TokenState},
+};
 use crate::graphql::{
     command::{app, reading},
     connection::{COUNT_MAX, connection, connection_fields},
@@ -203,6 +206,18 @@ impl Account {
         let (actor, mut work) = reading(ctx, "capabilities").await?;
         let models: Vec<_> = accounts.iter().map(|account| account.model.clone()).collect();
         let all = app(ctx).accounts.capabilities_of(&mut *work, &actor, &models).await?;
+        Ok(all.into_iter().map(|found| Some(Ok(found.into_iter().map(Into::into).collect()))).collect())
+    }
+
+    /// The quotas of its platform that it draws on, as they stand now: its own, and those it shares.
+    #[graphql(directive = transport::cost::apply(10))]
+    async fn quotas(
+        accounts: &[&Self],
+        ctx: &Context<'_>,
+    ) -> Result<Vec<Option<Result<Vec<PlatformQuota>, ApiError>>>, ApiError> {
+        let (actor, mut work) = reading(ctx, "platform_quotas").await?;
+        let models: Vec<_> = accounts.iter().map(|account| account.model.clone()).collect();
+        let all = app(ctx).accounts.quotas_of(&mut *work, &actor, &models).await?;
         Ok(all.into_iter().map(|found| Some(Ok(found.into_iter().map(Into::into).collect()))).collect())
     }
 }

@@ -6,11 +6,13 @@
 //!
 //! Absent on purpose: waiting for locks, foreign keys, sealing, and any platform's spelling.
 
+mod health;
 mod journal;
 mod platform;
 mod rows;
 mod stores;
 
+pub use health::MemoryHealth;
 pub use journal::MemoryJournal;
 pub use platform::{MemoryPlatform, Mishap};
 pub use rows::{AccountRows, MemoryAccounts};

@@ -6,11 +6,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use super::lock;
 use crate::{
     accounts::{
-        model::{Ability, AbilityRule, AppCredentials, Profile, Refreshed, Renewed},
+        model::{
+            Ability, AbilityRule, AppCredentials, Profile, QuotaCounts, QuotaOwner, QuotaPeriod, QuotaRule,
+            Refreshed, Renewed,
+        },
         ports::{
             Authorizer, ConsentAsk, Granted, PlatformError, PlatformFacts, PlatformNews, Refusal, RefusalKind,
         },
@@ -65,6 +69,18 @@ impl std::fmt::Debug for MemoryPlatform {
     }
 }
 
+/// Two posts of an account a day.
+const POSTS: QuotaRule = QuotaRule {
+    name: "posts",
+    endpoints: &["publish"],
+    owner: QuotaOwner::Account,
+    period: QuotaPeriod::Day { ahead: TimeDelta::zero() },
+    counts: QuotaCounts::Done,
+    limit: Some(2),
+    used_up_by: Some(RefusalKind::PostsUsedUp),
+    source: "made up",
+};
+
 const DAY_S: i64 = 86_400;
 
 impl Default for MemoryPlatform {
@@ -85,6 +101,7 @@ impl Default for MemoryPlatform {
                     server: vec!["publish".to_owned()],
                     hand_off: vec!["share".to_owned()],
                 }],
+                quotas: vec![POSTS],
             },
             books: Mutex::default(),
         }

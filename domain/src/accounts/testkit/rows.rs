@@ -12,7 +12,7 @@ use super::lock;
 use crate::{
     accounts::{
         events::AccountEvent,
-        model::{Account, App, Group, Link, Tokens},
+        model::{Account, App, Group, Link, QuotaUse, Tokens},
         ports::{AccountsTx, AccountsUnit, AccountsUnits, TokenSchedule},
     },
     kernel::{
@@ -46,6 +46,8 @@ pub struct AccountRows {
     pub members: Vec<MemberId>,
     /// When the pool looks at an account next, and until when it is claimed.
     pub schedule: BTreeMap<AccountId, (Timestamp, Option<Timestamp>)>,
+    /// What accounts used of quotas.
+    pub quotas: Vec<(AccountId, QuotaUse)>,
     /// Everything recorded, in order.
     pub records: Vec<Record>,
     /// Everything announced, in order.

@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use super::rows::MemoryUnit;
 use crate::{
     accounts::{
-        model::{Account, AccountState, App, AppCredentials, Group, Link, Reach, TokenTerms, Tokens},
-        ports::{AccountQuery, AccountStore, AppStore, GroupStore, LinkStore, TokenStore},
+        model::{
+            Account, AccountState, App, AppCredentials, Group, Link, QuotaUse, Reach, TokenTerms, Tokens,
+        },
+        ports::{AccountQuery, AccountStore, AppStore, GroupStore, LinkStore, QuotaStore, TokenStore},
     },
     kernel::{
         clock::Timestamp,
@@ -314,5 +316,38 @@ impl GroupStore for MemoryUnit {
 
     async fn revoke_group(&mut self, group: GroupId, member: MemberId) -> Result<bool, PortError> {
         Ok(self.rows.grants.remove(&(group, member)).is_some())
+    }
+}
+
+#[async_trait]
+impl QuotaStore for MemoryUnit {
+    async fn quota_uses_of_apps(
+        &mut self,
+        apps: &[AppId],
+        since: Timestamp,
+    ) -> Result<HashMap<AppId, Vec<QuotaUse>>, PortError> {
+        let mut found: HashMap<AppId, Vec<QuotaUse>> = HashMap::new();
+        for (account, used) in self.rows.quotas.iter().filter(|(_, used)| used.begins_at >= since) {
+            if let Some(account) =
+                self.rows.accounts.get(account).filter(|account| apps.contains(&account.app))
+            {
+                found.entry(account.app).or_default().push(used.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    async fn quota_uses_of_accounts(
+        &mut self,
+        accounts: &[AccountId],
+        since: Timestamp,
+    ) -> Result<HashMap<AccountId, Vec<QuotaUse>>, PortError> {
+        let mut found: HashMap<AccountId, Vec<QuotaUse>> = HashMap::new();
+        for (account, used) in self.rows.quotas.iter().filter(|(_, used)| used.begins_at >= since) {
+            if accounts.contains(account) {
+                found.entry(*account).or_default().push(used.clone());
+            }
+        }
+        Ok(found)
     }
 }

@@ -20,6 +20,8 @@ const LEAST_MINUTES: i64 = 5;
 /// An access token, to be used now.
 #[derive(Clone, Debug)]
 pub struct TokenLease {
+    /// The account it lets one act for.
+    pub account: AccountId,
     /// The platform it is of.
     pub platform: PlatformKey,
     /// The token.
@@ -86,6 +88,7 @@ impl Accounts {
         let failing = tokens.terms.failures > 0 && now < tokens.terms.access_expires_at;
         let good = failing || tokens.lasts(TimeDelta::minutes(LEAST_MINUTES), now);
         let lease = TokenLease {
+            account: account.id,
             platform: account.platform,
             expires_at: tokens.terms.access_expires_at,
             version: tokens.terms.version,

@@ -9,6 +9,7 @@ mod pause_account;
 mod place_account;
 pub(super) mod postable;
 pub(super) mod read_accounts;
+pub(super) mod read_quotas;
 pub(super) mod refresh_tokens;
 pub(super) mod register_app;
 pub(super) mod revoke_consent;
@@ -24,7 +25,7 @@ use super::{
     AccountsError,
     events::{AccountEvent, AccountFact},
     model::{Account, App, Group, Matrix, Reach},
-    ports::{AccountsTx, AccountsUnits, Authorizer, Platforms, TokenJournal, TokenSchedule},
+    ports::{AccountsTx, AccountsUnits, Authorizer, HealthBoard, Platforms, TokenJournal, TokenSchedule},
 };
 use crate::{
     identity::{Identity, IdentityError},
@@ -47,6 +48,8 @@ pub struct AccountsPorts {
     pub journal: Arc<dyn TokenJournal>,
     /// The platforms there are.
     pub platforms: Platforms,
+    /// How calls to them go.
+    pub health: Arc<dyn HealthBoard>,
     /// Who acts in a session.
     pub identity: Arc<Identity>,
     /// Time.

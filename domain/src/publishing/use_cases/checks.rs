@@ -136,8 +136,23 @@ impl Publishing {
         }
         // Nothing is planned in the past: it is posted now.
         let day = TimeDelta::days(1);
+        let mut posted: HashMap<AccountId, u32> = HashMap::new();
         for planned in tx.planned(&ids, from.max(now) - day, until.max(now) + day).await? {
             days.count(planned.account, planned.planned_at, planned.counts_at(now));
+            let on_day = |rules: &PostRules| {
+                planned.accepted_at.is_some_and(|at| day_of(rules, at) == day_of(rules, now))
+            };
+            if days.rules.get(&planned.account).is_some_and(on_day) {
+                *posted.entry(planned.account).or_default() += 1;
+            }
+        }
+        // What was posted by hand counts too, as far as the platform told us.
+        let there: Vec<_> = accounts.iter().map(|postable| &postable.account).collect();
+        for (account, used) in self.0.accounts.posts_used(tx, &there).await? {
+            let by_hand = used.at(now).saturating_sub(posted.get(&account).copied().unwrap_or_default());
+            if let Some(rules) = days.rules.get(&account) {
+                *days.counts.entry((account, day_of(rules, now))).or_default() += by_hand;
+            }
         }
         Ok(days)
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     accounts::{TokenLease, model::AppCredentials},
     kernel::{
-        ids::AppId,
+        ids::{AccountId, AppId},
         platform::{PlatformError, RefusalKind},
         scope::TenantScope,
         secret::Secret,
@@ -97,8 +97,13 @@ impl Client {
     ) -> Result<T, PlatformError> {
         let body = (FORM, form(fields));
         let url = self.url(endpoint.path);
-        self.send(scope, app.app, endpoint, Ask { method: Method::Post, url, token: None, body: Some(body) })
-            .await
+        self.send(
+            scope,
+            (app.app, None),
+            endpoint,
+            Ask { method: Method::Post, url, token: None, body: Some(body) },
+        )
+        .await
     }
 
     /// Makes a call in an account's name and reads what came of it. `query` names the account first.
@@ -114,13 +119,13 @@ impl Client {
         url.query_pairs_mut().append_pair("open_id", &lease.open_id).extend_pairs(query);
         let method = if endpoint.reads_by_get { Method::Get } else { Method::Post };
         let ask = Ask { method, url, token: Some(lease.access.clone()), body };
-        self.send(scope, lease.credentials.app, endpoint, ask).await
+        self.send(scope, (lease.credentials.app, Some(lease.account)), endpoint, ask).await
     }
 
     async fn send<T: DeserializeOwned>(
         &self,
         scope: &TenantScope,
-        app: AppId,
+        (app, account): (AppId, Option<AccountId>),
         endpoint: &Endpoint,
         ask: Ask,
     ) -> Result<T, PlatformError> {
@@ -133,12 +138,14 @@ impl Client {
         let call = Call {
             scope: *scope,
             line: Line { platform: KEY, app, endpoint: endpoint.word },
+            account,
             method: ask.method,
             url: ask.url,
             headers,
             body,
             repeatable: endpoint.repeatable,
             patience: endpoint.patience,
+            judge: error::judge,
         };
         let reply = self.transport.send(&call).await.map_err(|fault| error::unsent(endpoint, fault))?;
         match read(reply.status, reply.body.expose()) {

@@ -8,8 +8,13 @@ use domain::{
     kernel::fault::PortError,
 };
 
-use super::{client::Endpoint, wire::Unread};
-use crate::outbound::SendFault;
+use serde::de::IgnoredAny;
+
+use super::{
+    client::Endpoint,
+    wire::{Said, Unread, read},
+};
+use crate::outbound::{Judgement, Reply, SendFault};
 
 /// What is to be made of a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +106,18 @@ pub(super) fn refused(endpoint: &Endpoint, code: i64) -> PlatformError {
     }
 }
 
+/// What an answer is, as far as quotas are concerned. No endpoint has a meaning of its own for their codes.
+pub(super) fn judge(reply: &Reply) -> Judgement {
+    match read::<IgnoredAny>(reply.status, reply.body.expose()) {
+        Ok(Said::Done(_)) => Judgement::Done,
+        Ok(Said::Code(code)) => match class(code) {
+            Some(Refused(kind)) => Judgement::Refused(kind),
+            Some(NotNow | Broke) | None => Judgement::Unclear,
+        },
+        Err(_) => Judgement::Unclear,
+    }
+}
+
 /// The error of an answer that says nothing.
 pub(super) fn unread(endpoint: &Endpoint, why: Unread) -> PlatformError {
     PlatformError::Unknown(PortError::passing(endpoint.port, DouyinFault::Unread(why)))
@@ -116,7 +133,7 @@ pub(super) fn unsent(endpoint: &Endpoint, fault: SendFault) -> PlatformError {
 
 #[cfg(test)]
 mod tests {
-    use domain::kernel::fault::Retry;
+    use domain::kernel::{fault::Retry, secret::Secret};
 
     use super::{
         super::{
@@ -209,6 +226,23 @@ mod tests {
             (2_114_007, "posts_used_up"),
         ] {
             assert_eq!(word(&CREATE, code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn quotas_are_told_from_all_else() {
+        let judged = |status, body: &str| judge(&Reply { status, body: Secret::from(body.to_owned()) });
+        let coded =
+            |code: i64| format!(r#"{{"data":{{"error_code":{code}}},"extra":{{"error_code":{code}}}}}"#);
+        assert_eq!(judged(200, &coded(0)), Judgement::Done);
+        for (code, kind) in [(28_003_017, QuotaUsedUp), (2_190_001, QuotaUsedUp), (2_114_007, PostsUsedUp)] {
+            assert_eq!(judged(200, &coded(code)), Judgement::Refused(kind), "{code}");
+        }
+        assert_eq!(judged(200, &coded(2_190_008)), Judgement::Refused(TokenDead));
+        for (status, body) in
+            [(200, coded(28_003_018)), (200, coded(7)), (502, coded(0)), (200, "{".to_owned())]
+        {
+            assert_eq!(judged(status, &body), Judgement::Unclear, "{status} {body}");
         }
     }
 

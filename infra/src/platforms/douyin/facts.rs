@@ -8,7 +8,7 @@ use domain::{
     kernel::platform::{PlatformKey, PlatformKeyFault},
 };
 
-use super::KEY;
+use super::{KEY, quotas::QUOTAS};
 
 /// Renewals of a refresh token in one consent.
 const RENEWALS_MAX: u32 = 5;
@@ -56,6 +56,7 @@ pub(super) fn facts() -> Result<PlatformFacts, PlatformKeyFault> {
                 hand_off: owned(hand_off),
             })
             .collect(),
+        quotas: QUOTAS.to_vec(),
     })
 }
 

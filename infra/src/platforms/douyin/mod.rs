@@ -15,6 +15,7 @@ mod error;
 mod facts;
 mod media;
 mod publisher;
+mod quotas;
 mod tokens;
 mod webhook;
 mod wire;
@@ -28,6 +29,7 @@ pub use auth::DouyinAuthorizer;
 pub use config::DouyinSettings;
 pub(super) use media::MEDIA_RULES;
 pub use publisher::DouyinPublisher;
+pub(super) use quotas::QUOTAS;
 
 use super::SettingFault;
 use crate::outbound::Transport;

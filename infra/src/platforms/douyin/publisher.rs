@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use domain::{
     accounts::TokenLease,
     kernel::{
@@ -21,6 +20,7 @@ use super::{
     client::{Client, Endpoint, MULTIPART, multipart},
     config::DouyinSettings,
     error,
+    quotas::{DAY_AHEAD, POSTS_PER_DAY},
     wire::{Int, Unread},
 };
 use crate::outbound::Transport;
@@ -29,8 +29,8 @@ use crate::outbound::Transport;
 /// memory whole, so that is no more than a part.
 const RULES: PostRules = PostRules {
     caption_max_chars: 1_000,
-    posts_per_day: 75,
-    day_ahead: TimeDelta::hours(8),
+    posts_per_day: POSTS_PER_DAY,
+    day_ahead: DAY_AHEAD,
     parts: PartRules { whole_max_bytes: 20 * 1_024 * 1_024, part_bytes: 20 * 1_024 * 1_024 },
 };
 
@@ -338,7 +338,7 @@ mod tests {
     use domain::{
         accounts::model::AppCredentials,
         kernel::{
-            ids::{AppId, TenantId},
+            ids::{AccountId, AppId, TenantId},
             platform::PlatformKey,
         },
     };
@@ -354,6 +354,7 @@ mod tests {
 
     fn lease() -> TokenLease {
         TokenLease {
+            account: AccountId::from_uuid(Uuid::from_u128(3)),
             platform: PlatformKey::parse("douyin").unwrap(),
             access: Secret::from("act.1".to_owned()),
             open_id: "7d&0f=".to_owned(),

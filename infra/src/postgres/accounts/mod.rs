@@ -8,6 +8,8 @@ mod apps;
 mod groups;
 mod linked;
 mod links;
+mod quota_ledger;
+mod quotas;
 mod schedule;
 mod tokens;
 
@@ -16,6 +18,7 @@ use sea_orm::DbErr;
 
 use super::error::{is_held, orm_error};
 
+pub use quota_ledger::{PgQuotaLedger, QuotaFigure};
 pub use schedule::PgTokenSchedule;
 
 fn platform(port: &'static str, text: &str) -> Result<PlatformKey, PortError> {
