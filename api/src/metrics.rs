@@ -78,6 +78,8 @@ pub struct Metrics {
     pub token_journal: Gauge,
     /// `matricula_uploads_total`: what came of files that were sent.
     pub uploads: Family<UploadLabels, Counter>,
+    /// `matricula_transcodes_total`: what came of files that were made of others.
+    pub transcodes: Family<TranscodeLabels, Counter>,
     /// `matricula_posts_total`: steps that posts took.
     pub posts: Family<PostLabels, Counter>,
     /// `matricula_post_turns_waiting`: accounts that something is due for and nobody works for, counted up to 10,000.
@@ -114,6 +116,13 @@ pub struct TokenLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct UploadLabels {
     /// `ready`, `refused`, `expired`, `swept`; or `fault` of ours.
+    pub result: &'static str,
+}
+
+/// What became of a transcode.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TranscodeLabels {
+    /// `made`, `failed`; or `fault` of ours.
     pub result: &'static str,
 }
 
@@ -216,6 +225,7 @@ impl Default for Metrics {
             tokens: Family::default(),
             token_journal: Gauge::default(),
             uploads: Family::default(),
+            transcodes: Family::default(),
             posts: Family::default(),
             post_turns_waiting: Gauge::default(),
             post_turns_lag_s: Gauge::default(),
@@ -266,6 +276,7 @@ impl Default for Metrics {
             m.token_journal.clone(),
         );
         r.register("uploads", "What came of files that were sent", m.uploads.clone());
+        r.register("transcodes", "What came of files made of others", m.transcodes.clone());
         r.register("posts", "Steps that posts took", m.posts.clone());
         r.register(
             "post_turns_waiting",

@@ -19,7 +19,7 @@
 //! | `accounts::ports::Authorizer`, `publishing::ports::Publisher` | [`platforms`], each over [`outbound`] |
 //! | `content::ports::UploadSchedule`, `publishing::ports::TurnSchedule` | [`postgres`] |
 //! | `content::ports::ObjectStore` | [`object_store`] |
-//! | `content::ports::MediaProbe` | [`ffmpeg`] |
+//! | `content::ports::MediaProbe`, `content::ports::Transcoder` | [`ffmpeg`] |
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |
 
 pub mod argon2;

@@ -19,6 +19,7 @@ mod m20261126_0008_compliance_retired_keys;
 mod m20261126_0009_content_uploads;
 mod m20261127_0010_publishing_posts;
 mod m20261127_0011_publishing_figures;
+mod m20261127_0012_content_transcodes;
 mod m20261127_0013_accounts_quota_uses;
 mod m20261127_0014_publishing_timetables;
 mod wall;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_0009_content_uploads::Migration),
             Box::new(m20261127_0010_publishing_posts::Migration),
             Box::new(m20261127_0011_publishing_figures::Migration),
+            Box::new(m20261127_0012_content_transcodes::Migration),
             Box::new(m20261127_0013_accounts_quota_uses::Migration),
             Box::new(m20261127_0014_publishing_timetables::Migration),
         ]

@@ -84,6 +84,7 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
         ("revokeGroup", json!({ "id": group, "memberId": member.id })),
         ("beginUpload", json!({ "name": "a.mp4", "mediaType": "video/mp4", "sizeBytes": "5" })),
         ("cancelUpload", id(&seeded.data("beginUpload")["upload"]["id"])),
+        ("transcodeUpload", json!({ "id": upload, "platform": "douyin" })),
         (
             "createPlan",
             json!({

@@ -25,4 +25,5 @@ mod schema;
 mod sequencing;
 mod subscriptions;
 mod tidy;
+mod transcodes;
 mod uploads;

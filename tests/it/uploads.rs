@@ -17,22 +17,22 @@ use sha2::{Digest as _, Sha256};
 const OCTETS: (&str, &str) = ("content-type", "application/offset+octet-stream");
 
 /// Bytes that are not all the same anywhere.
-fn bytes(length: usize) -> Vec<u8> {
+pub(crate) fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap()).collect()
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// A caller of this door.
-struct Sender<'a> {
-    client: &'a Client,
-    token: &'a str,
+pub(crate) struct Sender<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) token: &'a str,
 }
 
 impl Sender<'_> {
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         url: &str,
@@ -46,28 +46,33 @@ impl Sender<'_> {
         self.client.send_bytes(method, path, &all, body).await.unwrap()
     }
 
-    async fn patch(&self, url: &str, offset: usize, body: &[u8]) -> Answer {
+    pub(crate) async fn patch(&self, url: &str, offset: usize, body: &[u8]) -> Answer {
         let offset = offset.to_string();
         self.send(Method::PATCH, url, &[OCTETS, ("upload-offset", &offset)], Some(body.to_vec())).await
     }
 
     /// How much is there.
-    async fn head(&self, url: &str) -> (u16, Option<usize>) {
+    pub(crate) async fn head(&self, url: &str) -> (u16, Option<usize>) {
         let found = self.send(Method::HEAD, url, &[], None).await;
         (found.status, header(&found, "upload-offset").and_then(|offset| offset.parse().ok()))
     }
 
-    async fn create(&self, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn create(&self, headers: &[(&str, &str)]) -> Answer {
         self.send(Method::POST, "/uploads", headers, None).await
     }
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// Begins an upload by the schema; its id and its address.
-async fn begin(app: &TestApp, tenant: &TestTenant, size: usize, sha256: Option<&str>) -> (String, String) {
+pub(crate) async fn begin(
+    app: &TestApp,
+    tenant: &TestTenant,
+    size: usize,
+    sha256: Option<&str>,
+) -> (String, String) {
     let mutation = "mutation ($input: BeginUploadInput!) { beginUpload(input: $input) {
         upload { id url state receivedBytes } userErrors { message } } }";
     let input = json!({ "name": "短片.mp4", "mediaType": "video/mp4", "sizeBytes": size.to_string(), "sha256": sha256 });
@@ -78,7 +83,7 @@ async fn begin(app: &TestApp, tenant: &TestTenant, size: usize, sha256: Option<&
 }
 
 /// The upload as the schema has it, once it is in that state.
-async fn until(app: &TestApp, tenant: &TestTenant, id: &str, state: &str) -> serde_json::Value {
+pub(crate) async fn until(app: &TestApp, tenant: &TestTenant, id: &str, state: &str) -> serde_json::Value {
     let query =
         "query ($id: ID!) { upload(id: $id) { state sha256 receivedBytes sizeBytes name mediaType } }";
     let answer = app
@@ -92,15 +97,15 @@ async fn until(app: &TestApp, tenant: &TestTenant, id: &str, state: &str) -> ser
 }
 
 /// Objects that are kept of all uploads.
-fn objects(app: &TestApp) -> usize {
+pub(crate) fn objects(app: &TestApp) -> usize {
     fn count(folder: &std::path::Path) -> usize {
         let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
         entries.flatten().map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
     }
-    count(&app.content_folder())
+    count(&app.content_folder().join("uploads"))
 }
 
-async fn until_objects(app: &TestApp, wanted: usize) {
+pub(crate) async fn until_objects(app: &TestApp, wanted: usize) {
     for _ in 0..200 {
         if objects(app) == wanted {
             return;
@@ -535,7 +540,7 @@ async fn what_does_not_arrive_in_time_is_thrown_away() {
 }
 
 /// Bytes that FFmpeg makes of these arguments, in that container.
-async fn media(arguments: &[&str], container: &str) -> Vec<u8> {
+pub(crate) async fn media(arguments: &[&str], container: &str) -> Vec<u8> {
     let folder = std::env::temp_dir().join(format!("matricula-media-{}", System.next_uuid().simple()));
     std::fs::create_dir(&folder).unwrap();
     let file = folder.join(format!("made.{container}"));
@@ -559,7 +564,7 @@ async fn preflight(app: &TestApp, tenant: &TestTenant, file: &[u8]) -> serde_jso
     assert_eq!(sender.patch(&url, 0, file).await.status, 204);
     until(app, tenant, &id, "READY").await;
     let query = "query ($id: ID!) { upload(id: $id) {
-        media { container durationMs video { codec width height frameRateMilli } audio { codec channels sampleRateHz } }
+        media { container durationMs video { codec width height frameRateMilli pixelFormat } audio { codec channels sampleRateHz } }
         preflight(platform: \"douyin\") { code severity found wanted } } }";
     let answer = app.client.graphql(&tenant.owner.token, query, json!({ "id": id })).await.unwrap();
     answer.data("upload").clone()
@@ -579,7 +584,7 @@ async fn what_a_platform_will_make_of_a_file_is_told_before_it_is_planned() {
     assert_eq!(good["media"]["container"], "mp4");
     assert_eq!(
         good["media"]["video"],
-        json!({ "codec": "h264", "width": 720, "height": 1280, "frameRateMilli": 25000 })
+        json!({ "codec": "h264", "width": 720, "height": 1280, "frameRateMilli": 25000, "pixelFormat": "yuv420p" })
     );
     assert_eq!(good["media"]["audio"], json!({ "codec": "aac", "channels": 1, "sampleRateHz": 44100 }));
     let duration: u64 = good["media"]["durationMs"].as_str().unwrap().parse().unwrap();
@@ -594,7 +599,12 @@ async fn what_a_platform_will_make_of_a_file_is_told_before_it_is_planned() {
     let wide = preflight(&app, &tenant, &media(&["-i", &sides("640x360")], "avi").await).await;
     assert_eq!(
         codes(&wide),
-        ["CONTAINER_REFUSED BLOCKING", "NOT_PORTRAIT ADVICE", "RESOLUTION_LOW ADVICE"],
+        [
+            "CONTAINER_REFUSED BLOCKING",
+            "NOT_PORTRAIT ADVICE",
+            "RESOLUTION_LOW ADVICE",
+            "VIDEO_CODEC_UNUSUAL ADVICE"
+        ],
         "{wide}"
     );
     let heard = preflight(&app, &tenant, &media(&["-i", sound], "wav").await).await;
@@ -613,5 +623,150 @@ async fn what_a_platform_will_make_of_a_file_is_told_before_it_is_planned() {
     let unknown = "{ uploads(first: 1) { nodes { preflight(platform: \"vine\") { code } } } }";
     let unknown = app.client.graphql(&tenant.owner.token, unknown, json!({})).await.unwrap();
     assert_eq!(unknown.code(), "BAD_USER_INPUT", "{}", unknown.body);
+    app.stop().await.unwrap();
+}
+
+const BEGIN: &str = "mutation ($size: String!) { beginUpload(input: { name: \"a\", sizeBytes: $size }) {
+    upload { id url } userErrors { code message field } } }";
+
+const MIB: usize = 1024 * 1024;
+
+/// How many bytes are announced and kept.
+pub(crate) async fn used(app: &TestApp, tenant: &TestTenant) -> usize {
+    let query = "{ contentRoom { usedBytes maxBytes } }";
+    let answer = app.client.graphql(&tenant.owner.token, query, json!({})).await.unwrap();
+    answer.data("contentRoom")["usedBytes"].as_str().unwrap().parse().unwrap()
+}
+
+async fn until_used(app: &TestApp, tenant: &TestTenant, wanted: usize) {
+    for _ in 0..200 {
+        if used(app, tenant).await == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{} bytes are used, not {wanted}", used(app, tenant).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_never_has_more_room_than_it_may_however_many_ask_at_once() {
+    let settings = [("MATRICULA_CONTENT_TENANT_MAX_MIB", "10")];
+    let app = TestApp::start_for(&settings, &Duties::all()).await.unwrap();
+    let (tenant, other) = (app.tenant().await.unwrap(), app.tenant().await.unwrap());
+    let (replica, second) = app.replica().await.unwrap();
+    let size = MIB.to_string();
+    let asked = (0..40_usize).map(|number| {
+        let client = if number % 2 == 0 { &app.client } else { &second };
+        client.graphql(&tenant.owner.token, BEGIN, json!({ "size": size }))
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    let mut ids = Vec::new();
+    for answer in answers {
+        let answer = answer.unwrap();
+        let begun = answer.data("beginUpload");
+        if let Some(id) = begun["upload"]["id"].as_str() {
+            ids.push(id.to_owned());
+            continue;
+        }
+        let error = &begun["userErrors"][0];
+        assert_eq!(error["code"], "STORAGE_FULL", "{}", answer.body);
+        assert_eq!(error["field"], json!(["input", "sizeBytes"]));
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("10485760 of 10485760") && message.contains("1048576 more"), "{message}");
+    }
+    assert_eq!((ids.len(), used(&app, &tenant).await), (10, 10 * MIB), "as many as there is room for");
+    assert_eq!(used(&app, &other).await, 0, "another tenant has room of its own");
+    let sender = Sender { client: &app.client, token: &tenant.owner.token };
+    let full = sender.create(&[("upload-length", "1"), ("upload-metadata", "filename YQ==")]).await;
+    assert_eq!(full.status, 507, "{}", full.body);
+
+    // Given back by who gives up, once, and by what does not arrive in time.
+    let cancel = "mutation ($id: ID!) { cancelUpload(input: { id: $id }) { userErrors { code } } }";
+    for _ in 0..2 {
+        app.client.graphql(&tenant.owner.token, cancel, json!({ "id": ids[0] })).await.unwrap();
+    }
+    assert_eq!(used(&app, &tenant).await, 9 * MIB);
+    let mut database = app.superuser_connection().await.unwrap();
+    for sql in [
+        "UPDATE content.uploads SET expires_at = now() - interval '3 hours' WHERE state = 'receiving'",
+        "UPDATE content.upload_schedule SET due_at = now()",
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+    }
+    until_used(&app, &tenant, 0).await;
+
+    // What is joined takes what its pieces took; another file than the one announced takes nothing.
+    let mut pieces = Vec::new();
+    for _ in 0..2 {
+        let created = sender.create(&[("upload-concat", "partial"), ("upload-length", "5")]).await;
+        let url = header(&created, "location").unwrap().to_owned();
+        assert_eq!(sender.patch(&url, 0, b"12345").await.status, 204);
+        pieces.push(url);
+    }
+    assert_eq!(used(&app, &tenant).await, 10);
+    let concat = format!("final;{}", pieces.join(" "));
+    let joined =
+        sender.create(&[("upload-concat", concat.as_str()), ("upload-metadata", "filename YQ==")]).await;
+    assert_eq!((joined.status, used(&app, &tenant).await), (201, 10), "{}", joined.body);
+    let (id, url) = begin(&app, &tenant, 3, Some(&digest(b"another"))).await;
+    assert_eq!(used(&app, &tenant).await, 13);
+    assert_eq!(sender.patch(&url, 0, b"abc").await.status, 204);
+    until(&app, &tenant, &id, "DIGEST_WRONG").await;
+    assert_eq!(used(&app, &tenant).await, 10);
+
+    // The number is what a sum would be, and what there was before there was a number is counted when it is needed.
+    sqlx::query("DELETE FROM content.room").execute(&mut database).await.unwrap();
+    assert_eq!(used(&app, &tenant).await, 10);
+    begin(&app, &tenant, 7, None).await;
+    assert_eq!(used(&app, &tenant).await, 17);
+    replica.stop().await;
+    app.stop().await.unwrap();
+}
+
+/// Waits for a process to end by itself; what it said.
+async fn refused_to_start(mut process: harness::process::Process) -> String {
+    for _ in 0..600 {
+        if process.has_ended().unwrap() {
+            return process.log();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it runs: {}", process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_sees_another_folder_refuses_to_start() {
+    let app = TestApp::start().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    let marker: String = sqlx::query_scalar("SELECT marker::text FROM content.file_store")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    let folder = app.content_folder();
+    assert!(folder.join("store-marker").join(&marker).is_file(), "the first start wrote {marker}");
+    // Those who see the same one start.
+    let (replica, _) = app.replica().await.unwrap();
+    replica.stop().await;
+
+    let away = folder.with_extension("away");
+    std::fs::rename(&folder, &away).unwrap();
+    let empty = refused_to_start(app.process(&["work", "--queue", "uploads"]).unwrap()).await;
+    assert!(empty.contains("no marker") && empty.contains(&marker), "{empty}");
+    let markers = folder.join("store-marker");
+    std::fs::create_dir(&markers).unwrap();
+    let foreign = "00000000-0000-0000-0000-000000000007";
+    std::fs::write(markers.join(foreign), b"").unwrap();
+    let other = refused_to_start(app.process(&["work", "--queue", "uploads"]).unwrap()).await;
+    assert!(other.contains(foreign) && other.contains(&marker), "{other}");
+    assert!(other.contains(&format!("store-marker/{marker}")), "it tells the way out: {other}");
+    // Who has nothing to do with files does not look at them.
+    let tokens = app.process(&["work", "--queue", "tokens"]).unwrap();
+
+    // The way out, as it is told.
+    std::fs::write(markers.join(&marker), b"").unwrap();
+    let (replica, _) = app.replica().await.unwrap();
+    replica.stop().await;
+    tokens.kill9().await.unwrap();
+    std::fs::remove_dir_all(away).unwrap();
     app.stop().await.unwrap();
 }

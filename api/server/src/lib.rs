@@ -5,6 +5,7 @@ mod bookkeeping;
 pub mod config;
 pub mod demo;
 pub mod dev;
+mod file_store;
 pub mod keys;
 pub mod migrate;
 pub mod rehearsal;

@@ -124,6 +124,9 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     if duties.has(Queue::Uploads) {
         let (content, metrics) = (app.content.clone(), app.metrics.clone());
         workers.push(tokio::spawn(worker::tend_uploads(content, metrics, stopping.clone())));
+        let (content, metrics, width) =
+            (app.content.clone(), app.metrics.clone(), config.content.transcodes_at_once);
+        workers.push(tokio::spawn(worker::make_transcodes(content, metrics, width, stopping.clone())));
     }
     if duties.has(Queue::Posts) {
         let (publishing, metrics, width) =

@@ -31,13 +31,13 @@ use infra::{
     argon2::{Argon2Passwords, Argon2Settings},
     aws_kms::{AwsKms, AwsKmsSettings},
     envelope::{Envelope, EnvelopeSettings, KeyProvider, Providers, SystemTicks},
-    ffmpeg::Ffprobe,
+    ffmpeg::{Ffmpeg, Ffprobe},
     journal::FileJournal,
     jwt::{JwtParts, JwtSettings, JwtTokens},
     layers::{CountedKeys, FallbackRateLimiter, FallbackSettings, KeyCallObserver, LimitEvent},
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
-    object_store::{BucketCredentials, BucketSettings, NoObjects, Objects},
+    object_store::NoObjects,
     outbound::Transport,
     pkcs11::{Pkcs11Settings, Pkcs11Token},
     platforms::SettingFault,
@@ -56,7 +56,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     bookkeeping::Bookkeeping,
-    config::{Bucket, Config, Files, Keys},
+    config::{Config, Keys},
+    file_store::open_file_store,
     serve::{Duties, Queue},
 };
 
@@ -152,7 +153,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         entropy: system.clone(),
         public_url: public_url.clone(),
     }));
-    let content = content(config, duties, &units, &db)?;
+    let content = content(config, duties, &units, &db).await?;
     let publishing = publishing(config, &units, &db, (&accounts, &content), &transport)?;
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),
@@ -196,24 +197,24 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
     Ok(Parts { app, sequencing, health, db, envelope, journal, bookkeeping })
 }
 
-fn content(
+async fn content(
     config: &Config,
     duties: &Duties,
     units: &Arc<PgUnits>,
     db: &Db,
 ) -> Result<Arc<Content>, StartupError> {
     // Whoever has nothing to do with files does not make a folder for them, which would be theirs.
-    let objects: Arc<dyn ObjectStore> = match &config.content.files {
-        _ if !duties.serve && !duties.has(Queue::Uploads) && !duties.has(Queue::Posts) => Arc::new(NoObjects),
-        Files::Folder(folder) => Arc::new(Objects::in_folder(folder)?),
-        Files::Bucket(bucket) => Arc::new(Objects::in_bucket(&bucket_settings(bucket)?)?),
-    };
+    let is_without = !duties.serve && !duties.has(Queue::Uploads) && !duties.has(Queue::Posts);
+    let objects: Arc<dyn ObjectStore> =
+        if is_without { Arc::new(NoObjects) } else { open_file_store(&config.content.files, db).await? };
     let system = Arc::new(System);
     let scratch = config.content.scratch.clone().unwrap_or_else(std::env::temp_dir);
     Ok(Arc::new(Content::new(ContentPorts {
         units: units.clone(),
         schedule: Arc::new(PgUploadSchedule::new(db.clone())),
-        probe: Arc::new(Ffprobe::new(objects.clone(), system, scratch)),
+        probe: Arc::new(Ffprobe::new(objects.clone(), system, scratch.clone())),
+        transcoder: Arc::new(Ffmpeg::new(objects.clone(), scratch)),
+        tenant_bytes_max: u64::from(config.content.tenant_max_mib) * 1_024 * 1_024,
         rules: infra::platforms::media_rules(),
         objects,
         clock: Arc::new(System),
@@ -243,23 +244,10 @@ fn publishing(
 }
 
 /// What the file of a setting holds, without the end of its last line.
-fn secret_in(setting: &str, file: &Path) -> Result<Zeroizing<String>, StartupError> {
+pub(crate) fn secret_in(setting: &str, file: &Path) -> Result<Zeroizing<String>, StartupError> {
     let text = std::fs::read_to_string(file)
         .map_err(|e| format!("{setting} {} can't be read: {e}", file.display()))?;
     Ok(Zeroizing::new(Zeroizing::new(text).trim_end().to_owned()))
-}
-
-fn bucket_settings(bucket: &Bucket) -> Result<BucketSettings, StartupError> {
-    let credentials = |id: &String| -> Result<BucketCredentials, StartupError> {
-        let secret = secret_in("content.secret_access_key_file", &bucket.secret_access_key_file)?;
-        Ok(BucketCredentials { access_key_id: id.clone(), secret_access_key: secret })
-    };
-    Ok(BucketSettings {
-        bucket: bucket.bucket.clone(),
-        region: bucket.region.clone(),
-        endpoint: bucket.endpoint.clone(),
-        credentials: bucket.access_key_id.as_ref().map(credentials).transpose()?,
-    })
 }
 
 /// Every context's news, over one Redis.

@@ -142,6 +142,16 @@ pub enum UserErrorCode {
     UploadClosed,
     /// The bytes sent are not those that are wanted next.
     UploadMisfit,
+    /// The upload is not `READY`.
+    UploadNotReady,
+    /// The platform has nothing against the file.
+    NothingToMend,
+    /// Making another file of it does not mend it.
+    NotMendable,
+    /// As many files are in the making as may be.
+    TranscodesFull,
+    /// The tenant has no room for so many bytes.
+    StorageFull,
     /// It can't be posted there, or so.
     NotPostable,
     /// The post does not stand so that this can be done.
@@ -319,6 +329,12 @@ impl From<ContentError> for Failure {
             ContentError::NotFound { field } => told.input(Code::NotFound, field),
             ContentError::UploadsFull { max } => told.limit(Code::UploadsFull, max),
             ContentError::UploadClosed => told.state(Code::UploadClosed),
+            ContentError::PlatformUnknown { .. } => told.input(Code::PlatformUnknown, "platform"),
+            ContentError::UploadNotReady => told.state(Code::UploadNotReady),
+            ContentError::NothingToMend => told.state(Code::NothingToMend),
+            ContentError::NotMendable { .. } => told.state(Code::NotMendable),
+            ContentError::TranscodesFull { max } => told.limit(Code::TranscodesFull, max),
+            ContentError::StorageFull { field, .. } => told.input(Code::StorageFull, field),
             // The door for bytes has its own table; these never come from a command.
             ContentError::OffsetWrong { .. }
             | ContentError::TooLong { .. }

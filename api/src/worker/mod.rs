@@ -3,10 +3,12 @@
 mod posts;
 mod sequence;
 mod token_pool;
+mod transcodes;
 mod turns;
 mod uploads;
 
 pub use posts::publish_posts;
 pub use sequence::sequence;
 pub use token_pool::tend_tokens;
+pub use transcodes::make_transcodes;
 pub use uploads::tend_uploads;

@@ -16,9 +16,14 @@ actions! {
     CHECK_UPLOAD = "check_upload", Data, API_ACTIVITY, 3, None, Optional;
     /// A file is given up, wholly here or half way here.
     CANCEL_UPLOAD = "cancel_upload", Data, API_ACTIVITY, 4, Some(Permission::ManageContent), Optional;
+    /// A file is to be made of another, so that a platform has nothing against it.
+    TRANSCODE_UPLOAD = "transcode_upload", Data, API_ACTIVITY, 1, Some(Permission::ManageContent), Optional;
+    /// A file was made of another, or could not be.
+    FINISH_TRANSCODE = "finish_transcode", Data, API_ACTIVITY, 3, None, Optional;
     /// A file that did not arrive in time is thrown away.
     EXPIRE_UPLOAD = "expire_upload", Data, API_ACTIVITY, 4, None, Optional;
 }
 
 /// What nobody asks for by a mutation: what happens at the door for bytes, and to files that arrived or did not.
-pub const WITHOUT_MUTATION: &[Action] = &[JOIN_UPLOADS, RECEIVE_PARTS, CHECK_UPLOAD, EXPIRE_UPLOAD];
+pub const WITHOUT_MUTATION: &[Action] =
+    &[JOIN_UPLOADS, RECEIVE_PARTS, CHECK_UPLOAD, EXPIRE_UPLOAD, FINISH_TRANSCODE];

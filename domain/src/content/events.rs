@@ -18,8 +18,10 @@ pub enum ContentFact {
     UploadReady(UploadId),
     /// A file is not the one that was announced.
     UploadRefused(UploadId),
-    /// A file was given up, or did not arrive in time.
+    /// A file was given up, did not arrive in time, or could not be made.
     UploadEnded(UploadId),
+    /// More of a file is made.
+    TranscodeMoved(UploadId),
 }
 
 /// A fact and when it happened.
@@ -35,6 +37,7 @@ impl Fact for ContentFact {
             Self::UploadReady(_) => "upload_ready",
             Self::UploadRefused(_) => "upload_refused",
             Self::UploadEnded(_) => "upload_ended",
+            Self::TranscodeMoved(_) => "transcode_moved",
         }
     }
 
@@ -44,7 +47,8 @@ impl Fact for ContentFact {
             | Self::UploadReceived(id)
             | Self::UploadReady(id)
             | Self::UploadRefused(id)
-            | Self::UploadEnded(id) => id.uuid(),
+            | Self::UploadEnded(id)
+            | Self::TranscodeMoved(id) => id.uuid(),
         }
     }
 
@@ -56,6 +60,7 @@ impl Fact for ContentFact {
             "upload_ready" => Some(Self::UploadReady(id)),
             "upload_refused" => Some(Self::UploadRefused(id)),
             "upload_ended" => Some(Self::UploadEnded(id)),
+            "transcode_moved" => Some(Self::TranscodeMoved(id)),
             _ => None,
         }
     }
@@ -77,7 +82,8 @@ mod tests {
                 ContentFact::UploadReceived(_) => Some(ContentFact::UploadReady(id)),
                 ContentFact::UploadReady(_) => Some(ContentFact::UploadRefused(id)),
                 ContentFact::UploadRefused(_) => Some(ContentFact::UploadEnded(id)),
-                ContentFact::UploadEnded(_) => None,
+                ContentFact::UploadEnded(_) => Some(ContentFact::TranscodeMoved(id)),
+                ContentFact::TranscodeMoved(_) => None,
             };
         }
         assert_eq!(ContentFact::of("upload_lost", Uuid::from_u128(7)), None);

@@ -1,13 +1,16 @@
 //! What content needs from outside, in its own words.
 
-use std::{collections::HashSet, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 
 use super::{
     events::ContentEvent,
-    model::{Part, Probed, Upload, UploadState},
+    model::{Part, Probed, Recipe, Transcode, TranscodeFailure, Upload, UploadState},
 };
 use crate::kernel::{
     clock::Timestamp,
@@ -40,8 +43,8 @@ pub trait UploadStore: Send {
     async fn uploads(&mut self, filter: UploadFilter, page: PageRequest) -> Result<Page<Upload>, PortError>;
     /// The file that was made of these pieces, in this order.
     async fn joined_of(&mut self, pieces: &[UploadId]) -> Result<Option<Upload>, PortError>;
-    /// How many are receiving, pieces among them, counted up to `most`.
-    async fn count_receiving(&mut self, most: u32) -> Result<u32, PortError>;
+    /// How many are in that state, pieces among them, counted up to `most`.
+    async fn count_uploads(&mut self, state: UploadState, most: u32) -> Result<u32, PortError>;
     /// Its parts, in order.
     async fn parts(&mut self, upload: UploadId) -> Result<Vec<Part>, PortError>;
     /// Stores where a part is.
@@ -56,8 +59,40 @@ pub trait UploadStore: Send {
     async fn schedule_upload(&mut self, id: UploadId, due_at: Option<Timestamp>) -> Result<(), PortError>;
 }
 
+/// Uploads that are made of others.
+#[async_trait]
+pub trait TranscodeStore: Send {
+    /// How those of these uploads came to be that were made of others.
+    async fn transcodes(&mut self, uploads: &[UploadId]) -> Result<HashMap<UploadId, Transcode>, PortError>;
+    /// The one of a source, for a platform and by that recipe, that did not end without a file.
+    async fn transcode_of(
+        &mut self,
+        source: UploadId,
+        platform: &str,
+        recipe: &str,
+    ) -> Result<Option<Transcode>, PortError>;
+    /// Stores a new one; its upload is stored already.
+    async fn add_transcode(&mut self, transcode: &Transcode) -> Result<(), PortError>;
+    /// Stores how far it is. Who changes it holds the lock on its upload.
+    async fn update_transcode(&mut self, transcode: &Transcode) -> Result<(), PortError>;
+    /// Says when an upload that is to be made is taken up at the latest, and gives back the claim on it.
+    async fn schedule_transcode(&mut self, id: UploadId, due_at: Timestamp) -> Result<(), PortError>;
+}
+
+/// How much a tenant has announced and keeps.
+#[async_trait]
+pub trait RoomStore: Send {
+    /// How much it is, in bytes.
+    async fn used_bytes(&mut self) -> Result<u64, PortError>;
+    /// Counts `bytes` more unless they would be more than `max_bytes` in all; whether they were counted. Others who count
+    /// wait until this transaction ends. Called before the upload is stored.
+    async fn take_room(&mut self, bytes: u64, max_bytes: u64) -> Result<bool, PortError>;
+    /// Counts `bytes` less. Called before the upload is changed.
+    async fn give_room(&mut self, bytes: u64) -> Result<(), PortError>;
+}
+
 /// The stores of content in one transaction of one tenant.
-pub trait ContentTx: UploadStore + Outbox {
+pub trait ContentTx: UploadStore + TranscodeStore + RoomStore + Outbox {
     /// The tenant the transaction is confined to.
     fn scope(&self) -> TenantScope;
     /// Told to subscribers once the transaction is committed, and never when it is not.
@@ -88,6 +123,13 @@ pub trait UploadSchedule: Send + Sync {
         most: u32,
         lease: TimeDelta,
     ) -> Result<Vec<(TenantScope, UploadId)>, PortError>;
+    /// The same of uploads that are to be made of others.
+    async fn claim_transcodes(
+        &self,
+        now: Timestamp,
+        most: u32,
+        lease: TimeDelta,
+    ) -> Result<Vec<(TenantScope, UploadId)>, PortError>;
 }
 
 /// Finds out what a file is. It is somebody else's, and may be made to do harm.
@@ -95,6 +137,42 @@ pub trait UploadSchedule: Send + Sync {
 pub trait MediaProbe: Send + Sync {
     /// What the parts are when they are put together, in this order.
     async fn probe(&self, parts: &[Part]) -> Result<Probed, PortError>;
+}
+
+/// How the making of a file stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TranscodeStep {
+    /// It goes on; so much of the file plays, in milliseconds.
+    Going {
+        /// How much.
+        done_ms: u64,
+    },
+    /// The file is made and can be read.
+    Made,
+    /// There will be none.
+    Failed(TranscodeFailure),
+}
+
+/// Makes a file of another. It is somebody else's, and may be made to do harm.
+#[async_trait]
+pub trait Transcoder: Send + Sync {
+    /// Begins to make a file of the parts, in this order. `name` is the work's own: what an earlier one of this name left
+    /// behind is thrown away.
+    async fn begin(
+        &self,
+        name: &str,
+        parts: Vec<Part>,
+        recipe: &Recipe,
+    ) -> Result<Box<dyn TranscodeWork>, PortError>;
+}
+
+/// A file in the making. Dropped, it ends, and nothing stays of it.
+#[async_trait]
+pub trait TranscodeWork: Send {
+    /// Waits for what is next, a few seconds at the most.
+    async fn next(&mut self) -> Result<TranscodeStep, PortError>;
+    /// The next bytes of the file that was made, `most` or those that are left; none at its end.
+    async fn read(&mut self, most: usize) -> Result<Vec<u8>, PortError>;
 }
 
 /// Keeps bytes under names. An object is written once and whole, and is durable when `put` has answered.

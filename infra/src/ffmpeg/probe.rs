@@ -18,15 +18,15 @@ use domain::{
 };
 use tokio::{fs::File, io::AsyncWriteExt as _, process::Command};
 
-use super::report;
+use super::{
+    arguments::{FORMATS, MEMORY_MAX, file_url},
+    report,
+};
 
 const PORT: &str = "ffprobe";
 
 /// Longest a run may take.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Most memory of a run, in bytes of address space.
-const MEMORY_MAX: &str = "--as=4294967296";
 
 /// Most processor time of a run, in seconds.
 const PROCESSOR_MAX: &str = "--cpu=60";
@@ -80,14 +80,12 @@ impl Ffprobe {
 /// The report on a file; `None` when there is nothing to report. Demuxers that open other files are none of those
 /// allowed, and no protocol but that of files is.
 async fn run(file: &Path) -> Result<Option<Vec<u8>>, PortError> {
-    let mut input = std::ffi::OsString::from("file:");
-    input.push(file);
     let run = Command::new("prlimit")
         .args([MEMORY_MAX, PROCESSOR_MAX, "ffprobe"])
         .args(["-v", "error", "-protocol_whitelist", "file"])
         .args(["-format_whitelist", FORMATS])
         .args(["-of", "json", "-show_format", "-show_streams", "-i"])
-        .arg(input)
+        .arg(file_url(file))
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .stdin(Stdio::null())
@@ -104,9 +102,6 @@ async fn run(file: &Path) -> Result<Option<Vec<u8>>, PortError> {
         Ok(Err(error)) => Err(PortError::lasting(PORT, error)),
     }
 }
-
-/// Containers that are looked into. Playlists (HLS, DASH, concat) are not among them: they name other files.
-const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,gif,png_pipe,jpeg_pipe,webp_pipe,mp3,wav,flac,ogg,aac";
 
 #[async_trait]
 impl MediaProbe for Ffprobe {

@@ -30,6 +30,7 @@ struct Stream {
     height: u32,
     #[serde(default)]
     avg_frame_rate: String,
+    pix_fmt: Option<String>,
     #[serde(default)]
     channels: u32,
     sample_rate: Option<String>,
@@ -83,6 +84,7 @@ fn video(stream: &Stream) -> VideoFacts {
         width,
         height,
         frame_rate_milli: milli(&stream.avg_frame_rate).unwrap_or(0),
+        pixel_format: stream.pix_fmt.clone(),
     }
 }
 
@@ -122,7 +124,7 @@ mod tests {
         let report = br#"{"streams":[
             {"codec_type":"video","codec_name":"mjpeg","width":9,"height":9,"disposition":{"attached_pic":1}},
             {"codec_type":"audio","codec_name":"aac","channels":2,"sample_rate":"44100"},
-            {"codec_type":"video","codec_name":"hevc","width":1920,"height":1080,"avg_frame_rate":"30000/1001",
+            {"codec_type":"video","codec_name":"hevc","width":1920,"height":1080,"avg_frame_rate":"30000/1001","pix_fmt":"yuv420p10le",
              "side_data_list":[{"side_data_type":"Display Matrix","rotation":-90}]}],
             "format":{"format_name":"mov,mp4,m4a,3gp,3g2,mj2","duration":"12.345678"}}"#;
         let expected = MediaFacts {
@@ -133,6 +135,7 @@ mod tests {
                 width: 1_080,
                 height: 1_920,
                 frame_rate_milli: 29_970,
+                pixel_format: Some("yuv420p10le".to_owned()),
             }),
             audio: Some(AudioFacts { codec: "aac".to_owned(), channels: 2, sample_rate_hz: 44_100 }),
         };

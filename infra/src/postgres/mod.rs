@@ -14,6 +14,7 @@ mod columns;
 mod content;
 mod entity;
 mod error;
+mod file_store;
 mod idempotency;
 mod identity;
 mod keys;
@@ -32,6 +33,7 @@ mod work;
 
 pub use accounts::{PgQuotaLedger, PgTokenSchedule, QuotaFigure};
 pub use content::PgUploadSchedule;
+pub use file_store::remember_file_store;
 pub use keys::PgKeyStore;
 pub use log_keys::PgLogKeys;
 pub use log_watch::{LogWatch, LogWatchSettings};

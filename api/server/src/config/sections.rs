@@ -78,7 +78,9 @@ section!(Audit { host: String, index_wait: Duration, waiting_max: u32 });
 section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
 section!(Geography { database: Option<PathBuf> });
 section!(Accounts { public_url: Option<String>, journal: PathBuf, pool_width: u32 });
-section!(Content { files: Files, scratch: Option<PathBuf>, uploads_at_once: u32 });
+section!(Content {
+    files: Files, scratch: Option<PathBuf>, uploads_at_once: u32, transcodes_at_once: u32, tenant_max_mib: u32,
+});
 section!(Bucket {
     bucket: String,
     region: String,
@@ -305,7 +307,13 @@ fn content(r: &mut Reader<'_>) -> Content {
         }
     };
     let scratch = optional(r.text("content.scratch")).map(Into::into);
-    Content { files, scratch, uploads_at_once: r.number("content.uploads_at_once", 1, 10_000) }
+    Content {
+        files,
+        scratch,
+        uploads_at_once: r.number("content.uploads_at_once", 1, 10_000),
+        transcodes_at_once: r.number("content.transcodes_at_once", 1, 64),
+        tenant_max_mib: r.number("content.tenant_max_mib", 1, u32::MAX),
+    }
 }
 
 fn optional(text: String) -> Option<String> {

@@ -21,3 +21,12 @@ pub struct CancelUploadInput {
     /// The upload's id.
     pub(super) id: ID,
 }
+
+/// Which upload, and what for.
+#[derive(InputObject)]
+pub struct TranscodeUploadInput {
+    /// The upload's id.
+    pub(super) id: ID,
+    /// The platform that is to have nothing against the file, as `douyin`.
+    pub(super) platform: String,
+}

@@ -8,7 +8,7 @@ use domain::{
 
 use super::{
     Upload,
-    inputs::{BeginUploadInput, CancelUploadInput},
+    inputs::{BeginUploadInput, CancelUploadInput, TranscodeUploadInput},
     query::one_upload,
 };
 use crate::{
@@ -28,6 +28,12 @@ payload!(BeginUploadPayload, Named, "beginUpload" {
 });
 payload!(CancelUploadPayload, Named, "cancelUpload" {
     /// The upload.
+    upload: Option<Result<Upload, ApiError>> =
+        |done, ctx| one_upload(ctx, &global_id(Kind::Upload, done.id)).await.transpose();
+});
+
+payload!(TranscodeUploadPayload, Named, "transcodeUpload" {
+    /// The upload that is made; the one it is made of stays as it is.
     upload: Option<Result<Upload, ApiError>> =
         |done, ctx| one_upload(ctx, &global_id(Kind::Upload, done.id)).await.transpose();
 });
@@ -83,5 +89,21 @@ impl ContentMutation {
             })
         });
         Some(done.await.map(CancelUploadPayload))
+    }
+
+    /// Make a file that a platform has nothing against of one that is here. Asked again, it gives the same upload.
+    async fn transcode_upload(
+        &self,
+        ctx: &Context<'_>,
+        input: TranscodeUploadInput,
+    ) -> Option<Result<TranscodeUploadPayload, ApiError>> {
+        let done = command(ctx, actions::TRANSCODE_UPLOAD, |app, actor, work| {
+            Box::pin(async move {
+                let id = UploadId::from_uuid(id_of(Kind::Upload, &input.id)?);
+                let upload = app.content.transcode_upload(work, actor, id, &input.platform).await?;
+                Ok(Named { id: upload.id.uuid() })
+            })
+        });
+        Some(done.await.map(TranscodeUploadPayload))
     }
 }

@@ -7,7 +7,7 @@ use domain::{
 };
 use output::Written;
 
-use super::types::{Upload, UploadConnection, UploadState};
+use super::types::{ContentRoom, Upload, UploadConnection, UploadState};
 use crate::graphql::{
     command::{app, reading},
     connection::{Cursors, PageArgs, paged},
@@ -24,6 +24,11 @@ impl ContentQuery {
     /// A file on its way in, or arrived.
     async fn upload(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Written<Upload>, ApiError>> {
         one_upload(ctx, &id).await.map(|upload| upload.map(Written)).transpose()
+    }
+
+    /// How many bytes of files the tenant has announced and keeps, and how many it may.
+    async fn content_room(&self, ctx: &Context<'_>) -> Option<Result<ContentRoom, ApiError>> {
+        Some(content_room(ctx).await)
     }
 
     /// Files on their way in, or arrived, oldest first. What is gone is left out unless it is asked for.
@@ -46,6 +51,11 @@ pub(super) async fn one_upload(ctx: &Context<'_>, id: &ID) -> Result<Option<Uplo
     let app = app(ctx);
     let found = app.content.upload(&mut *work, &actor, UploadId::from_uuid(uuid)).await?;
     Ok(found.map(|upload| Upload::new(upload, app)))
+}
+
+async fn content_room(ctx: &Context<'_>) -> Result<ContentRoom, ApiError> {
+    let (actor, mut work) = reading(ctx, "contentRoom").await?;
+    Ok(app(ctx).content.content_room(&mut *work, &actor).await?.into())
 }
 
 async fn uploads(

@@ -8,7 +8,7 @@ use output::Output;
 use crate::{
     app::App,
     graphql::{
-        command::app,
+        command::{app, reading},
         connection::{connection, connection_fields},
         error::ApiError,
         scalars::{Kind, global_id},
@@ -34,6 +34,10 @@ pub enum UploadState {
     Expired,
     /// It is part of another file now.
     Absorbed,
+    /// It is being made of another file, or waits for it; `sizeBytes` is the most it may come to.
+    Transcoding,
+    /// Nothing came of making it; `transcode` says why.
+    TranscodeFailed,
 }
 
 /// What is known of a picture that moves.
@@ -47,6 +51,8 @@ pub struct VideoFacts {
     height: u32,
     /// Pictures in 1,000 seconds; 0 when that is not known.
     frame_rate_milli: u32,
+    /// How its points are kept, as FFmpeg calls it, as `yuv420p`; null when nobody looked.
+    pixel_format: Option<String>,
 }
 
 /// What is known of sound.
@@ -83,6 +89,7 @@ impl From<&model::MediaFacts> for MediaFacts {
                 width: video.width,
                 height: video.height,
                 frame_rate_milli: video.frame_rate_milli,
+                pixel_format: video.pixel_format.clone(),
             }),
             audio: media.audio.as_ref().map(|audio| AudioFacts {
                 codec: audio.codec.clone(),
@@ -125,6 +132,14 @@ pub enum PreflightCode {
     AspectUnusual,
     /// It has few pixels: of its shorter side.
     ResolutionLow,
+    /// Its picture is coded as few players can show it.
+    VideoCodecUnusual,
+    /// The points of its picture are kept as few players can show them.
+    PixelFormatUnusual,
+    /// It has more pictures than are shown; in 1,000 seconds.
+    FrameRateHigh,
+    /// Its sound is coded as few players can play it.
+    AudioCodecUnusual,
 }
 
 /// One thing to say of a file and a platform.
@@ -151,13 +166,72 @@ impl From<model::Finding> for PreflightFinding {
     }
 }
 
+/// Why nothing came of making a file of another.
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::TranscodeFailure")]
+pub enum TranscodeFailure {
+    /// The source can't be decoded from one end to the other.
+    Unreadable,
+    /// It would have become longer than it may, in bytes.
+    TooLarge,
+    /// It took more time than it may.
+    TooSlow,
+    /// The source was thrown away meanwhile, or the platform's rules are others now.
+    SourceGone,
+    /// It was begun several times and never came to an end; asking again begins anew.
+    BrokeOff,
+}
+
+/// How a file came to be that was made of another, or is being made.
+#[derive(SimpleObject, Output, Clone)]
+pub struct Transcode {
+    /// The upload it is made of.
+    source_id: ID,
+    /// The platform it is for.
+    platform: String,
+    /// What `preflight` said of the source, and will not say of this.
+    #[graphql(directive = transport::list_size::apply(10))]
+    mends: Vec<PreflightCode>,
+    /// How much of it is done, of 1,000.
+    done_permille: u32,
+    /// Why it came to nothing; null otherwise.
+    failure: Option<TranscodeFailure>,
+}
+
+impl From<model::Transcode> for Transcode {
+    fn from(transcode: model::Transcode) -> Self {
+        Self {
+            source_id: global_id(Kind::Upload, transcode.source.uuid()),
+            platform: transcode.platform,
+            mends: transcode.mends.into_iter().map(Into::into).collect(),
+            done_permille: transcode.done_permille,
+            failure: transcode.failure.map(Into::into),
+        }
+    }
+}
+
+/// How much the tenant has announced and keeps.
+#[derive(SimpleObject, Output, Clone)]
+pub struct ContentRoom {
+    /// How many bytes are announced and kept: of files on their way in, in the making, and arrived.
+    used_bytes: String,
+    /// How many may be.
+    max_bytes: String,
+}
+
+impl From<domain::content::ContentRoom> for ContentRoom {
+    fn from(room: domain::content::ContentRoom) -> Self {
+        Self { used_bytes: room.used_bytes.to_string(), max_bytes: room.max_bytes.to_string() }
+    }
+}
+
 /// A file on its way in, or arrived.
 #[derive(SimpleObject, Output, Clone)]
 #[graphql(complex)]
 #[output(fields)]
 pub struct Upload {
     #[graphql(skip)]
-    model: model::Upload,
+    model: Box<model::Upload>,
     /// Opaque.
     pub(in crate::graphql) id: ID,
     /// What it is called.
@@ -203,7 +277,7 @@ impl Upload {
             created_at: upload.created_at,
             expires_at: upload.expires_at,
             media,
-            model: upload,
+            model: Box::new(upload),
         }
     }
 }
@@ -228,6 +302,19 @@ impl Upload {
                 || ApiError::bad_input(format!("platform {platform:?} is none this installation knows"));
             Some(found.map(|all| all.into_iter().map(Into::into).collect()).ok_or_else(unknown))
         };
+        Ok(uploads.iter().map(of).collect())
+    }
+
+    /// How it came to be, when it was made of another upload; null otherwise.
+    async fn transcode(
+        uploads: &[&Self],
+        ctx: &Context<'_>,
+    ) -> Result<Vec<Option<Result<Option<Transcode>, ApiError>>>, ApiError> {
+        let (actor, mut work) = reading(ctx, "transcode").await?;
+        let made = |upload: &&&Self| upload.model.piece == model::Piece::Transcoded;
+        let ids: Vec<_> = uploads.iter().filter(made).map(|upload| upload.model.id).collect();
+        let found = app(ctx).content.transcodes(&mut *work, &actor, &ids).await?;
+        let of = |upload: &&Self| Some(Ok(found.get(&upload.model.id).cloned().map(Into::into)));
         Ok(uploads.iter().map(of).collect())
     }
 }

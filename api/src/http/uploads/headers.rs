@@ -110,7 +110,7 @@ pub(super) fn metadata(draft: &UploadDraft) -> String {
 /// `Upload-Concat` of an upload that is no whole file sent in order.
 pub(super) fn concat(upload: &Upload, url: impl Fn(UploadId) -> String) -> Option<String> {
     match upload.piece {
-        Piece::Whole => None,
+        Piece::Whole | Piece::Transcoded => None,
         Piece::Partial => Some("partial".to_owned()),
         Piece::Joined => {
             let pieces: Vec<_> = upload.pieces.iter().map(|piece| url(*piece)).collect();

@@ -97,8 +97,16 @@ fn refused(request: &HttpRequest, error: &ContentError) -> HttpResponse {
         ContentError::Denied(_) => no(StatusCode::FORBIDDEN, "FORBIDDEN"),
         ContentError::Invalid { .. } => no(StatusCode::BAD_REQUEST, "BAD_USER_INPUT"),
         ContentError::NotFound { .. } => no(StatusCode::NOT_FOUND, "BAD_USER_INPUT"),
-        ContentError::UploadsFull { .. } => no(StatusCode::TOO_MANY_REQUESTS, "THROTTLED"),
+        ContentError::UploadsFull { .. } | ContentError::TranscodesFull { .. } => {
+            no(StatusCode::TOO_MANY_REQUESTS, "THROTTLED")
+        }
         ContentError::UploadClosed => no(StatusCode::GONE, "BAD_USER_INPUT"),
+        ContentError::StorageFull { .. } => no(StatusCode::INSUFFICIENT_STORAGE, "BAD_USER_INPUT"),
+        // None of these comes of sending bytes.
+        ContentError::PlatformUnknown { .. }
+        | ContentError::UploadNotReady
+        | ContentError::NothingToMend
+        | ContentError::NotMendable { .. } => no(StatusCode::CONFLICT, "BAD_USER_INPUT"),
         ContentError::OffsetWrong { .. } | ContentError::NotJoinable => {
             no(StatusCode::CONFLICT, "BAD_USER_INPUT")
         }

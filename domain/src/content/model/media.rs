@@ -1,5 +1,7 @@
 //! What a file is, and what a platform will make of it: told before anything is planned with it.
 
+use super::transcode::MediaTarget;
+
 /// What is known of a picture that moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoFacts {
@@ -11,6 +13,8 @@ pub struct VideoFacts {
     pub height: u32,
     /// Pictures in 1,000 seconds; 0 when that is not known.
     pub frame_rate_milli: u32,
+    /// How its points are kept, as FFmpeg calls it, as `yuv420p`; `None` when nobody looked.
+    pub pixel_format: Option<String>,
 }
 
 /// What is known of sound.
@@ -61,6 +65,16 @@ pub struct MediaRules {
     pub portrait_advised: bool,
     /// Longer side to shorter side; advised.
     pub aspect_advised: (u32, u32),
+    /// Codecs of pictures, by FFmpeg's names; advised.
+    pub video_codecs_advised: &'static [&'static str],
+    /// Pixel formats, by FFmpeg's names; advised.
+    pub pixel_formats_advised: &'static [&'static str],
+    /// Pictures in 1,000 seconds, at most; advised.
+    pub frame_rate_advised_milli: u32,
+    /// Codecs of sound, by FFmpeg's names; advised.
+    pub audio_codecs_advised: &'static [&'static str],
+    /// What a file that does not fit is made into.
+    pub target: MediaTarget,
 }
 
 /// How bad it is.
@@ -93,6 +107,57 @@ pub enum FindingCode {
     AspectUnusual,
     /// It has few pixels.
     ResolutionLow,
+    /// Its picture is coded as few players can show it.
+    VideoCodecUnusual,
+    /// Its points are kept as few players can show them.
+    PixelFormatUnusual,
+    /// It has more pictures a second than are shown.
+    FrameRateHigh,
+    /// Its sound is coded as few players can play it.
+    AudioCodecUnusual,
+}
+
+impl FindingCode {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::NotProbed,
+        Self::NotMedia,
+        Self::NoVideo,
+        Self::ContainerRefused,
+        Self::TooLarge,
+        Self::TooLong,
+        Self::NotPortrait,
+        Self::AspectUnusual,
+        Self::ResolutionLow,
+        Self::VideoCodecUnusual,
+        Self::PixelFormatUnusual,
+        Self::FrameRateHigh,
+        Self::AudioCodecUnusual,
+    ];
+
+    /// The word stores keep.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotProbed => "not_probed",
+            Self::NotMedia => "not_media",
+            Self::NoVideo => "no_video",
+            Self::ContainerRefused => "container_refused",
+            Self::TooLarge => "too_large",
+            Self::TooLong => "too_long",
+            Self::NotPortrait => "not_portrait",
+            Self::AspectUnusual => "aspect_unusual",
+            Self::ResolutionLow => "resolution_low",
+            Self::VideoCodecUnusual => "video_codec_unusual",
+            Self::PixelFormatUnusual => "pixel_format_unusual",
+            Self::FrameRateHigh => "frame_rate_high",
+            Self::AudioCodecUnusual => "audio_codec_unusual",
+        }
+    }
+
+    /// The one of that word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
 }
 
 /// One thing to say of a file and a platform.
@@ -149,9 +214,32 @@ impl MediaRules {
         }
         match &media.video {
             None => findings.push(Finding::bare(Code::NoVideo)),
-            Some(video) => self.check_sides(video, &mut findings),
+            Some(video) => {
+                self.check_sides(video, &mut findings);
+                self.check_coding(video, media.audio.as_ref(), &mut findings);
+            }
         }
         findings
+    }
+
+    fn check_coding(&self, video: &VideoFacts, audio: Option<&AudioFacts>, findings: &mut Vec<Finding>) {
+        use FindingCode as Code;
+        let mut one_of = |code, found: &str, wanted: &[&str]| {
+            if !wanted.contains(&found) {
+                findings.push(Finding::new(code, Severity::Advice, &found, &wanted.join(", ")));
+            }
+        };
+        one_of(Code::VideoCodecUnusual, &video.codec, self.video_codecs_advised);
+        if let Some(format) = &video.pixel_format {
+            one_of(Code::PixelFormatUnusual, format, self.pixel_formats_advised);
+        }
+        if let Some(audio) = audio {
+            one_of(Code::AudioCodecUnusual, &audio.codec, self.audio_codecs_advised);
+        }
+        let (found, most) = (video.frame_rate_milli, self.frame_rate_advised_milli);
+        if found > most {
+            findings.push(Finding::new(Code::FrameRateHigh, Severity::Advice, &found, &most));
+        }
     }
 
     fn check_sides(&self, video: &VideoFacts, findings: &mut Vec<Finding>) {
@@ -173,16 +261,33 @@ impl MediaRules {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const RULES: MediaRules = MediaRules {
+    pub(in super::super) const RULES: MediaRules = MediaRules {
         containers: &["mp4", "webm"],
         size_max_bytes: 1_000,
         duration_max_ms: 900_000,
         short_side_advised: 720,
         portrait_advised: true,
         aspect_advised: (16, 9),
+        video_codecs_advised: &["h264", "vp9"],
+        pixel_formats_advised: &["yuv420p"],
+        frame_rate_advised_milli: 60_000,
+        audio_codecs_advised: &["aac", "opus"],
+        target: MediaTarget {
+            container: "mp4",
+            media_type: "video/mp4",
+            video_encoder: "libx264",
+            pixel_format: "yuv420p",
+            short_side_max: 1_080,
+            frame_rate_max_milli: 60_000,
+            video_rate_max_bps: 8_000_000,
+            audio_encoder: "aac",
+            audio_rate_bps: 128_000,
+            sample_rate_hz: 44_100,
+            channels_max: 2,
+        },
     };
 
     fn media(container: &str, duration_ms: u64, sides: Option<(u32, u32)>) -> Probed {
@@ -191,6 +296,7 @@ mod tests {
             width,
             height,
             frame_rate_milli: 30_000,
+            pixel_format: None,
         };
         Probed::Media(MediaFacts {
             container: container.to_owned(),
@@ -233,6 +339,36 @@ mod tests {
             &[(Code::NotPortrait, Advice), (Code::AspectUnusual, Advice), (Code::ResolutionLow, Advice)],
         );
         check(1, Some(&media("mp4", 1, Some((0, 0)))), &[(Code::ResolutionLow, Advice)]);
+    }
+
+    #[test]
+    fn how_it_is_coded_is_advice_alone_and_what_nobody_looked_at_is_not_held_against_it() {
+        use FindingCode as Code;
+        let of = |codec: &str, format: Option<&str>, rate: u32, sound: Option<&str>| {
+            let Probed::Media(mut media) = media("mp4", 1, Some((720, 1_280))) else { return Vec::new() };
+            media.video = media.video.map(|video| VideoFacts {
+                codec: codec.to_owned(),
+                frame_rate_milli: rate,
+                pixel_format: format.map(ToOwned::to_owned),
+                ..video
+            });
+            let audio = |codec: &str| AudioFacts { codec: codec.to_owned(), channels: 2, sample_rate_hz: 1 };
+            media.audio = sound.map(audio);
+            let found = RULES.check(1, Some(&Probed::Media(media)));
+            assert!(found.iter().all(|finding| finding.severity == Severity::Advice), "{found:?}");
+            found.into_iter().map(|finding| finding.code).collect()
+        };
+        assert_eq!(of("h264", None, 60_000, None), []);
+        assert_eq!(of("vp9", Some("yuv420p"), 0, Some("opus")), []);
+        assert_eq!(of("mpeg4", None, 1, None), [Code::VideoCodecUnusual]);
+        assert_eq!(of("h264", Some("yuv444p"), 1, None), [Code::PixelFormatUnusual]);
+        assert_eq!(
+            of("h264", None, 60_001, Some("pcm_s16le")),
+            [Code::AudioCodecUnusual, Code::FrameRateHigh]
+        );
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(code));
+        }
     }
 
     #[test]

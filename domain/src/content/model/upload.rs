@@ -2,7 +2,12 @@
 
 use chrono::TimeDelta;
 
-use super::{super::ContentError, media::Probed};
+use super::{
+    super::ContentError,
+    media::Probed,
+    state::{Piece, UploadState},
+    transcode::Recipe,
+};
 use crate::kernel::{
     clock::Timestamp,
     ids::{MemberId, UploadId},
@@ -35,91 +40,6 @@ const NAME_MAX_CHARS: usize = 255;
 
 /// Longest media type, in bytes.
 const MEDIA_TYPE_MAX: usize = 127;
-
-/// What an upload is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Piece {
-    /// A whole file, sent in order.
-    Whole,
-    /// A piece of one; it is of no use by itself.
-    Partial,
-    /// A whole file, made of pieces.
-    Joined,
-}
-
-impl Piece {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Whole, Self::Partial, Self::Joined];
-
-    /// The word stores keep.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Whole => "whole",
-            Self::Partial => "partial",
-            Self::Joined => "joined",
-        }
-    }
-
-    /// The one of that word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|piece| piece.as_str() == text)
-    }
-}
-
-/// Where an upload stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum UploadState {
-    /// Bytes are missing; or, of a piece, it waits to be joined.
-    Receiving,
-    /// All bytes are here and are being read back.
-    Checking,
-    /// It can be used.
-    Ready,
-    /// The digest is another than the one announced: the bytes are not those that were meant.
-    DigestWrong,
-    /// Somebody gave it up.
-    Cancelled,
-    /// It did not arrive in time.
-    Expired,
-    /// It is part of a file now.
-    Absorbed,
-}
-
-impl UploadState {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Receiving,
-        Self::Checking,
-        Self::Ready,
-        Self::DigestWrong,
-        Self::Cancelled,
-        Self::Expired,
-        Self::Absorbed,
-    ];
-
-    /// The word stores keep.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Receiving => "receiving",
-            Self::Checking => "checking",
-            Self::Ready => "ready",
-            Self::DigestWrong => "digest_wrong",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Absorbed => "absorbed",
-        }
-    }
-
-    /// The one of that word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-
-    /// Whether nothing of it is kept any more.
-    pub const fn is_gone(self) -> bool {
-        matches!(self, Self::DigestWrong | Self::Cancelled | Self::Expired | Self::Absorbed)
-    }
-}
 
 /// What is announced of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -325,6 +245,60 @@ impl Upload {
             piece.parts = 0;
         }
         Ok(joined)
+    }
+
+    /// Makes room for a file that is to be made of this one. Until it is made, as much is set aside for it as it may have.
+    ///
+    /// # Errors
+    /// `UploadNotReady`, `Invalid`.
+    pub fn transcode(
+        &self,
+        id: UploadId,
+        recipe: &Recipe,
+        begun_by: Option<MemberId>,
+        now: Timestamp,
+    ) -> Result<Self, ContentError> {
+        if self.state != UploadState::Ready {
+            return Err(ContentError::UploadNotReady);
+        }
+        let draft = UploadDraft {
+            name: self.draft.name.clone(),
+            media_type: recipe.target.media_type.to_owned(),
+            size_bytes: recipe.output_max_bytes,
+            ..UploadDraft::default()
+        };
+        let mut made = Self::begin(id, Piece::Transcoded, draft, begun_by, now)?;
+        made.state = UploadState::Transcoding;
+        Ok(made)
+    }
+
+    /// It was made, of these parts, and has this digest; it is read back as any other.
+    ///
+    /// # Errors
+    /// `UploadClosed`: it is not being made. `TooManyParts`.
+    pub fn transcoded(&mut self, digest: [u8; 32], parts: &[Part]) -> Result<(), ContentError> {
+        if self.state != UploadState::Transcoding {
+            return Err(ContentError::UploadClosed);
+        }
+        let count = u32::try_from(parts.len()).ok().filter(|count| *count <= PARTS_MAX);
+        self.parts = count.ok_or(ContentError::TooManyParts { max: PARTS_MAX })?;
+        self.received_bytes = parts.iter().map(|part| part.size_bytes).sum();
+        self.draft.size_bytes = self.received_bytes;
+        self.draft.sha256 = Some(digest);
+        self.state = UploadState::Checking;
+        Ok(())
+    }
+
+    /// Nothing came of making it.
+    ///
+    /// # Errors
+    /// `UploadClosed`: it is not being made.
+    pub fn transcode_failed(&mut self) -> Result<(), ContentError> {
+        if self.state != UploadState::Transcoding {
+            return Err(ContentError::UploadClosed);
+        }
+        self.state = UploadState::TranscodeFailed;
+        Ok(())
     }
 
     /// What was read back has this digest, and was probed so.

@@ -30,7 +30,7 @@ impl Content {
     /// Makes room for a file, or a piece of one.
     ///
     /// # Errors
-    /// `Denied`, `Invalid`, `UploadsFull`, `Port`.
+    /// `Denied`, `Invalid`, `UploadsFull`, `StorageFull`, `Port`.
     pub async fn begin_upload(
         &self,
         tx: &mut dyn ContentTx,
@@ -38,7 +38,7 @@ impl Content {
         begin: BeginUpload,
     ) -> Result<Upload, ContentError> {
         actor.require(Permission::ManageContent)?;
-        if tx.count_receiving(UPLOADS_OPEN_MAX).await? >= UPLOADS_OPEN_MAX {
+        if tx.count_uploads(UploadState::Receiving, UPLOADS_OPEN_MAX).await? >= UPLOADS_OPEN_MAX {
             return Err(ContentError::UploadsFull { max: UPLOADS_OPEN_MAX });
         }
         let (piece, draft) = match begin {
@@ -47,6 +47,7 @@ impl Content {
         };
         let id = UploadId::new(&*self.0.ids);
         let upload = Upload::begin(id, piece, draft, actor.member(), self.0.clock.now())?;
+        self.take_room(tx, "sizeBytes", upload.draft.size_bytes).await?;
         tx.add_upload(&upload).await?;
         tx.schedule_upload(id, Some(upload.expires_at)).await?;
         self.announce(tx, ContentFact::UploadBegun(id));
@@ -88,6 +89,7 @@ impl Content {
         let id = UploadId::new(&*self.0.ids);
         let now = self.0.clock.now();
         let joined = Upload::join(id, draft, &mut locked, actor.member(), now)?;
+        // As many bytes as the pieces have room for, which is the file's now.
         tx.add_upload(&joined).await?;
         let mut shift = 0;
         for piece in &locked {

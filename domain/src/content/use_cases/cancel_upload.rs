@@ -26,6 +26,7 @@ impl Content {
         actor.require(Permission::ManageContent)?;
         let mut upload = Self::locked(tx, id).await?;
         upload.cancel()?;
+        tx.give_room(upload.draft.size_bytes).await?;
         tx.update_upload(&upload).await?;
         tx.schedule_upload(id, Some(self.0.clock.now())).await?;
         self.announce(tx, ContentFact::UploadEnded(id));

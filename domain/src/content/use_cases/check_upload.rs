@@ -75,6 +75,12 @@ impl Content {
                 tx.commit().await?;
                 Ok(UploadTurn::Nothing)
             }
+            UploadState::Transcoding => {
+                // Not work of this kind: it goes where that is claimed.
+                tx.schedule_transcode(id, self.0.clock.now()).await?;
+                tx.commit().await?;
+                Ok(UploadTurn::Nothing)
+            }
             UploadState::Checking => {
                 let parts = tx.parts(id).await?;
                 drop(tx);
@@ -94,7 +100,8 @@ impl Content {
             | UploadState::DigestWrong
             | UploadState::Cancelled
             | UploadState::Expired
-            | UploadState::Absorbed => {
+            | UploadState::Absorbed
+            | UploadState::TranscodeFailed => {
                 drop(tx);
                 self.sweep(scope, &origin, &upload).await?;
                 Ok(UploadTurn::Swept)
@@ -113,6 +120,7 @@ impl Content {
         if !upload.expire(self.0.clock.now()) {
             return Ok(UploadTurn::Nothing);
         }
+        tx.give_room(upload.draft.size_bytes).await?;
         tx.update_upload(&upload).await?;
         self.announce(&mut *tx, ContentFact::UploadEnded(id));
         Self::done(&mut *tx, actions::EXPIRE_UPLOAD, id).await?;
@@ -149,6 +157,9 @@ impl Content {
             return Ok(UploadTurn::Nothing);
         }
         now.checked(digest, probed)?;
+        if now.state.is_gone() {
+            tx.give_room(now.draft.size_bytes).await?;
+        }
         tx.update_upload(&now).await?;
         let target = Party::new("upload", upload.id.uuid());
         let turn = if now.state == UploadState::Ready {

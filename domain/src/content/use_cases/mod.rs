@@ -3,8 +3,10 @@
 pub(super) mod begin_upload;
 mod cancel_upload;
 pub(super) mod check_upload;
+pub(super) mod finish_transcode;
 pub(super) mod read_uploads;
 pub(super) mod receive_parts;
+mod transcode_upload;
 
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use super::{
     ContentError,
     events::{ContentEvent, ContentFact},
     model::{MediaRules, Upload},
-    ports::{ContentTx, ContentUnits, MediaProbe, ObjectStore, UploadSchedule},
+    ports::{ContentTx, ContentUnits, MediaProbe, ObjectStore, Transcoder, UploadSchedule},
 };
 use crate::kernel::{
     action::Action,
@@ -33,6 +35,10 @@ pub struct ContentPorts {
     pub objects: Arc<dyn ObjectStore>,
     /// What files are.
     pub probe: Arc<dyn MediaProbe>,
+    /// Makes files of others.
+    pub transcoder: Arc<dyn Transcoder>,
+    /// Most bytes of a tenant that are announced and kept.
+    pub tenant_bytes_max: u64,
     /// What platforms take.
     pub rules: Vec<(PlatformKey, MediaRules)>,
     /// Time.
@@ -52,6 +58,25 @@ impl Content {
 
     fn announce(&self, tx: &mut dyn ContentTx, fact: ContentFact) {
         tx.announce(ContentEvent { fact, at: self.0.clock.now() });
+    }
+
+    fn rules(&self, platform: &str) -> Option<&MediaRules> {
+        self.0.rules.iter().find(|(key, _)| key.as_str() == platform).map(|(_, rules)| rules)
+    }
+
+    /// Counts bytes that are announced; `field` asks for them.
+    async fn take_room(
+        &self,
+        tx: &mut dyn ContentTx,
+        field: &'static str,
+        wanted_bytes: u64,
+    ) -> Result<(), ContentError> {
+        let max_bytes = self.0.tenant_bytes_max;
+        if tx.take_room(wanted_bytes, max_bytes).await? {
+            return Ok(());
+        }
+        let used_bytes = tx.used_bytes().await?;
+        Err(ContentError::StorageFull { field, used_bytes, max_bytes, wanted_bytes })
     }
 
     /// Records something as done to an upload.

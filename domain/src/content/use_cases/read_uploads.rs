@@ -1,10 +1,10 @@
 //! What is known of files, and their bytes.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use super::{
     super::{
-        model::{Finding, Part, Upload, UploadState},
+        model::{Finding, Part, Transcode, Upload, UploadState},
         ports::{ContentTx, UploadFilter},
     },
     Content,
@@ -28,6 +28,15 @@ pub struct StoredFile {
     parts: Vec<Part>,
 }
 
+/// How much a tenant has announced and keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentRoom {
+    /// How much it is, in bytes.
+    pub used_bytes: u64,
+    /// How much it may be, in bytes.
+    pub max_bytes: u64,
+}
+
 impl Content {
     /// An upload; `None` when this tenant has none of this id. Who may bring files in may look at one.
     ///
@@ -47,8 +56,38 @@ impl Content {
 
     /// What a platform will make of a file, the worst first; `None` when this installation knows no such platform.
     pub fn preflight(&self, upload: &Upload, platform: &str) -> Option<Vec<Finding>> {
-        let (_, rules) = self.0.rules.iter().find(|(key, _)| key.as_str() == platform)?;
-        Some(rules.check(upload.draft.size_bytes, upload.probed.as_ref()))
+        Some(self.rules(platform)?.check(upload.draft.size_bytes, upload.probed.as_ref()))
+    }
+
+    /// How those of these uploads came to be that were made of others.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn transcodes(
+        &self,
+        tx: &mut dyn ContentTx,
+        actor: &Actor,
+        uploads: &[UploadId],
+    ) -> Result<HashMap<UploadId, Transcode>, ContentError> {
+        if !actor.may(Permission::ManageContent) {
+            actor.require(Permission::ReadContent)?;
+        }
+        Ok(tx.transcodes(uploads).await?)
+    }
+
+    /// How many bytes the tenant has announced and keeps, and how many it may.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn content_room(
+        &self,
+        tx: &mut dyn ContentTx,
+        actor: &Actor,
+    ) -> Result<ContentRoom, ContentError> {
+        if !actor.may(Permission::ManageContent) {
+            actor.require(Permission::ReadContent)?;
+        }
+        Ok(ContentRoom { used_bytes: tx.used_bytes().await?, max_bytes: self.0.tenant_bytes_max })
     }
 
     /// A file that can be used; `None` when there is none of this id, or not any more.

@@ -141,6 +141,10 @@ tenant_entity!(upload, "content", "uploads", keys { id: uuid::Uuid }, columns {
     parts: i32, state: String, digest: Option<Vec<u8>>, probed: Option<Json>, begun_by: Option<uuid::Uuid>, created_at: super::At,
     expires_at: super::At, version: i32,
 });
+tenant_entity!(transcode, "content", "transcodes", keys { upload_id: uuid::Uuid }, columns {
+    source_id: uuid::Uuid, platform: String, recipe: String, mends: Vec<String>, done_permille: i32, attempts: i32,
+    failure: Option<String>,
+});
 tenant_entity!(plan, "publishing", "plans", keys { id: uuid::Uuid }, columns {
     name: String, upload_id: uuid::Uuid, planned_by: Option<uuid::Uuid>, created_at: super::At,
 });

@@ -1,5 +1,9 @@
 //! `content.uploads`, `content.parts`, and the schedule of uploads, which is all tenants' and reached through functions
-//! of the database alone.
+//! of the database alone. Beside it, how uploads came to be that were made of others (`transcodes`), and how much room a
+//! tenant's take (`room`).
+
+mod room;
+mod transcodes;
 
 use std::collections::HashSet;
 
@@ -73,6 +77,9 @@ struct VideoColumn {
     width: u32,
     height: u32,
     frame_rate_milli: u32,
+    /// Not there in what was stored before it was looked at.
+    #[serde(default)]
+    pixel_format: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,6 +101,7 @@ fn probed_column(probed: &Probed) -> Result<serde_json::Value, PortError> {
                     width: video.width,
                     height: video.height,
                     frame_rate_milli: video.frame_rate_milli,
+                    pixel_format: video.pixel_format.clone(),
                 }),
                 audio: media.audio.as_ref().map(|audio| AudioColumn {
                     codec: audio.codec.clone(),
@@ -118,6 +126,7 @@ fn probed_of(column: serde_json::Value) -> Result<Probed, PortError> {
                 width: video.width,
                 height: video.height,
                 frame_rate_milli: video.frame_rate_milli,
+                pixel_format: video.pixel_format,
             }),
             audio: media.audio.map(|audio| AudioFacts {
                 codec: audio.codec,
@@ -248,9 +257,9 @@ impl UploadStore for PgWork {
         self.one_upload(select.filter(begins).filter(Column::Pieces.eq(pieces))).await
     }
 
-    async fn count_receiving(&mut self, most: u32) -> Result<u32, PortError> {
-        let receiving = Column::State.eq(UploadState::Receiving.as_str());
-        count_up_to(UPLOADS, &self.tx, self.tx.scoped::<Entity>().filter(receiving), Column::Id, most).await
+    async fn count_uploads(&mut self, state: UploadState, most: u32) -> Result<u32, PortError> {
+        let select = self.tx.scoped::<Entity>().filter(Column::State.eq(state.as_str()));
+        count_up_to(UPLOADS, &self.tx, select, Column::Id, most).await
     }
 
     async fn parts(&mut self, upload: UploadId) -> Result<Vec<Part>, PortError> {
@@ -337,6 +346,17 @@ impl UploadSchedule for PgUploadSchedule {
         lease: TimeDelta,
     ) -> Result<Vec<(TenantScope, UploadId)>, PortError> {
         const CLAIM: &str = "SELECT tenant, upload FROM content.claim_due_uploads($1, $2, $3)";
+        let claimed = claim_due(SCHEDULE, &self.db, CLAIM, (now, most, lease)).await?;
+        Ok(claimed.into_iter().map(|(scope, upload)| (scope, UploadId::from_uuid(upload))).collect())
+    }
+
+    async fn claim_transcodes(
+        &self,
+        now: Timestamp,
+        most: u32,
+        lease: TimeDelta,
+    ) -> Result<Vec<(TenantScope, UploadId)>, PortError> {
+        const CLAIM: &str = "SELECT tenant, upload FROM content.claim_due_transcodes($1, $2, $3)";
         let claimed = claim_due(SCHEDULE, &self.db, CLAIM, (now, most, lease)).await?;
         Ok(claimed.into_iter().map(|(scope, upload)| (scope, UploadId::from_uuid(upload))).collect())
     }
