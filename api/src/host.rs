@@ -31,6 +31,7 @@ use crate::{
     answers::{By, Room, bounded, lower, outcome_of, take_down},
     app::App,
     callers::Caller,
+    looks::Looks,
     metrics::AnswerLabels,
     origin::{ClientFacts, bucket_part, network_of},
 };
@@ -43,12 +44,13 @@ pub struct ProductHost {
     app: Arc<App>,
     /// Subscriptions by tenant.
     streams: Arc<Mutex<HashMap<TenantId, Arc<AtomicU32>>>>,
+    looks: Looks,
 }
 
 impl ProductHost {
     /// Serves `app`.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, streams: Arc::default() }
+        Self { app, streams: Arc::default(), looks: Looks::new() }
     }
 
     fn facts(&self, credentials: &Credentials) -> ClientFacts {
@@ -257,7 +259,7 @@ impl Host for ProductHost {
         let mut news = self.app.feed.subscribe(&known.actor.scope()).await.ok();
         loop {
             let left = (known.expires_at - self.app.clock.now()).to_std().unwrap_or_default();
-            if left.is_zero() || !still_good(&self.app, known).await {
+            if left.is_zero() || !self.looks.look(still_good(&self.app, known)).await {
                 return;
             }
             let wait = tokio::time::sleep(left.min(LOOK_AGAIN));

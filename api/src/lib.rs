@@ -11,6 +11,7 @@ pub mod graphql;
 mod hex;
 mod host;
 pub mod http;
+mod looks;
 pub mod metrics;
 mod origin;
 pub mod worker;
