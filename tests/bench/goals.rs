@@ -74,11 +74,12 @@ impl Goal {
     }
 }
 
-/// All goals in Markdown.
+/// All goals in Markdown; nothing when there are none.
 pub(crate) fn markdown(goals: &[Goal]) -> String {
-    let mut text =
-        "### Goals\n\n| work | accept | aim | measured | rounds | verdict |\n|---|---|---|---|---|---|\n"
-            .to_owned();
+    let mut text = String::new();
+    if !goals.is_empty() {
+        text.push_str("| goal | accept | aim | measured | rounds | verdict |\n|---|---|---|---|---|---|\n");
+    }
     for goal in goals {
         let _ = writeln!(text, "{}", goal.row());
     }

@@ -91,6 +91,16 @@ impl Installation {
         &self.logins.recorder
     }
 
+    /// The owner of the database.
+    pub(crate) fn owner_url(&self) -> &str {
+        self.stores.database_url().as_str()
+    }
+
+    /// Where the product keeps files.
+    pub(crate) fn content(&self) -> PathBuf {
+        self.dir.join("content")
+    }
+
     /// A connection that row-level security does not hold.
     ///
     /// # Errors
@@ -203,12 +213,15 @@ fn settings(dir: &Path, stores: &Stores, logins: &Logins, address: &str) -> BTre
         ("KEYS_KEYRING", path("keyring")),
         ("MAIL_SPOOL", path("mail")),
         ("ACCOUNTS_JOURNAL", path("journal")),
+        ("CONTENT_FOLDER", path("content")),
         ("LIMITS_REQUESTS_PER_MINUTE", "10000000".to_owned()),
         ("LIMITS_ENDPOINT_PER_SECOND", "1000000".to_owned()),
         ("LIMITS_COST_POINTS", "100000000".to_owned()),
         ("LIMITS_COST_RESTORE_PER_SECOND", "1000000".to_owned()),
         // Sixty times as many credentials may be looked up for one address, and all load comes from one.
         ("LIMITS_SIGN_IN_PER_MINUTE", "1000000".to_owned()),
+        ("LIMITS_UPLOADS_PER_MINUTE", "1000000".to_owned()),
+        ("LIMITS_STREAMS_PER_TENANT", "100000".to_owned()),
         ("LOG_FILTER", "warn".to_owned()),
     ]
     .into_iter()

@@ -120,6 +120,17 @@ fn tree(pid: u32) -> io::Result<f64> {
     Ok(total)
 }
 
+/// Memory of a process that is its own or shared and lies in the machine's, in kibibytes.
+///
+/// # Errors
+/// There is no such process.
+pub(crate) fn resident_kib(pid: u32) -> io::Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse().ok());
+    kib.ok_or_else(|| io::Error::other("a process's status has another form"))
+}
+
 /// Time all cores together did not idle, time taken by neighbours of a virtual machine included.
 fn machine() -> io::Result<f64> {
     let text = fs::read_to_string("/proc/stat")?;
@@ -158,6 +169,14 @@ mod tests {
         assert!((process.own - 2.0).abs() < 1e-9 && (process.children - 4.0).abs() < 1e-9);
         assert!(Process::parse("42 (cut) S 7").is_none());
         assert!(Process::parse("").is_none());
+    }
+
+    #[test]
+    fn memory_is_seen() {
+        let before = resident_kib(std::process::id()).expect("read");
+        let held = std::hint::black_box(vec![1_u8; 64 * 1024 * 1024]);
+        let after = resident_kib(std::process::id()).expect("read");
+        assert!(after - before > 32.0 * 1024.0, "{before} to {after}, {} bytes held", held.len());
     }
 
     #[test]

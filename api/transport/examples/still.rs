@@ -1,7 +1,7 @@
 //! Answers from memory, for measuring what an answer costs when nothing is asked of a store: a flat list of a hundred rows
-//! and a page of twenty members with five sessions each.
+//! and a page of twenty members with five sessions each; and a subscription, told of what is POSTed to /publish.
 //!
-//! `still graphql PORT WORKERS` is the transport over a schema of both. `still rows PORT WORKERS` and `still page PORT
+//! `still graphql PORT WORKERS` is the transport over a schema of all. `still rows PORT WORKERS` and `still page PORT
 //! WORKERS` answer anything with the one or the other, serialised by hand-written code of the ordinary kind: what the same
 //! answer costs without GraphQL.
 
@@ -14,12 +14,14 @@ use std::time::Duration;
 use actix_web::middleware::Condition;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use async_graphql::{
-    Context, EmptyMutation, EmptySubscription, Enum, Error, ID, Object, Schema, SimpleObject,
+    Context, EmptyMutation, Enum, Error, ID, Object, Schema, SimpleObject, Subscription as FollowedBy,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use output::{Output, Written};
-use serde::{Serialize, Serializer};
+use futures_util::{Stream, stream};
+use output::{Output, Recent, Shared, Written};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use tokio::sync::broadcast;
 use transport::{
     Admission, AnswerIds, AnswerLog, AnswerRecord, Ask, Config, Credentials, DrainHandle, Engine, Host,
     Limits, OperationInfo, OperationRecord, Refusal, StreamPermit,
@@ -151,6 +153,43 @@ impl Query {
     }
 }
 
+/// Something that happened to a post, as the product tells it.
+#[derive(SimpleObject, Output, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PostEventNotice {
+    seq: String,
+    #[serde(deserialize_with = "of_text")]
+    at: DateTime<Utc>,
+    post_id: Option<ID>,
+    plan_id: Option<ID>,
+}
+
+/// As many as a slow listener may be behind.
+const BEHIND_MAX: usize = 64;
+
+static NOTICES: LazyLock<broadcast::Sender<PostEventNotice>> =
+    LazyLock::new(|| broadcast::Sender::new(BEHIND_MAX));
+static RECENT: LazyLock<Recent<String, PostEventNotice>> = LazyLock::new(|| Recent::new(BEHIND_MAX));
+
+struct Subscription;
+
+#[FollowedBy]
+impl Subscription {
+    /// What is told, from now on.
+    async fn post_events(&self) -> impl Stream<Item = Shared<PostEventNotice>> + use<> {
+        stream::unfold(NOTICES.subscribe(), |mut notices| async move {
+            let notice = notices.recv().await.ok()?;
+            Some((RECENT.share(notice.seq.clone(), || notice), notices))
+        })
+    }
+}
+
+async fn publish(notice: web::Json<PostEventNotice>) -> HttpResponse {
+    // Nobody may be listening.
+    let _ = NOTICES.send(notice.into_inner());
+    HttpResponse::Ok().finish()
+}
+
 /// Lets everybody in, and takes nothing down.
 struct Open;
 
@@ -267,6 +306,10 @@ fn as_text<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S:
     serializer.collect_str(&format_args!("{at:?}"))
 }
 
+fn of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -275,7 +318,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let what = what.clone();
     let (_handle, drain) = DrainHandle::new();
-    let executors = transport::executors(|| Schema::build(Query, EmptyMutation, EmptySubscription));
+    let executors = transport::executors(|| Schema::build(Query, EmptyMutation, Subscription));
     let sdl = executors.strict().sdl();
     let limits = Limits { cost: 1_000_000, ..Limits::default() };
     let config = Config { limits, ..Config::default() };
@@ -285,7 +328,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .configure(|app| match what.as_str() {
                 "rows" => drop(app.route("/graphql", web::post().to(rows))),
                 "page" => drop(app.route("/graphql", web::post().to(page))),
-                _ => engine.mount(app),
+                _ => engine.mount(app.route("/publish", web::post().to(publish))),
             })
             .wrap(Condition::new(what == "graphql", AnswerIds::new(Arc::new(Open), ANSWER_WITHIN)))
     });
