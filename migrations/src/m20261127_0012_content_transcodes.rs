@@ -88,6 +88,12 @@ CREATE OR REPLACE FUNCTION content.claim_due_uploads(instant timestamptz, most i
             RETURNING s.tenant, s.upload, s.due_at
         ) SELECT c.tenant, c.upload FROM claimed AS c ORDER BY c.due_at, c.upload
     $$;
+CREATE TABLE content.transcode_turns (
+    tenant uuid PRIMARY KEY,
+    claimed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE content.transcode_turns IS
+    'platform: who waited longest is served first, across tenants; reached only through the function below';
 CREATE FUNCTION content.claim_due_transcodes(instant timestamptz, most integer, lease interval)
     RETURNS TABLE (tenant uuid, upload uuid)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
@@ -103,12 +109,17 @@ CREATE FUNCTION content.claim_due_transcodes(instant timestamptz, most integer, 
         ), picked AS (
             SELECT s.tenant, s.upload FROM content.upload_schedule AS s
             JOIN turns AS t ON t.tenant = s.tenant AND t.upload = s.upload
+            LEFT JOIN content.transcode_turns AS l ON l.tenant = s.tenant
             WHERE s.work = 'transcode' AND s.due_at <= instant AND s.leased_until <= instant
-            ORDER BY t.turn, t.due_at LIMIT most FOR UPDATE OF s SKIP LOCKED
+            ORDER BY t.turn, coalesce(l.claimed_at, '-infinity'), t.due_at LIMIT most FOR UPDATE OF s SKIP LOCKED
         ), claimed AS (
             UPDATE content.upload_schedule AS s SET leased_until = instant + lease
             FROM picked AS p WHERE s.tenant = p.tenant AND s.upload = p.upload
             RETURNING s.tenant, s.upload, s.due_at
+        ), noted AS (
+            INSERT INTO content.transcode_turns (tenant, claimed_at)
+            SELECT c.tenant, instant FROM claimed AS c GROUP BY c.tenant ORDER BY c.tenant
+            ON CONFLICT (tenant) DO UPDATE SET claimed_at = excluded.claimed_at
         ) SELECT c.tenant, c.upload FROM claimed AS c ORDER BY c.due_at, c.upload
     $$;
 REVOKE ALL ON FUNCTION content.schedule_transcode(uuid, timestamptz),

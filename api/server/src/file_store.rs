@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use domain::{
     content::ports::ObjectStore,
-    kernel::{fault::PortError, ids::IdSource},
+    kernel::{
+        fault::{PortError, Retry},
+        ids::IdSource,
+    },
 };
 use infra::{
     object_store::{BucketCredentials, BucketSettings, Objects},
@@ -46,7 +49,14 @@ pub(crate) async fn open_file_store(files: &Files, db: &Db) -> Result<Arc<dyn Ob
             (Objects::in_bucket(&bucket_settings(bucket)?)?, format!("the bucket {}", bucket.bucket))
         }
     };
-    check_file_store(&objects, db, &System, &place).await?;
+    match check_file_store(&objects, db, &System, &place).await {
+        Ok(()) => {}
+        // Only another store is a reason not to start; one that is away is a reason to wait for it.
+        Err(NotChecked::Away(fault)) => {
+            tracing::warn!(error = %fault.source, "{place} did not answer; whether it is the right one is not known");
+        }
+        Err(NotChecked::Another(error)) => return Err(error),
+    }
     Ok(Arc::new(objects))
 }
 
@@ -55,6 +65,21 @@ async fn markers(objects: &dyn ObjectStore) -> Result<Vec<Uuid>, PortError> {
     let keys = objects.below(FOLDER).await?;
     let name = |key: &String| key.rsplit('/').next().and_then(|name| Uuid::parse_str(name).ok());
     Ok(keys.iter().filter_map(name).collect())
+}
+
+/// Why a store is not known to be the right one.
+#[derive(Debug)]
+enum NotChecked {
+    /// It did not answer.
+    Away(PortError),
+    /// It is not, or the database can't say.
+    Another(StartupError),
+}
+
+impl From<PortError> for NotChecked {
+    fn from(fault: PortError) -> Self {
+        if fault.retry == Retry::MayHelp { Self::Away(fault) } else { Self::Another(fault.into()) }
+    }
 }
 
 /// Compares the marker in the store with the one that the database remembers; the first start of all writes both. `place`
@@ -67,7 +92,7 @@ async fn check_file_store(
     db: &Db,
     ids: &dyn IdSource,
     place: &str,
-) -> Result<(), StartupError> {
+) -> Result<(), NotChecked> {
     let there = markers(objects).await?;
     // A store that has a marker keeps it: its database may have been restored from before it was there.
     let marker = there.first().copied().unwrap_or_else(|| ids.next_uuid());
@@ -87,10 +112,10 @@ async fn check_file_store(
     let found =
         if names.is_empty() { "no marker".to_owned() } else { format!("the marker {}", names.join(", ")) };
     let remembered = remembered.hyphenated();
-    Err(format!(
+    let told = format!(
         "{place} has {found}, and the database remembers the marker {remembered}: this is not where the other replicas \
          keep files. Name the same folder or bucket under [content] everywhere. If this one has the files now, because \
          they were moved or restored, put an empty file {FOLDER}/{remembered} into it and start again"
-    )
-    .into())
+    );
+    Err(NotChecked::Another(told.into()))
 }

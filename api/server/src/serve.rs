@@ -71,6 +71,9 @@ const UPLOAD_DEADLINE: Duration = Duration::from_hours(1);
 /// Longest the last calls to platforms are waited for when stopping: what they answer can't be asked for again.
 const LAST_CALLS: Duration = Duration::from_secs(70);
 
+/// How long the last of the books about calls may take.
+const LAST_BOOKS: Duration = Duration::from_secs(5);
+
 /// A running service.
 pub struct Service {
     /// Where GraphQL answers.
@@ -85,6 +88,7 @@ pub struct Service {
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     bookkeeping: Arc<Bookkeeping>,
+    books: (watch::Sender<bool>, JoinHandle<()>),
 }
 
 /// What stays of the parts once the workers have theirs.
@@ -133,7 +137,9 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
             (app.publishing.clone(), app.metrics.clone(), config.publishing.width);
         workers.push(tokio::spawn(worker::publish_posts(publishing, metrics, width, stopping.clone())));
     }
-    workers.push(tokio::spawn(Arc::clone(&bookkeeping).keep(app.metrics.clone(), stopping.clone())));
+    // Until after the workers: what they call for at last is counted too, and others hear how it goes.
+    let (books_stop, books_stopping) = watch::channel(false);
+    let books = tokio::spawn(Arc::clone(&bookkeeping).keep(app.metrics.clone(), books_stopping));
     workers.push(tokio::spawn(figures(app.clone(), db, backlog, stopping)));
     let host = Arc::new(ProductHost::new(app.clone()));
     let ids =
@@ -187,6 +193,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
         stop,
         workers,
         bookkeeping,
+        books: (books_stop, books),
     })
 }
 
@@ -225,6 +232,11 @@ impl Service {
             if tokio::time::timeout(LAST_CALLS, worker).await.is_err() {
                 tracing::warn!("a worker was cut off");
             }
+        }
+        let (stop, books) = self.books;
+        let _ = stop.send(true);
+        if tokio::time::timeout(LAST_BOOKS, books).await.is_err() {
+            tracing::warn!("the books about calls were cut off");
         }
         self.bookkeeping.finish().await;
         self.parts.envelope.close();

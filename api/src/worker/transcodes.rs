@@ -43,6 +43,7 @@ async fn make(content: &Content, metrics: &Metrics, scope: TenantScope, upload: 
         Ok(TranscodeTurn::Nothing) => return,
         Ok(TranscodeTurn::Made) => "made",
         Ok(TranscodeTurn::Failed) => "failed",
+        Ok(TranscodeTurn::Killed) => "killed",
         Err(ContentError::Port(fault)) => {
             tracing::warn!(upload.id = %upload, port = fault.port, error = %fault.source, "{upload}: not made");
             "fault"

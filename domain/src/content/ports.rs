@@ -151,6 +151,8 @@ pub enum TranscodeStep {
     Made,
     /// There will be none.
     Failed(TranscodeFailure),
+    /// Whoever made it was killed, by the system or by somebody: it may be made another time, but not for ever.
+    Killed,
 }
 
 /// Makes a file of another. It is somebody else's, and may be made to do harm.

@@ -37,11 +37,26 @@ pub(super) fn time_max_s(recipe: &Recipe) -> u64 {
 /// everybody else at the processor, killed when the thread that began it dies, bounded in memory, processor time and what
 /// it writes, and without a picture of its memory when it is killed.
 pub(super) fn confinement(recipe: &Recipe) -> Vec<String> {
-    let cpu = format!("--cpu={}", time_max_s(recipe) * THREADS);
+    // The kernel kills at the second; the first is told, and so known from other ends.
+    let most = time_max_s(recipe) * THREADS;
+    let cpu = format!("--cpu={most}:{}", most + 30);
     let size = format!("--fsize={}", recipe.output_max_bytes);
-    ["-n", "10", "setpriv", "--pdeathsig", "KILL", "prlimit", MEMORY_MAX, &cpu, &size, "--core=0", "ffmpeg"]
-        .map(ToOwned::to_owned)
-        .to_vec()
+    [
+        "-n",
+        "10",
+        "setpriv",
+        "--no-new-privs",
+        "--pdeathsig",
+        "KILL",
+        "prlimit",
+        MEMORY_MAX,
+        &cpu,
+        &size,
+        "--core=0",
+        "ffmpeg",
+    ]
+    .map(ToOwned::to_owned)
+    .to_vec()
 }
 
 /// The filters of a picture: into the sides wanted, as large as it fits, the rest black, points square.
@@ -64,7 +79,7 @@ pub(super) fn arguments(recipe: &Recipe, from: &Path, to: &Path) -> Vec<OsString
     let seconds = format!("{}.{:03}", recipe.duration_max_ms / 1_000, recipe.duration_max_ms % 1_000);
     let mut all: Vec<OsString> = Vec::new();
     let mut say = |words: &[&str]| all.extend(words.iter().map(OsString::from));
-    say(&["-nostdin", "-hide_banner", "-v", "error", "-nostats"]);
+    say(&["-nostdin", "-hide_banner", "-v", "error", "-xerror", "-nostats"]);
     say(&["-progress", "pipe:1", "-stats_period", "0.5", "-filter_threads", "1"]);
     say(&["-protocol_whitelist", "file", "-format_whitelist", FORMATS]);
     say(&["-threads", &threads, "-max_pixels", PIXELS_MAX, "-i"]);
@@ -86,12 +101,12 @@ pub(super) fn arguments(recipe: &Recipe, from: &Path, to: &Path) -> Vec<OsString
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use domain::content::model::{FindingCode, MediaTarget};
 
     use super::*;
 
-    fn recipe(frame_rate_milli: Option<u32>) -> Recipe {
+    pub(in crate::ffmpeg) fn recipe(frame_rate_milli: Option<u32>) -> Recipe {
         Recipe {
             target: MediaTarget {
                 container: "mp4",

@@ -168,7 +168,7 @@ impl HealthBoard for RedisHealthBoard {
             newest.extend(said);
         }
         let reports = newest.iter().filter_map(|(process, text)| report(process, text));
-        let fresh = |report: &ProcessReport| (now - report.as_of).num_seconds() < FRESH_S;
+        let fresh = |report: &ProcessReport| (now - report.as_of).num_seconds().abs() < FRESH_S;
         Ok(reports.filter(fresh).collect())
     }
 }

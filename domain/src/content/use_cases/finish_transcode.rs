@@ -8,7 +8,7 @@ use super::{
     super::{
         actions,
         events::ContentFact,
-        model::{ATTEMPTS_MAX, Part, Recipe, Transcode, TranscodeFailure, Upload, UploadState},
+        model::{ATTEMPTS_MAX, Part, Probed, Recipe, Transcode, TranscodeFailure, Upload, UploadState},
         ports::{ContentTx, ContentUnit, TranscodeStep},
     },
     Content,
@@ -17,6 +17,7 @@ use crate::{
     content::ContentError,
     kernel::{
         clock::Timestamp,
+        fault::PortError,
         ids::{ComplianceId, UploadId},
         outbox::{Origin, Outcome, Party, Record},
         scope::TenantScope,
@@ -25,6 +26,9 @@ use crate::{
 
 /// How long a worker may be silent before another one begins, in seconds.
 const LEASE_S: i64 = 60;
+
+/// Pause before it is tried again, in seconds.
+const AGAIN_S: i64 = 60;
 
 /// Pause between two notes of how far it is, in milliseconds.
 const PACE_MS: i64 = 500;
@@ -39,6 +43,8 @@ pub enum TranscodeTurn {
     Made,
     /// There will be none.
     Failed,
+    /// Whoever made it was killed; it is begun again.
+    Killed,
     /// Somebody gave it up, or another worker has it.
     Nothing,
 }
@@ -86,20 +92,49 @@ impl Content {
             TakenUp::Failed => return Ok(TranscodeTurn::Failed),
             TakenUp::Nothing => return Ok(TranscodeTurn::Nothing),
         };
+        let ended = self.make(&mut shift).await;
+        if matches!(ended, Err(ContentError::Port(_))) {
+            // A store, a disk or a program that is away is not the file's fault, and costs it no attempt.
+            self.put_off(&shift, true).await?;
+        }
+        ended
+    }
+
+    /// Has it begun again in a while; with `unblamed` as if it had not been begun.
+    async fn put_off(&self, shift: &Shift, unblamed: bool) -> Result<(), ContentError> {
+        let Some((mut tx, upload)) = self.hold(shift).await? else { return Ok(()) };
+        let transcode = Self::transcode(&mut *tx, upload.id).await?;
+        let attempts = transcode.attempts.saturating_sub(u32::from(unblamed));
+        tx.update_transcode(&Transcode { attempts, ..transcode }).await?;
+        let again_at = self.0.clock.now() + TimeDelta::seconds(AGAIN_S);
+        tx.schedule_transcode(upload.id, again_at).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn make(&self, shift: &mut Shift) -> Result<TranscodeTurn, ContentError> {
+        let (scope, id) = (shift.scope, shift.upload.id);
         // What one that was killed had kept. None of it is counted, and none ever will be.
         for key in self.0.objects.below(&Self::folder(&scope, id)).await? {
+            // Who was taken for dead throws away nothing of whoever came after.
+            if !self.note(shift, 0).await? {
+                return Ok(TranscodeTurn::Nothing);
+            }
             self.0.objects.remove(&key).await?;
         }
-        let name = id.uuid().simple().to_string();
+        let name = self.0.ids.next_uuid().simple().to_string();
         let mut work = self.0.transcoder.begin(&name, shift.parts.clone(), &shift.recipe).await?;
         loop {
             match work.next().await? {
                 TranscodeStep::Going { done_ms } => {
-                    if !self.note(&mut shift, done_ms).await? {
+                    if !self.note(shift, done_ms).await? {
                         return Ok(TranscodeTurn::Nothing);
                     }
                 }
-                TranscodeStep::Failed(failure) => return self.fail(&shift, failure).await,
+                TranscodeStep::Failed(failure) => return self.fail(shift, failure).await,
+                TranscodeStep::Killed => {
+                    self.put_off(shift, false).await?;
+                    return Ok(TranscodeTurn::Killed);
+                }
                 TranscodeStep::Made => break,
             }
         }
@@ -118,18 +153,23 @@ impl Content {
             parts.push(Part { offset_bytes, size_bytes, key });
             offset_bytes += size_bytes;
             let whole_ms = shift.recipe.duration_ms;
-            if !self.note(&mut shift, whole_ms).await? {
+            if !self.note(shift, whole_ms).await? {
                 return self.given_up(parts).await;
             }
         }
         drop(work);
         if offset_bytes == 0 {
-            return self.fail(&shift, TranscodeFailure::Unreadable).await;
+            return self.fail(shift, TranscodeFailure::Unreadable).await;
         }
         if offset_bytes > shift.upload.draft.size_bytes {
-            return self.fail(&shift, TranscodeFailure::TooLarge).await;
+            return self.fail(shift, TranscodeFailure::TooLarge).await;
         }
-        self.count_made(&shift, hasher.finalize().into(), parts).await
+        // A file that is none, whatever its maker said of it, is not given to anybody.
+        if !matches!(self.0.probe.probe(&parts).await?, Probed::Media(_)) {
+            self.given_up(parts).await?;
+            return Err(PortError::passing("content.transcode", "what was made is no media").into());
+        }
+        self.count_made(shift, hasher.finalize().into(), parts).await
     }
 
     async fn take_up(&self, scope: TenantScope, id: UploadId) -> Result<TakenUp, ContentError> {
@@ -250,10 +290,11 @@ impl Content {
         let set_aside = upload.draft.size_bytes;
         let transcode = Self::transcode(&mut *tx, upload.id).await?;
         upload.transcoded(digest, &parts)?;
-        tx.give_room(set_aside - upload.draft.size_bytes).await?;
         for part in &parts {
             tx.add_part(upload.id, part).await?;
         }
+        // Last, for all uploads of the tenant wait for whoever has it.
+        tx.give_room(set_aside - upload.draft.size_bytes).await?;
         tx.update_upload(&upload).await?;
         tx.update_transcode(&Transcode { done_permille: 1_000, ..transcode }).await?;
         tx.schedule_upload(upload.id, Some(self.0.clock.now())).await?;
