@@ -294,7 +294,11 @@ async fn a_worker_killed_half_way_is_followed_by_one_that_makes_the_file_once() 
     for left in ["whole", "half#1"] {
         std::fs::write(folder.join(left), b"left").unwrap();
     }
-    // A minute without news of the first one, which nobody waits for here.
+    // A minute without news of the first one, which nobody waits for here: it has left a folder, and has its turn still.
+    for left in std::fs::read_dir(&scratch.0).unwrap() {
+        let left = std::fs::File::open(left.unwrap().path()).unwrap();
+        left.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    }
     let early: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM content.upload_schedule WHERE work = 'transcode' AND due_at > now()",
     )

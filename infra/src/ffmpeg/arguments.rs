@@ -174,8 +174,11 @@ pub(super) mod tests {
     #[test]
     fn a_run_is_bounded_by_what_it_makes() {
         let held = confinement(&recipe(None));
-        assert!(says(&held, &["setpriv", "--pdeathsig", "KILL", "prlimit", "--as=4294967296"]), "{held:?}");
-        assert!(says(&held, &["--cpu=1000", "--fsize=7000000", "--core=0", "ffmpeg"]), "{held:?}");
+        assert!(
+            says(&held, &["setpriv", "--no-new-privs", "--pdeathsig", "KILL", "prlimit", "--as=4294967296"]),
+            "{held:?}"
+        );
+        assert!(says(&held, &["--cpu=1000:1030", "--fsize=7000000", "--core=0", "ffmpeg"]), "{held:?}");
         let long = Recipe { duration_ms: u64::MAX, ..recipe(None) };
         assert_eq!(time_max_s(&long), 300 + 18_005, "what a file claims does not count beyond the longest");
     }
