@@ -131,6 +131,12 @@ async fn no_row_shows_a_secret_or_who_somebody_is() {
     work.add_link(&link_of(&app, owner)).await.unwrap();
     assert!(work.grant_group(group.id, owner, at(0)).await.unwrap());
     work.commit().await.unwrap();
+    // Counted by a call, which nobody makes here.
+    let used = "INSERT INTO accounts.quota_uses
+        (tenant_id, account_id, begins_at, quota, endpoint, app_id, answered, done, unsure)
+        SELECT tenant_id, id, now(), 'posts', 'create_video', app_id, 1, 1, 0 FROM accounts.accounts";
+    let mut database = trial.app.superuser_connection().await.unwrap();
+    sqlx::query(used).execute(&mut database).await.unwrap();
     let rows = rows_as_text(&trial.app).await;
     for shown in ["key-1", "EAccountM", "code 10010", &hex("\u{7}\u{7}\u{7}\u{7}"), &id.uuid().to_string()] {
         assert!(rows.contains(shown), "{shown} is told in plain");
