@@ -43,6 +43,11 @@ pub enum PublishingError {
     Port(#[from] PortError),
 }
 
+/// A field of the input that is no good, and what is wrong with it, as it follows the name.
+pub(in crate::publishing) fn invalid(field: &'static str, problem: impl Into<String>) -> PublishingError {
+    PublishingError::Invalid { field, problem: problem.into() }
+}
+
 impl PublishingError {
     /// The short word an audit event gives as its reason.
     pub const fn reason(&self) -> &'static str {

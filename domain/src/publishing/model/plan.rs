@@ -11,7 +11,7 @@ use crate::{
         clock::Timestamp,
         ids::{AccountId, MemberId, PlanId, UploadId},
     },
-    publishing::PublishingError,
+    publishing::{PublishingError, error::invalid},
 };
 
 /// Most posts of one plan.
@@ -80,10 +80,6 @@ pub struct Plan {
     pub planned_by: Option<MemberId>,
     /// When.
     pub created_at: Timestamp,
-}
-
-fn invalid(field: &'static str, problem: impl Into<String>) -> PublishingError {
-    PublishingError::Invalid { field, problem: problem.into() }
 }
 
 /// A text with its variables put in.

@@ -16,7 +16,7 @@ use croner::{
 
 use crate::{
     kernel::{clock::Timestamp, ids::TimetableId},
-    publishing::PublishingError,
+    publishing::{PublishingError, error::invalid},
 };
 
 /// A zone of the IANA database, as this program was built with it.
@@ -59,10 +59,6 @@ pub struct Timetable {
     pub created_at: Timestamp,
     /// Counts its changes.
     pub version: u32,
-}
-
-fn invalid(field: &'static str, problem: impl Into<String>) -> PublishingError {
-    PublishingError::Invalid { field, problem: problem.into() }
 }
 
 impl TimetableDraft {

@@ -22,7 +22,7 @@ use crate::{
         ids::{AccountId, PlanId},
         outbox::{Party, Record},
     },
-    publishing::PublishingError,
+    publishing::{PublishingError, error::invalid},
 };
 
 /// Furthest that posts are moved at once, in minutes.
@@ -41,10 +41,6 @@ pub struct PlanChange {
     pub shift_minutes: Option<i64>,
     /// Other slots: each account's posts get as many as there are posts, in their order.
     pub slots: Option<SlotDraft>,
-}
-
-fn invalid(field: &'static str, problem: impl Into<String>) -> PublishingError {
-    PublishingError::Invalid { field, problem: problem.into() }
 }
 
 impl PlanChange {

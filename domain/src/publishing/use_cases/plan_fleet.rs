@@ -19,7 +19,7 @@ use crate::{
         clock::Timestamp,
         ids::{AccountId, GroupId, UploadId},
     },
-    publishing::PublishingError,
+    publishing::{PublishingError, error::invalid},
 };
 
 /// Longest window, in days.
@@ -85,10 +85,6 @@ pub struct FleetAnswer {
     pub unplaced: Vec<(FleetItem, String)>,
     /// The accounts.
     pub rooms: Vec<FleetRoom>,
-}
-
-fn invalid(field: &'static str, problem: impl Into<String>) -> PublishingError {
-    PublishingError::Invalid { field, problem: problem.into() }
 }
 
 impl Publishing {
