@@ -7,12 +7,13 @@
 //! Absent on purpose: editing or deleting events. Personal data appears in them only as keyed hashes.
 
 pub mod actions;
-pub mod log;
+pub mod event;
 pub mod ports;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod use_cases;
 
+pub use audit_log as log;
 pub use use_cases::{
     Access, AuditProof, Compliance, ComplianceError, CompliancePorts, KeyKeeping, Sequenced, Sequencer,
     SequencerPorts, compose, compose_access,

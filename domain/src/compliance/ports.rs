@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::log::{event::AuditEvent, merkle::Hash, tile::Tile, tile::TileId};
+use super::{
+    event::AuditEvent,
+    log::{merkle::Hash, tile::Tile, tile::TileId},
+};
 use crate::kernel::{
     clock::Timestamp,
     fault::PortError,

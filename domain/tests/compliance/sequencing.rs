@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::{
     compliance::{
         Sequenced, Sequencer,
-        log::event::AuditEvent,
+        event::AuditEvent,
         ports::{LogId, SequencerStore as _, Unsequenced},
     },
     kernel::{

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use domain::{
     compliance::{
+        event::AuditEvent,
         log::{
-            event::AuditEvent,
             merkle::Hash,
             tile::{Tile, TileId},
         },

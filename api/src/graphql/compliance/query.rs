@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Object};
 use domain::{
     compliance::{
-        log::event::AuditEvent,
+        event::AuditEvent,
         ports::{EventFilter, EventKey, LoggedEvent},
     },
     kernel::{

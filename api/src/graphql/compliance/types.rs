@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     compliance::{
         AuditProof,
-        log::event::EventParty,
+        event::EventParty,
         ports::{LoggedEvent, SignedHead},
     },
     kernel::outbox::{self},

@@ -8,8 +8,8 @@ use super::{Log, MemoryLogs, lock};
 use crate::{
     compliance::{
         compose,
+        event::AuditEvent,
         log::{
-            event::AuditEvent,
             merkle::Hash,
             tile::{Tile, TileId},
         },

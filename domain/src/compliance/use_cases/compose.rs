@@ -1,7 +1,7 @@
 //! What a use case told, and where it came from, become one event.
 
 use crate::{
-    compliance::log::event::{AuditEvent, EventApi, EventAuth, EventParty, EventRequest},
+    compliance::event::{AuditEvent, EventApi, EventAuth, EventParty, EventRequest},
     kernel::{
         clock::Timestamp,
         ids::EventId,

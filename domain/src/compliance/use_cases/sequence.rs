@@ -9,9 +9,9 @@ use chrono::TimeDelta;
 use zeroize::Zeroizing;
 
 use super::super::{
+    event::AuditEvent,
     log::{
         checkpoint::Checkpoint,
-        event::AuditEvent,
         merkle::leaf_hash,
         note::{NoteError, NoteSigner, VerifierKey, VerifierKind},
         tile,

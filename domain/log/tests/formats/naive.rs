@@ -1,6 +1,6 @@
 //! RFC 6962 sections 2.1 to 2.1.2 written down word for word, to compare with.
 
-use domain::compliance::log::merkle::{Hash, leaf_hash, node_hash};
+use audit_log::merkle::{Hash, leaf_hash, node_hash};
 
 /// The leaf hashes of leaves `0..size`, all different.
 pub(crate) fn leaves(size: u64) -> Vec<Hash> {

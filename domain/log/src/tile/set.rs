@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Tile, TileError, TileId, append::full_root};
-use crate::compliance::log::merkle::{
+use crate::merkle::{
     Hash, MerkleError, Node, complete_subtrees, consistency_nodes, consistency_proof, inclusion_nodes,
     inclusion_proof, root,
 };

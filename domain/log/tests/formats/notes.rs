@@ -1,13 +1,13 @@
 //! Signed notes, checkpoints and policies against vectors and forgeries.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::compliance::log::{
+use audit_log::{
     checkpoint::{Checkpoint, CheckpointError},
     merkle::{Hash, leaf_hash},
     note::{Note, NoteError, NoteSignature, NoteSigner, VerifierKey, VerifierKind},
     policy::{LogPolicy, PolicyError},
     tile::{Tile, append, bundle_bytes, bundle_path, edge_tiles, parse_bundle},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signer as _, SigningKey};
 use proptest::prelude::*;
 

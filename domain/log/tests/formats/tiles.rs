@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::compliance::log::{
+use audit_log::{
     merkle::{Hash, leaf_hash, verify_consistency, verify_inclusion},
     tile::{
         Tile, TileError, TileId, TileSet, append, edge_root, edge_tiles, tiles_for_consistency,

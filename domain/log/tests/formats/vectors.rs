@@ -1,6 +1,6 @@
 //! Reading the vector files.
 
-use domain::compliance::log::merkle::Hash;
+use audit_log::merkle::Hash;
 use serde_json::Value;
 
 /// One vector file.

@@ -1,4 +1,5 @@
-//! The pure core of the audit log: events as leaves, leaves as a tree, the tree's heads as signed notes.
+//! The formats of the audit log: leaves as a tree, the tree's heads as signed notes, proofs. A crate of its own, so that
+//! who checks a log needs no more of the product than this.
 //!
 //! Vocabulary: a *leaf* is the canonical JSON of one event; its *leaf hash* goes into the tree; a *tile* is 256
 //! neighbouring hashes of one level, the unit of storage; a *checkpoint* says which root a log had at which size;
@@ -10,17 +11,15 @@
 //! tlog-cosignature and tlog-proof.
 //!
 //! Invariants:
-//! - The same event always gives the same bytes, and [`event::AuditEvent::from_leaf`] takes no others.
 //! - Proofs are hashed only once their length is known to be right. No input makes a check panic or overflow, and
 //!   the work it causes is bounded by its length, which is capped.
 //! - A signature by a known key that does not verify condemns the whole note.
 //!
-//! Absent on purpose: storage, clocks and randomness; any way to remove or change a leaf; ECDSA and ML-DSA
+//! Absent on purpose: what an event says, which is the domain's; storage, clocks and randomness; any way to remove or change a leaf; ECDSA and ML-DSA
 //! signatures, whose lines are read and passed over as those of unknown keys.
 
 pub mod checkpoint;
 pub mod commitment;
-pub mod event;
 pub mod jcs;
 pub mod merkle;
 pub mod note;

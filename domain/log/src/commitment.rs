@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{
+use crate::{
     jcs::{JcsError, canonical},
     merkle::{Hash, HashFault},
 };

@@ -1,9 +1,9 @@
 //! Checking proofs: public vectors, and everything that must not verify.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::compliance::log::merkle::{
+use audit_log::merkle::{
     CompactRange, Hash, MerkleError, leaf_hash, node_hash, verify_consistency, verify_inclusion,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! The golden log: checkpoints with witnesses, a consistency proof, proof files, and their forgeries.
 
-use domain::compliance::log::{
+use audit_log::{
     checkpoint::Checkpoint,
     merkle::{Hash, leaf_hash, verify_consistency},
     note::VerifierKey,

@@ -1,7 +1,7 @@
 //! Whom to believe about a log: its name, its keys, and how many of which witnesses must have seen a
 //! checkpoint. A policy comes from configuration, never from the log it is about.
 
-use super::{
+use crate::{
     checkpoint::{Checkpoint, CheckpointError},
     note::{Note, NoteError, VerifierKey, VerifierKind},
 };

@@ -13,15 +13,15 @@ mod read;
 
 use uuid::Uuid;
 
-use super::{commitment::Commitment, jcs::JcsError};
 use crate::kernel::{
     clock::Timestamp,
     ids::{ComplianceId, EventId, TenantId},
     outbox::{Geo, IpHash, Mfa, Outcome, Party, Stream},
 };
+use audit_log::{commitment::Commitment, jcs::JcsError};
 
 /// The longest leaf, in bytes: what a C2SP entry bundle can hold. Anything larger goes in by hash.
-pub const LEAF_MAX_BYTES: usize = super::tile::ENTRY_MAX_BYTES;
+pub const LEAF_MAX_BYTES: usize = audit_log::tile::ENTRY_MAX_BYTES;
 
 /// The version of the leaf's shape, in every leaf as `v`.
 pub const LEAF_VERSION: u64 = 1;

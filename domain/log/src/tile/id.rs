@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::TileError;
-use crate::compliance::log::merkle::{Hash, Node};
+use crate::merkle::{Hash, Node};
 
 /// How many hashes a full tile has.
 pub const TILE_WIDTH: u16 = 256;

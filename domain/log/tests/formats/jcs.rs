@@ -1,6 +1,6 @@
 //! Canonical JSON against the RFC's vectors, and what must have no canonical form.
 
-use domain::compliance::log::{
+use audit_log::{
     commitment::Commitment,
     jcs::{DEPTH_MAX, INTEGER_MAX, JcsError, canonical, parse_strict},
 };

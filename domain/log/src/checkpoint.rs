@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{
+use crate::{
     merkle::Hash,
     note::{Note, NoteError, NoteSigner},
 };

@@ -1,6 +1,5 @@
 //! The audit log's core against public vectors, an independent definition of the tree, and hostile input.
 
-mod events;
 mod jcs;
 mod merkle;
 mod naive;

@@ -1,7 +1,7 @@
 //! Growing a tree, given only the partial tiles at its right edge.
 
 use super::{TILE_WIDTH, Tile, TileError, TileId};
-use crate::compliance::log::merkle::{CompactRange, Hash, MerkleError, Node, node_hash};
+use crate::merkle::{CompactRange, Hash, MerkleError, Node, node_hash};
 
 /// What a tree grew by.
 #[derive(Clone, Debug, PartialEq, Eq)]

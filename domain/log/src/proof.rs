@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{
+use crate::{
     checkpoint::parse_decimal,
     merkle::{Hash, MerkleError, leaf_hash, verify_inclusion},
     policy::{LogPolicy, PolicyError, TrustedCheckpoint},
