@@ -147,6 +147,7 @@ fn fleet(case: &Case, now: Timestamp) -> Fleet {
         per_day: case.per_day,
         day_ahead: TimeDelta::hours(8),
         taken: taken(number, now).collect(),
+        more_today: u32::from(number.is_multiple_of(3)),
     };
     Fleet {
         items: (0..ITEMS).map(|item| item % case.contents).collect(),
@@ -160,6 +161,7 @@ fn fleet(case: &Case, now: Timestamp) -> Fleet {
             })
             .collect(),
         accounts: (0..ACCOUNTS).map(account).collect(),
+        now,
         from: now,
         until: now + TimeDelta::days(DAYS),
         spacing: TimeDelta::minutes(SPACING_MINUTES),

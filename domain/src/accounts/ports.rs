@@ -65,6 +65,8 @@ pub struct AccountQuery {
 pub trait AccountStore: Send {
     /// `None` when this tenant has no such account.
     async fn account(&mut self, id: AccountId) -> Result<Option<Account>, PortError>;
+    /// Those of these accounts that this tenant has, in any order.
+    async fn accounts_by_id(&mut self, ids: &[AccountId]) -> Result<Vec<Account>, PortError>;
     /// The same, locked until the transaction ends.
     async fn lock_account(&mut self, id: AccountId) -> Result<Option<Account>, PortError>;
     /// The account that the platform calls so to this app, locked until the transaction ends.

@@ -33,6 +33,8 @@ pub struct UploadFilter {
 pub trait UploadStore: Send {
     /// `None` when this tenant has no such upload.
     async fn upload(&mut self, id: UploadId) -> Result<Option<Upload>, PortError>;
+    /// Those of these uploads that this tenant has, in any order.
+    async fn uploads_by_id(&mut self, ids: &[UploadId]) -> Result<Vec<Upload>, PortError>;
     /// The same, locked until the transaction ends.
     async fn lock_upload(&mut self, id: UploadId) -> Result<Option<Upload>, PortError>;
     /// Stores a new upload.

@@ -1,6 +1,6 @@
 //! Accounts' stores on the rows of one transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 
@@ -106,6 +106,11 @@ impl MemoryUnit {
 impl AccountStore for MemoryUnit {
     async fn account(&mut self, id: AccountId) -> Result<Option<Account>, PortError> {
         Ok(self.rows.accounts.get(&id).cloned())
+    }
+
+    async fn accounts_by_id(&mut self, ids: &[AccountId]) -> Result<Vec<Account>, PortError> {
+        let ids: BTreeSet<_> = ids.iter().collect();
+        Ok(ids.into_iter().filter_map(|id| self.rows.accounts.get(id).cloned()).collect())
     }
 
     async fn lock_account(&mut self, id: AccountId) -> Result<Option<Account>, PortError> {

@@ -1,6 +1,8 @@
 //! What publishing asks of accounts: which can be posted for, whose they are to work on, and what to do with a token that
 //! the platform refuses.
 
+use std::collections::HashMap;
+
 use super::{
     super::{
         model::{Ability, Account, Capability, Matrix, TokenTerms},
@@ -45,10 +47,9 @@ impl Accounts {
         ids: &[AccountId],
     ) -> Result<Vec<Option<Postable>>, AccountsError> {
         let reach = Self::reach(tx, actor).await?;
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            found.push(tx.account(*id).await?.filter(|account| reach.holds(account.group)));
-        }
+        let reached = tx.accounts_by_id(ids).await?.into_iter().filter(|account| reach.holds(account.group));
+        let reached: HashMap<_, _> = reached.map(|account| (account.id, account)).collect();
+        let found: Vec<_> = ids.iter().map(|id| reached.get(id).cloned()).collect();
         let there: Vec<_> = found.iter().flatten().cloned().collect();
         let terms = tx.token_terms(ids).await?;
         let mut all = self.capabilities_of(tx, actor, &there).await?.into_iter();

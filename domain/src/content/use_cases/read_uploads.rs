@@ -1,6 +1,9 @@
 //! What is known of files, and their bytes.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+};
 
 use super::{
     super::{
@@ -52,6 +55,24 @@ impl Content {
             actor.require(Permission::ReadContent)?;
         }
         Ok(tx.upload(id).await?)
+    }
+
+    /// These uploads, each once however often it is named; those the tenant does not have are absent.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn uploads_by_id(
+        &self,
+        tx: &mut dyn ContentTx,
+        actor: &Actor,
+        ids: impl Iterator<Item = UploadId> + Send,
+    ) -> Result<BTreeMap<UploadId, Upload>, ContentError> {
+        if !actor.may(Permission::ManageContent) {
+            actor.require(Permission::ReadContent)?;
+        }
+        let ids: Vec<_> = ids.collect::<BTreeSet<_>>().into_iter().collect();
+        let found = tx.uploads_by_id(&ids).await?;
+        Ok(found.into_iter().map(|upload| (upload.id, upload)).collect())
     }
 
     /// What a platform will make of a file, the worst first; `None` when this installation knows no such platform.

@@ -30,6 +30,8 @@ pub struct FleetAccount {
     pub day_ahead: TimeDelta,
     /// Posts there are or will be, whatever is planned here.
     pub taken: Vec<Timestamp>,
+    /// Posts that count against today and whose time nobody knows: made by hand.
+    pub more_today: u32,
 }
 
 /// What is to be placed, and what holds.
@@ -41,6 +43,8 @@ pub struct Fleet {
     pub contents: Vec<Vec<usize>>,
     /// The accounts.
     pub accounts: Vec<FleetAccount>,
+    /// What today is.
+    pub now: Timestamp,
     /// Nothing is posted before.
     pub from: Timestamp,
     /// Nothing is posted from then on.
@@ -73,6 +77,7 @@ impl Fleet {
         let until = self.until.min(account.until);
         let day = |at: Timestamp| (at + account.day_ahead).date_naive();
         let mut counts: BTreeMap<_, u32> = BTreeMap::new();
+        counts.insert(day(self.now), account.more_today);
         let mut taken = account.taken.clone();
         taken.sort_unstable();
         for at in &taken {
@@ -247,11 +252,13 @@ mod tests {
             per_day,
             day_ahead: TimeDelta::hours(8),
             taken: taken.iter().map(|second| at(*second)).collect(),
+            more_today: 0,
         }
     }
 
     fn fleet(items: Vec<usize>, contents: Vec<Vec<usize>>, accounts: Vec<FleetAccount>) -> Fleet {
-        Fleet { items, contents, accounts, from: at(0), until: at(100 * HOUR), spacing: TimeDelta::hours(1) }
+        let until = at(100 * HOUR);
+        Fleet { items, contents, accounts, now: at(0), from: at(0), until, spacing: TimeDelta::hours(1) }
     }
 
     /// What must hold of every plan.
@@ -289,6 +296,25 @@ mod tests {
     fn end(plan: &FleetPlan) -> (usize, Option<Timestamp>) {
         let placed: Vec<_> = plan.placements.iter().flatten().map(|placement| placement.at).collect();
         (placed.len(), placed.iter().max().copied())
+    }
+
+    #[test]
+    fn what_was_posted_by_hand_takes_places_of_today_alone() {
+        let of = |more_today: u32| {
+            let by_hand = FleetAccount { more_today, ..account(3, &[], 100 * HOUR) };
+            fleet((0..4).collect(), vec![vec![0]; 4], vec![by_hand]).place()
+        };
+        let today = |plan: &FleetPlan| {
+            let ends =
+                (at(8 * HOUR).date_naive() + chrono::Days::new(1)).and_time(chrono::NaiveTime::MIN).and_utc();
+            let ends = ends - TimeDelta::hours(8);
+            plan.placements.iter().flatten().filter(|placement| placement.at < ends).count()
+        };
+        let counts: Vec<_> = (0..5).map(|more| today(&of(more))).collect();
+        assert_eq!(counts, [3, 2, 1, 0, 0]);
+        for more in 0..5 {
+            assert_eq!(end(&of(more)).0, 4, "tomorrow has as many as ever");
+        }
     }
 
     #[test]

@@ -7,13 +7,13 @@ use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use super::{
     super::{
         model::{PostDraft, SlotRoom},
-        ports::{PostRules, PublishingTx},
+        ports::{Planned, PostRules, PublishingTx},
     },
     Publishing,
 };
 use crate::{
     accounts::{
-        Postable,
+        Postable, PostsUsed,
         model::{Obstacle, Way},
     },
     content::model::{Probed, Severity, Upload, UploadState},
@@ -136,25 +136,45 @@ impl Publishing {
         }
         // Nothing is planned in the past: it is posted now.
         let day = TimeDelta::days(1);
-        let mut posted: HashMap<AccountId, u32> = HashMap::new();
-        for planned in tx.planned(&ids, from.max(now) - day, until.max(now) + day).await? {
+        let planned = tx.planned(&ids, from.max(now) - day, until.max(now) + day).await?;
+        for planned in &planned {
             days.count(planned.account, planned.planned_at, planned.counts_at(now));
-            let on_day = |rules: &PostRules| {
-                planned.accepted_at.is_some_and(|at| day_of(rules, at) == day_of(rules, now))
-            };
-            if days.rules.get(&planned.account).is_some_and(on_day) {
-                *posted.entry(planned.account).or_default() += 1;
-            }
         }
-        // What was posted by hand counts too, as far as the platform told us.
-        let there: Vec<_> = accounts.iter().map(|postable| &postable.account).collect();
-        for (account, used) in self.0.accounts.posts_used(tx, &there).await? {
-            let by_hand = used.at(now).saturating_sub(posted.get(&account).copied().unwrap_or_default());
+        for (account, by_hand) in self.posted_by_hand(tx, accounts, &planned).await? {
             if let Some(rules) = days.rules.get(&account) {
                 *days.counts.entry((account, day_of(rules, now))).or_default() += by_hand;
             }
         }
         Ok(days)
+    }
+
+    /// How many posts accounts have today that are none of `planned`, as far as their platforms told us: made by hand, or by
+    /// another program.
+    pub(super) async fn posted_by_hand(
+        &self,
+        tx: &mut dyn PublishingTx,
+        accounts: &[Postable],
+        planned: &[Planned],
+    ) -> Result<HashMap<AccountId, u32>, PublishingError> {
+        let now = self.0.clock.now();
+        let rules: HashMap<_, _> =
+            accounts.iter().filter_map(|account| Some((account.account.id, self.rules(account)?))).collect();
+        let mut posted: HashMap<AccountId, u32> = HashMap::new();
+        for planned in planned {
+            let on_day = |rules: &PostRules| {
+                planned.accepted_at.is_some_and(|at| day_of(rules, at) == day_of(rules, now))
+            };
+            if rules.get(&planned.account).is_some_and(on_day) {
+                *posted.entry(planned.account).or_default() += 1;
+            }
+        }
+        let there: Vec<_> = accounts.iter().map(|postable| &postable.account).collect();
+        let used = self.0.accounts.posts_used(tx, &there).await?.into_iter();
+        let by_hand = |(account, used): (AccountId, PostsUsed)| {
+            let ours = posted.get(&account).copied().unwrap_or_default();
+            (account, used.at(now).saturating_sub(ours))
+        };
+        Ok(used.map(by_hand).collect())
     }
 
     /// Why our servers can't post on an account, and find out what became of it, whatever is posted.
@@ -230,16 +250,8 @@ impl Publishing {
         &self,
         tx: &mut dyn PublishingTx,
         actor: &Actor,
-        ids: impl Iterator<Item = UploadId>,
+        ids: impl Iterator<Item = UploadId> + Send,
     ) -> Result<BTreeMap<UploadId, Upload>, PublishingError> {
-        let mut found = BTreeMap::new();
-        for id in ids {
-            if !found.contains_key(&id)
-                && let Some(upload) = self.0.content.upload(tx, actor, id).await?
-            {
-                found.insert(id, upload);
-            }
-        }
-        Ok(found)
+        Ok(self.0.content.uploads_by_id(tx, actor, ids).await?)
     }
 }

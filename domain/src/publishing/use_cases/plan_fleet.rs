@@ -102,18 +102,19 @@ impl Publishing {
         actor.require(Permission::ReadPosts)?;
         let from = self.checked(&draft)?;
         let accounts = self.fleet_accounts(tx, actor, &draft).await?;
-        let mut uploads = Vec::with_capacity(draft.items.len());
-        for item in &draft.items {
-            let upload = self.0.content.upload(tx, actor, item.upload).await?;
-            uploads.push(upload.ok_or(PublishingError::NotFound { field: "items.uploadId" })?);
-        }
+        let mut found = self.uploads_by_id(tx, actor, draft.items.iter().map(|item| item.upload)).await?;
+        let uploads = draft.items.iter().map(|item| found.remove(&item.upload));
+        let uploads: Vec<_> =
+            uploads.collect::<Option<_>>().ok_or(PublishingError::NotFound { field: "items.uploadId" })?;
         let ids: Vec<_> = accounts.iter().map(|account| account.account.id).collect();
         let spacing = TimeDelta::minutes(draft.spacing_minutes.into());
         let mut taken: HashMap<AccountId, Vec<Timestamp>> = HashMap::new();
         // A day more on either side: quotas are counted by the day.
         let around = spacing + TimeDelta::days(1);
         let now = self.0.clock.now();
-        for planned in tx.planned(&ids, from - around, draft.until + around).await? {
+        let planned = tx.planned(&ids, from - around, draft.until + around).await?;
+        let mut by_hand = self.posted_by_hand(tx, &accounts, &planned).await?;
+        for planned in planned {
             taken.entry(planned.account).or_default().push(planned.counts_at(now));
         }
         let platforms: BTreeSet<_> =
@@ -144,9 +145,11 @@ impl Publishing {
                     until: account.consent_ends_at.unwrap_or(draft.until),
                     per_day: self.rules(account).map_or(0, |rules| rules.posts_per_day),
                     day_ahead: self.rules(account).map(|rules| rules.day_ahead).unwrap_or_default(),
+                    more_today: by_hand.remove(&account.account.id).unwrap_or_default(),
                     taken: taken.remove(&account.account.id).unwrap_or_default(),
                 })
                 .collect(),
+            now,
             from,
             until: draft.until,
             spacing,

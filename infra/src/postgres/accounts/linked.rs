@@ -26,7 +26,7 @@ use crate::postgres::{
     columns::word,
     entity::account::{Column, Entity, Model},
     error::{one_changed, orm_error},
-    scope::{count_up_to, keyset},
+    scope::{Rows as _, count_up_to, keyset},
     work::PgWork,
 };
 
@@ -169,6 +169,16 @@ impl AccountStore for PgWork {
         self.one_account(self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()))).await
     }
 
+    async fn accounts_by_id(&mut self, ids: &[AccountId]) -> Result<Vec<Account>, PortError> {
+        let select = self.tx.scoped::<Entity>().filter(Column::Id.eq_any(ids.iter().map(|id| id.uuid())));
+        let rows = select.rows(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        let mut accounts = Vec::with_capacity(rows.len());
+        for row in rows {
+            accounts.push(self.account_of(row).await?);
+        }
+        Ok(accounts)
+    }
+
     async fn lock_account(&mut self, id: AccountId) -> Result<Option<Account>, PortError> {
         let found = self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()));
         self.one_account(found.lock_exclusive()).await
@@ -222,7 +232,7 @@ impl AccountStore for PgWork {
         page: PageRequest,
     ) -> Result<Page<Account>, PortError> {
         let rows = keyset(self.accounts_asked(query), Column::CreatedAt, Column::Id, page)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         let mut accounts = Vec::with_capacity(rows.len());

@@ -37,7 +37,7 @@ use super::{
     },
     error::{one_changed, orm_error},
     pool::Db,
-    scope::{TenantTx, count_up_to, keyset},
+    scope::{Rows as _, TenantTx, count_up_to, keyset},
     work::PgWork,
 };
 
@@ -208,6 +208,12 @@ impl UploadStore for PgWork {
         self.one_upload(self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()))).await
     }
 
+    async fn uploads_by_id(&mut self, ids: &[UploadId]) -> Result<Vec<Upload>, PortError> {
+        let select = self.tx.scoped::<Entity>().filter(Column::Id.eq_any(ids.iter().map(|id| id.uuid())));
+        let rows = select.rows(&self.tx).await.map_err(|e| orm_error(UPLOADS, e))?;
+        rows.into_iter().map(upload_of).collect()
+    }
+
     async fn lock_upload(&mut self, id: UploadId) -> Result<Option<Upload>, PortError> {
         let found = self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()));
         self.one_upload(found.lock_exclusive()).await
@@ -244,7 +250,7 @@ impl UploadStore for PgWork {
             Some(state) => select.filter(Column::State.eq(state.as_str())),
             None => select.filter(Column::State.is_not_in(gone)),
         };
-        let rows = keyset(select, Column::CreatedAt, Column::Id, page).all(&self.tx).await;
+        let rows = keyset(select, Column::CreatedAt, Column::Id, page).rows(&self.tx).await;
         let uploads = rows.map_err(|e| orm_error(UPLOADS, e))?.into_iter().map(upload_of);
         Ok(Page::of_read(uploads.collect::<Result<_, _>>()?, &page))
     }
@@ -263,7 +269,7 @@ impl UploadStore for PgWork {
     }
 
     async fn parts(&mut self, upload: UploadId) -> Result<Vec<Part>, PortError> {
-        let rows = self.parts_of(upload).order_by_asc(part::Column::OffsetBytes).all(&self.tx).await;
+        let rows = self.parts_of(upload).order_by_asc(part::Column::OffsetBytes).rows(&self.tx).await;
         rows.map_err(|e| orm_error(PARTS, e))?.into_iter().map(part_of).collect()
     }
 
