@@ -27,11 +27,36 @@ pub struct Verdict {
     pub reset_after_ms: u64,
 }
 
+/// Units that are wanted of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want<'a> {
+    /// The bucket.
+    pub key: &'a str,
+    /// What it holds.
+    pub quota: Quota,
+    /// How many.
+    pub units: u32,
+}
+
 /// Buckets shared by all replicas.
 #[async_trait]
 pub trait RateLimiter: Send + Sync {
     /// Takes `units` from the bucket `key`, or nothing when it holds fewer.
     async fn take(&self, key: &str, quota: Quota, units: u32) -> Result<Verdict, PortError>;
+
+    /// Takes what is wanted of one bucket after the other, up to the first that refuses: those behind it are not touched.
+    /// Answers for those that were asked, in their order; so all was taken when there are as many and the last allows.
+    async fn take_in_turn(&self, wants: &[Want<'_>]) -> Result<Vec<Verdict>, PortError> {
+        let mut verdicts = Vec::with_capacity(wants.len());
+        for want in wants {
+            let verdict = self.take(want.key, want.quota, want.units).await?;
+            verdicts.push(verdict);
+            if !verdict.allowed {
+                break;
+            }
+        }
+        Ok(verdicts)
+    }
 
     /// Gives `units` back, never above `quota.burst`.
     async fn give_back(&self, key: &str, quota: Quota, units: u32) -> Result<(), PortError>;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::kernel::{
     fault::PortError,
-    limit::{Quota, RateLimiter, Verdict},
+    limit::{Quota, RateLimiter, Verdict, Want},
 };
 
 use super::breaker::{Breaker, Turn};
@@ -122,15 +122,24 @@ impl FallbackRateLimiter {
 impl RateLimiter for FallbackRateLimiter {
     /// Never fails.
     async fn take(&self, key: &str, quota: Quota, units: u32) -> Result<Verdict, PortError> {
-        if let Some(refusal) = self.stopped_at_wall(key, quota, units) {
+        let verdicts = self.take_in_turn(&[Want { key, quota, units }]).await?;
+        verdicts.into_iter().next().ok_or_else(|| PortError::lasting("limit.take", "no bucket answered"))
+    }
+
+    /// Never fails.
+    async fn take_in_turn(&self, wants: &[Want<'_>]) -> Result<Vec<Verdict>, PortError> {
+        // The first bucket's wall is enough to spare round trips, for all of them cost one. A wall of one further back
+        // would count those who are refused before it is their turn.
+        let Some(first) = wants.first() else { return Ok(Vec::new()) };
+        if let Some(refusal) = self.stopped_at_wall(first.key, first.quota, first.units) {
             (self.observer)(LimitEvent::StoppedAtWall);
-            return Ok(refusal);
+            return Ok(vec![refusal]);
         }
-        if let Some(verdict) = self.ask(self.shared.take(key, quota, units)).await {
-            return Ok(verdict);
+        if let Some(verdicts) = self.ask(self.shared.take_in_turn(wants)).await {
+            return Ok(verdicts);
         }
         (self.observer)(LimitEvent::DecidedLocally);
-        Ok(self.own.take_now(key, quota, units))
+        self.own.take_in_turn(wants).await
     }
 
     /// Never fails: what can't be given back refills by itself.

@@ -1,13 +1,16 @@
-//! Buckets in Redis: GCRA in one script, so that replicas can't both take the last unit.
+//! Buckets in Redis: GCRA in one script, so that replicas can't both take the last unit, and several buckets cost one round
+//! trip.
 
 use async_trait::async_trait;
 use domain::kernel::{
     fault::PortError,
-    limit::{Quota, RateLimiter, Verdict},
+    limit::{Quota, RateLimiter, Verdict, Want},
 };
 use redis::Script;
 
 use super::connection::Redis;
+
+const TAKE: &str = "redis.limit.take";
 
 const US_A_MINUTE: u64 = 60_000_000;
 
@@ -34,17 +37,18 @@ impl RedisRateLimiter {
         Self { redis, script: Script::new(include_str!("take.lua")) }
     }
 
-    /// Runs the script. `wanted_us` is below zero to give back.
+    /// Runs the script on some buckets. What is wanted is told in microseconds of refill, below zero to give back. Answers
+    /// for each that was asked.
     async fn run(
         &self,
         port: &'static str,
-        key: &str,
-        bucket: Bucket,
-        wanted_us: i64,
-    ) -> Result<(u8, u64), PortError> {
+        buckets: impl Iterator<Item = (&str, Bucket, i64)> + Send,
+    ) -> Result<Vec<u64>, PortError> {
         let mut manager = self.redis.manager();
-        let mut call = self.script.key(self.redis.keys().bucket(key));
-        call.arg(bucket.capacity_us()).arg(wanted_us);
+        let mut call = self.script.prepare_invoke();
+        for (key, bucket, wanted_us) in buckets {
+            call.key(self.redis.keys().bucket(key)).arg(bucket.capacity_us()).arg(wanted_us);
+        }
         // One round trip; three when Redis restarted and has forgotten the script.
         self.redis.within(port, async move { call.invoke_async(&mut manager).await }).await
     }
@@ -53,20 +57,28 @@ impl RedisRateLimiter {
 #[async_trait]
 impl RateLimiter for RedisRateLimiter {
     async fn take(&self, key: &str, quota: Quota, units: u32) -> Result<Verdict, PortError> {
-        let bucket = Bucket::of(quota);
-        // More than a full bucket is not asked for, but the caller is still told how full it is.
-        let never = units > bucket.burst;
-        let wanted_us = if never { 0 } else { bucket.refill_us(units) };
-        let wanted = i64::try_from(wanted_us).unwrap_or(i64::MAX);
-        let (taken, until_full_us) = self.run("redis.limit.take", key, bucket, wanted).await?;
-        let allowed = taken == 1 && !never;
-        Ok(bucket.verdict(allowed, never, wanted_us, until_full_us))
+        let verdicts = self.take_in_turn(&[Want { key, quota, units }]).await?;
+        verdicts.into_iter().next().ok_or_else(|| PortError::lasting(TAKE, "the script answered nothing"))
+    }
+
+    /// In one step, so that it costs one round trip.
+    async fn take_in_turn(&self, wants: &[Want<'_>]) -> Result<Vec<Verdict>, PortError> {
+        let asked = wants.iter().map(|want| {
+            let bucket = Bucket::of(want.quota);
+            (want.key, bucket, i64::try_from(bucket.wanted_us(want.units)).unwrap_or(i64::MAX))
+        });
+        let answers = self.run(TAKE, asked).await?;
+        let (answers, _) = answers.as_chunks::<2>();
+        let verdict = |(want, [taken, until_full_us]): (&Want<'_>, &[u64; 2])| {
+            Bucket::of(want.quota).verdict(*taken == 1, want.units, *until_full_us)
+        };
+        Ok(wants.iter().zip(answers).map(verdict).collect())
     }
 
     async fn give_back(&self, key: &str, quota: Quota, units: u32) -> Result<(), PortError> {
         let bucket = Bucket::of(quota);
         let given = i64::try_from(bucket.refill_us(units.min(bucket.burst))).unwrap_or(i64::MAX);
-        self.run("redis.limit.give_back", key, bucket, -given).await.map(drop)
+        self.run("redis.limit.give_back", std::iter::once((key, bucket, -given))).await.map(drop)
     }
 }
 
@@ -95,14 +107,19 @@ impl Bucket {
         self.refill_us(self.burst)
     }
 
-    fn verdict(self, allowed: bool, never: bool, wanted_us: u64, until_full_us: u64) -> Verdict {
+    /// What `units` take to refill. More than a full bucket holds is as good as a little more than that: never there.
+    fn wanted_us(self, units: u32) -> u64 {
+        if units > self.burst { self.capacity_us() + 1 } else { self.refill_us(units) }
+    }
+
+    fn verdict(self, allowed: bool, units: u32, until_full_us: u64) -> Verdict {
         let left_us = self.capacity_us().saturating_sub(until_full_us);
         let retry_after_ms = if allowed {
             0
-        } else if never {
+        } else if units > self.burst {
             NEVER_MS
         } else {
-            wanted_us.saturating_sub(left_us).div_ceil(1000).max(1)
+            self.refill_us(units).saturating_sub(left_us).div_ceil(1000).max(1)
         };
         Verdict {
             allowed,
@@ -140,7 +157,7 @@ mod tests {
     #[test]
     fn a_verdict_rounds_waiting_up_and_remaining_down() {
         let bucket = Bucket::of(Quota { per_minute: 60, burst: 2 });
-        let verdict = bucket.verdict(false, false, 1_000_000, 1_000_001);
+        let verdict = bucket.verdict(false, 1, 1_000_001);
         let expected = Verdict { allowed: false, remaining: 0, retry_after_ms: 1, reset_after_ms: 1001 };
         assert_eq!(verdict, expected);
     }
@@ -152,6 +169,7 @@ mod tests {
             let bucket = Bucket::of(Quota { per_minute, burst });
             prop_assert!(bucket.unit_us >= 1);
             prop_assert!(bucket.capacity_us() <= CAPACITY_MAX_US);
+            prop_assert!(bucket.wanted_us(units) <= CAPACITY_MAX_US + 1);
             prop_assert!(i64::try_from(bucket.refill_us(units)).is_ok());
         }
     }

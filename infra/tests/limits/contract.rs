@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::kernel::limit::{Quota, RateLimiter, Verdict};
+use domain::kernel::limit::{Quota, RateLimiter, Verdict, Want};
 use infra::{
     governor::GovernorRateLimiter,
     layers::{FallbackRateLimiter, FallbackSettings},
@@ -47,12 +47,29 @@ async fn contract(limiter: Arc<dyn RateLimiter>) {
     nothing_costs_nothing(&*limiter).await;
     units_refill_with_time(&*limiter).await;
     keys_do_not_meet(&*limiter).await;
+    one_bucket_after_the_other_up_to_the_first_that_refuses(&*limiter).await;
     any_key_will_do(&*limiter).await;
     all_at_once_take_a_burst(limiter).await;
 }
 
 async fn take(limiter: &dyn RateLimiter, key: &str, quota: Quota, units: u32) -> Verdict {
     limiter.take(key, quota, units).await.unwrap()
+}
+
+async fn one_bucket_after_the_other_up_to_the_first_that_refuses(limiter: &dyn RateLimiter) {
+    let want = |key, units| Want { key, quota: SLOW, units };
+    let take = async |wants: &[Want<'_>]| limiter.take_in_turn(wants).await.unwrap();
+    let left =
+        |verdicts: &[Verdict]| verdicts.iter().map(|of| (of.allowed, of.remaining)).collect::<Vec<_>>();
+    assert_eq!(take(&[]).await, []);
+    let all = take(&[want("turn 1", 1), want("turn 2", 4), want("turn 3", 2)]).await;
+    assert_eq!(left(&all), [(true, 9), (true, 6), (true, 8)]);
+    let some = take(&[want("turn 1", 1), want("turn 2", 7), want("turn 3", 2)]).await;
+    assert_eq!(left(&some), [(true, 8), (false, 6)], "what is behind the refusal is not touched");
+    let never = take(&[want("turn 1", 1), want("turn 2", 11), want("turn 3", 2)]).await;
+    assert_eq!((never.len(), never[1].allowed, never[1].retry_after_ms), (2, false, NEVER_MS));
+    let rest = take(&[want("turn 1", 7), want("turn 2", 6), want("turn 3", 8)]).await;
+    assert_eq!(left(&rest), [(true, 0), (true, 0), (true, 0)]);
 }
 
 async fn a_burst_is_granted_and_no_more(limiter: &dyn RateLimiter) {
