@@ -13,8 +13,9 @@ use domain::{
     identity::{Credential, SignedIn, events::IdentityFact},
     kernel::{
         actor::{Permission, Principal},
+        fault::PortError,
         ids::{ComplianceId, PLATFORM, TenantId},
-        limit::{Quota, Verdict},
+        limit::{Quota, Verdict, Want},
         outbox::Origin,
         scope::TenantScope,
         secret::Secret,
@@ -22,8 +23,8 @@ use domain::{
 };
 use futures_util::StreamExt as _;
 use transport::{
-    Admission, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo, OperationRecord, Outcome,
-    OutputRecord, Refusal, StreamPermit, Transport,
+    Admission, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo, OperationKind, OperationRecord,
+    Outcome, OutputRecord, Refusal, StreamPermit, Transport,
 };
 use uuid::Uuid;
 
@@ -31,6 +32,7 @@ use crate::{
     answers::{By, Room, bounded, lower, outcome_of, take_down},
     app::App,
     callers::Caller,
+    graphql::Reads,
     looks::Looks,
     metrics::AnswerLabels,
     origin::{ClientFacts, bucket_part, network_of},
@@ -103,7 +105,7 @@ pub(crate) async fn caller_of(
         // Bad credentials alone are counted: behind one address there may be a thousand callers with good ones.
         let address = facts.ip.map_or_else(|| "unknown".to_owned(), network_of);
         let bucket = format!("credentials:{}", bucket_part(&address));
-        let verdict = take(app, &bucket, app.quotas.credentials, 1).await?;
+        let verdict = app.limiter.take(&bucket, app.quotas.credentials, 1).await.map_err(unlimited)?;
         return Err(if verdict.allowed {
             Refusal::new(
                 ErrorCode::Unauthenticated,
@@ -118,11 +120,10 @@ pub(crate) async fn caller_of(
     Ok(Some(Caller::new(signed_in, facts)))
 }
 
-async fn take(app: &App, key: &str, quota: Quota, units: u32) -> Result<Verdict, Refusal> {
-    app.limiter.take(key, quota, units).await.map_err(|fault| {
-        tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
-        Refusal::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1)
-    })
+/// Nobody is let in uncounted.
+fn unlimited(fault: PortError) -> Refusal {
+    tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
+    Refusal::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1)
 }
 
 /// The caller's part of every bucket's name: the tenant first, so that no two tenants ever share one.
@@ -163,32 +164,27 @@ impl Host for ProductHost {
         let quotas = &self.app.quotas;
         let who = bucket_of(caller);
         let units = u32::try_from(ask.requested_cost).unwrap_or(u32::MAX).max(1);
-        let (endpoint_key, caller_key, cost_key) =
-            ("endpoint:graphql", format!("caller:{who}"), format!("cost:{who}"));
-        let (requests, cost) = futures_util::future::try_join(
-            take(&self.app, &caller_key, quotas.caller, 1),
-            take(&self.app, &cost_key, quotas.cost, units),
-        )
-        .await?;
-        // Last, and only for who is within their own: nobody uses up what belongs to all by being refused.
-        let endpoint = if requests.allowed && cost.allowed {
-            take(&self.app, endpoint_key, quotas.endpoint, 1).await?
-        } else {
-            Verdict { allowed: true, remaining: 0, retry_after_ms: 0, reset_after_ms: 0 }
-        };
-        let points = bucket("cost", quotas.cost, cost);
-        for (verdict, quota, policy, message) in [
-            (endpoint, quotas.endpoint, "endpoint", "the service is at its limit"),
-            (requests, quotas.caller, "requests", "too many requests"),
-            (cost, quotas.cost, "cost", "the points of this caller are used up"),
-        ] {
+        let (caller_key, cost_key) = (format!("caller:{who}"), format!("cost:{who}"));
+        let wants = [
+            Want { key: &caller_key, quota: quotas.caller, units: 1 },
+            Want { key: &cost_key, quota: quotas.cost, units },
+            // Last, and only for who is within their own: nobody uses up what belongs to all by being refused.
+            Want { key: "endpoint:graphql", quota: quotas.endpoint, units: 1 },
+        ];
+        let verdicts = self.app.limiter.take_in_turn(&wants).await.map_err(unlimited)?;
+        let told = [
+            ("requests", "too many requests"),
+            ("cost", "the points of this caller are used up"),
+            ("endpoint", "the service is at its limit"),
+        ];
+        for ((want, verdict), (policy, message)) in wants.iter().zip(&verdicts).zip(told) {
             if !verdict.allowed {
                 return Err(Refusal::new(ErrorCode::Throttled, message)
                     .retry_after(seconds(verdict.retry_after_ms).max(1))
-                    .bucket(bucket(policy, quota, verdict)));
+                    .bucket(bucket(policy, want.quota, *verdict)));
             }
         }
-        Ok(Admission { bucket: Some(points) })
+        Ok(Admission { bucket: verdicts.get(1).map(|points| bucket("cost", quotas.cost, *points)) })
     }
 
     async fn settle(&self, caller: Option<&Caller>, requested_cost: u64, actual_cost: u64) {
@@ -202,7 +198,11 @@ impl Host for ProductHost {
         }
     }
 
-    fn prepare(&self, request: Request, caller: Option<&Caller>, _operation: &Arc<OperationInfo>) -> Request {
+    fn prepare(&self, request: Request, caller: Option<&Caller>, operation: &Arc<OperationInfo>) -> Request {
+        let request = match operation.kind {
+            OperationKind::Query => request.data(Arc::<Reads>::default()),
+            OperationKind::Mutation | OperationKind::Subscription => request,
+        };
         match caller {
             Some(caller) => request.data(caller.clone()),
             None => request,

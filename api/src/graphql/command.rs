@@ -8,7 +8,7 @@ use domain::{
     kernel::{
         action::{Action, Idempotency},
         ids::ComplianceId,
-        outbox::{Origin, Outcome, Record},
+        outbox::{Outcome, Record},
     },
     work::{Claimed, IdempotencyClaim, Work},
 };
@@ -210,16 +210,4 @@ fn claim_of(
             at: app.clock.now(),
         })),
     }
-}
-
-/// Opens a transaction to read in.
-pub(super) async fn reading(
-    ctx: &Context<'_>,
-    field: &'static str,
-) -> Result<(Actor, Box<dyn Work>), ApiError> {
-    let app = app(ctx);
-    let actor = caller(ctx)?.signed_in().actor.clone();
-    let origin = Origin::system(compliance_id(ctx), field);
-    let work = app.units.begin(actor.scope(), &origin).await?;
-    Ok((actor, work))
 }

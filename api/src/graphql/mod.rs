@@ -11,6 +11,7 @@ mod identity;
 mod node;
 mod payload;
 mod publishing;
+mod reading;
 mod scalars;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use transport::Executors;
 use crate::app::App;
 
 pub(crate) use publishing::post_filter;
+pub(crate) use reading::Reads;
 
 /// Everything that can be read.
 #[derive(MergedObject, Default)]

@@ -8,12 +8,13 @@ use domain::kernel::ids::{
 
 use super::{
     accounts::{Account, App, Group, Link},
-    command::{app, reading},
+    command::app,
     compliance::AuditEventNode,
     content::Upload,
     error::ApiError,
     identity::{ApiKey, Invitation, Member, Session, Tenant},
     publishing::{Plan, Post, Timetable},
+    reading::reading,
     scalars::{Kind, parse_global_id},
 };
 

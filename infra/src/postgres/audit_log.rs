@@ -22,7 +22,7 @@ use sea_orm::{ColumnTrait as _, ExprTrait as _, QueryFilter as _, QueryOrder as 
 use super::{
     entity::{audit_head, audit_leaf, audit_tile},
     error::orm_error,
-    scope::keyset,
+    scope::{Rows as _, keyset},
     work::PgWork,
 };
 
@@ -65,7 +65,7 @@ impl AuditStore for PgWork {
             .order_by_asc(audit_leaf::Column::OccurredAt)
             .order_by_asc(audit_leaf::Column::EventId)
             .limit(MOST)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(LEAVES, e))?
             .into_iter()
@@ -108,7 +108,7 @@ impl AuditStore for PgWork {
             direction: page.direction,
         };
         let rows = keyset(select, Column::OccurredAt, Column::EventId, by_key)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(LEAVES, e))?;
         let events = rows.into_iter().map(logged).collect::<Result<_, _>>()?;
@@ -165,7 +165,7 @@ impl AuditStore for PgWork {
             .scoped::<audit_tile::Entity>()
             .filter(Column::Stream.eq(stream.as_str()))
             .filter(wanted)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(TILES, e))?
             .into_iter()

@@ -22,7 +22,7 @@ use super::{
     entity::log_key::{Column, Entity, Model},
     error::orm_error,
     pool::Db,
-    scope::TenantTx,
+    scope::{Rows as _, TenantTx},
 };
 
 const PORT: &str = "postgres.log_keys";
@@ -52,7 +52,7 @@ impl PgLogKeys {
         tx.scoped::<Entity>()
             .order_by_desc(Column::CreatedAt)
             .order_by_desc(Column::Id)
-            .all(tx)
+            .rows(tx)
             .await
             .map_err(|e| orm_error(PORT, e))
     }

@@ -1,10 +1,12 @@
 //! A transaction that row-level security confines to one tenant.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use domain::kernel::{fault::PortError, scope::TenantScope};
 use futures_util::TryStreamExt as _;
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, QueryFilter as _, QueryResult, RuntimeErr,
-    Select, Statement, Value, sea_query::Values,
+    ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, QueryFilter as _, QueryResult,
+    QueryTrait as _, RuntimeErr, Select, Statement, Value, sea_query::Values,
 };
 use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
@@ -20,6 +22,8 @@ use super::{
 pub struct TenantTx {
     scope: TenantScope,
     tx: Mutex<Transaction<'static, Postgres>>,
+    /// Every statement begun has ended well.
+    sound: AtomicBool,
 }
 
 impl TenantTx {
@@ -41,12 +45,25 @@ impl TenantTx {
             .await
             .map_err(|e| PortError::passing("postgres.begin", e))?
             .map_err(|e| port_error("postgres.begin", e))?;
-        Ok(Self { scope, tx: Mutex::new(tx) })
+        Ok(Self { scope, tx: Mutex::new(tx), sound: AtomicBool::new(true) })
     }
 
     /// The tenant it is confined to.
     pub const fn scope(&self) -> TenantScope {
         self.scope
+    }
+
+    /// Whether more can be read in it: no statement failed or was given up half way.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound.load(Ordering::Relaxed)
+    }
+
+    /// Runs a statement. One that is dropped half way leaves the transaction unsound.
+    async fn run<T>(&self, statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, DbErr> {
+        let was = self.sound.swap(false, Ordering::Relaxed);
+        let done = statement.await.map_err(exec_error)?;
+        self.sound.store(was, Ordering::Relaxed);
+        Ok(done)
     }
 
     /// Makes it durable.
@@ -81,6 +98,19 @@ impl TenantTx {
     }
 }
 
+/// Reads many rows of an entity.
+pub(super) trait Rows<E: Scoped> {
+    /// All of them, each column read by its place.
+    async fn rows(self, tx: &TenantTx) -> Result<Vec<E::Model>, DbErr>;
+}
+
+impl<E: Scoped> Rows<E> for Select<E> {
+    async fn rows(self, tx: &TenantTx) -> Result<Vec<E::Model>, DbErr> {
+        let rows = tx.query_all_raw(self.build(DbBackend::Postgres)).await?;
+        rows.iter().map(E::read).collect()
+    }
+}
+
 fn bound(statement: Statement) -> sqlx::query::Query<'static, Postgres, SqlxValues> {
     let values = statement.values.unwrap_or_else(|| Values(Vec::new()));
     sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
@@ -98,7 +128,7 @@ impl ConnectionTrait for TenantTx {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let mut tx = self.tx.lock().await;
-        bound(statement).execute(&mut **tx).await.map(Into::into).map_err(exec_error)
+        self.run(bound(statement).execute(&mut **tx)).await.map(Into::into)
     }
 
     /// Refused: text that was not prepared could end the transaction, and with it the scope.
@@ -108,13 +138,13 @@ impl ConnectionTrait for TenantTx {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let mut tx = self.tx.lock().await;
-        let row = bound(statement).fetch_optional(&mut **tx).await.map_err(exec_error)?;
+        let row = self.run(bound(statement).fetch_optional(&mut **tx)).await?;
         Ok(row.map(Into::into))
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut tx = self.tx.lock().await;
-        bound(statement).fetch(&mut **tx).map_ok(Into::into).try_collect().await.map_err(exec_error)
+        self.run(bound(statement).fetch(&mut **tx).map_ok(Into::into).try_collect()).await
     }
 }
 

@@ -300,6 +300,10 @@ impl Work for PgWork {
         self.recorded
     }
 
+    fn is_unspoilt(&self) -> bool {
+        self.recorded == 0 && self.tx.is_sound()
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), PortError> {
         self.finish().await
     }

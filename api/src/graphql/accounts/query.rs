@@ -17,9 +17,10 @@ use super::{
     types::{AccountConnection, AccountState, AppConnection},
 };
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     connection::{Cursors, PageArgs, paged},
     error::ApiError,
+    reading::reading,
     scalars::{Kind, parse_global_id},
 };
 

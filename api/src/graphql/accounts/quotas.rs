@@ -9,8 +9,9 @@ use domain::{
 use output::Output;
 
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     error::ApiError,
+    reading::reading,
     scalars::{Kind, global_id, id_of},
 };
 

@@ -17,9 +17,10 @@ use super::{
     tokens::{Capability, TokenState},
 };
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     connection::{COUNT_MAX, connection, connection_fields},
     error::ApiError,
+    reading::reading,
     scalars::{Kind, global_id},
 };
 

@@ -19,9 +19,10 @@ use super::types::{
     AuditStream, AuditTrail,
 };
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     connection::{Cursors, PageArgs, paged},
     error::ApiError,
+    reading::reading,
     scalars::{Kind, parse_global_id},
 };
 

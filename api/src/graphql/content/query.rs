@@ -9,9 +9,10 @@ use output::Written;
 
 use super::types::{ContentRoom, Upload, UploadConnection, UploadState};
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     connection::{Cursors, PageArgs, paged},
     error::ApiError,
+    reading::reading,
     scalars::{Kind, parse_global_id},
 };
 

@@ -8,9 +8,10 @@ use output::Output;
 use crate::{
     app::App,
     graphql::{
-        command::{app, reading},
+        command::app,
         connection::{connection, connection_fields},
         error::ApiError,
+        reading::reading,
         scalars::{Kind, global_id},
     },
     hex::hex,

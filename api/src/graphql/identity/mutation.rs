@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::types::{ApiKey, Invitation, Member, Permission, Role, Session};
 use crate::graphql::{
-    command::{app, command, reading},
+    command::{app, command},
     error::ApiError,
     payload::{Named, Nothing, Shown, ShownAll, payload, text},
+    reading::reading,
     scalars::{Kind, id_of},
 };
 

@@ -7,9 +7,10 @@ use output::Written;
 use super::types::{ApiKeyConnection, InvitationConnection, Member, MemberConnection, Tenant, Viewer};
 use super::{ApiKey, Invitation};
 use crate::graphql::{
-    command::{app, caller, reading},
+    command::{app, caller},
     connection::{Cursors, PageArgs, paged},
     error::ApiError,
+    reading::reading,
     scalars::{Kind, parse_global_id},
 };
 

@@ -15,9 +15,10 @@ use domain::{
 use output::{Output, Written};
 
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     connection::{COUNT_MAX, Cursors, PageArgs, connection, connection_fields, paged},
     error::ApiError,
+    reading::reading,
     scalars::{Kind, global_id},
 };
 

@@ -18,8 +18,9 @@ use output::Output;
 use crate::{
     app::App,
     graphql::{
-        command::{app, reading},
+        command::app,
         error::ApiError,
+        reading::reading,
         scalars::{Kind, id_of},
     },
 };

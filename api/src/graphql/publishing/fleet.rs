@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use super::types::Visibility;
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     error::{ApiError, Failure},
+    reading::reading,
     scalars::{Kind, global_id, id_of},
 };
 

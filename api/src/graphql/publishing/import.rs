@@ -15,8 +15,9 @@ use super::{
     types::{Plan, PostStatus},
 };
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     error::{ApiError, Failure},
+    reading::reading,
     scalars::{Kind, global_id},
 };
 

@@ -18,9 +18,10 @@ use super::{
     types::{Plan, PlanConnection, Post, PostConnection, PostStatus},
 };
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     connection::{Cursors, PageArgs, paged},
     error::ApiError,
+    reading::reading,
     scalars::{Kind, id_of, parse_global_id},
 };
 

@@ -9,9 +9,10 @@ use domain::{
 use output::Output;
 
 use crate::graphql::{
-    command::{app, reading},
+    command::app,
     connection::{Cursors, PageArgs, connection, connection_fields, paged},
     error::ApiError,
+    reading::reading,
     scalars::{Kind, global_id, parse_global_id},
 };
 

@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::{figures::PostFigures, warnings::PostWarning};
 use crate::{
     graphql::{
-        command::{app, reading},
+        command::app,
         connection::{connection, connection_fields},
         error::ApiError,
+        reading::reading,
         scalars::{Kind, global_id},
     },
     hex::hex,

@@ -24,7 +24,7 @@ use crate::postgres::{
     columns::word,
     entity::app::{Column, Entity, Model},
     error::{one_changed, orm_error},
-    scope::{TenantTx, keyset},
+    scope::{Rows as _, TenantTx, keyset},
     work::PgWork,
 };
 
@@ -152,7 +152,7 @@ impl AppStore for PgWork {
 
     async fn apps(&mut self, page: PageRequest) -> Result<Page<App>, PortError> {
         let rows = keyset(self.tx.scoped::<Entity>(), Column::CreatedAt, Column::Id, page)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         let apps = rows.into_iter().map(app_of).collect::<Result<_, _>>()?;

@@ -24,7 +24,7 @@ use crate::postgres::{
         group_grant,
     },
     error::{one_changed, orm_error},
-    scope::TenantTx,
+    scope::{Rows as _, TenantTx},
     work::PgWork,
 };
 
@@ -68,7 +68,7 @@ fn group_of(row: Model) -> Result<Group, PortError> {
 #[async_trait]
 impl GroupStore for PgWork {
     async fn groups(&mut self) -> Result<Vec<Group>, PortError> {
-        let rows = self.tx.scoped::<Entity>().all(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        let rows = self.tx.scoped::<Entity>().rows(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
         rows.into_iter().map(group_of).collect()
     }
 
@@ -123,7 +123,7 @@ impl GroupStore for PgWork {
             .tx
             .scoped::<group_grant::Entity>()
             .filter(group_grant::Column::MemberId.eq(member.uuid()))
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         Ok(rows.into_iter().map(|row| GroupId::from_uuid(row.group_id)).collect())
@@ -136,7 +136,7 @@ impl GroupStore for PgWork {
             .filter(group_grant::Column::GroupId.eq_any(groups.iter().map(|group| group.uuid())))
             .order_by_asc(group_grant::Column::CreatedAt)
             .order_by_asc(group_grant::Column::MemberId)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         let mut grants: HashMap<_, Vec<_>> = HashMap::with_capacity(groups.len());

@@ -29,7 +29,7 @@ use crate::postgres::{
         tokens::{Column, Entity, Model},
     },
     error::{one_changed, orm_error},
-    scope::TenantTx,
+    scope::{Rows as _, TenantTx},
     work::PgWork,
 };
 
@@ -167,7 +167,7 @@ impl TokenStore for PgWork {
             .tx
             .scoped::<Entity>()
             .filter(Column::AccountId.eq_any(accounts.iter().map(|account| account.uuid())))
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         rows.iter().map(|row| Ok((AccountId::from_uuid(row.account_id), terms_of(row)?))).collect()

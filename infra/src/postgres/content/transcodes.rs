@@ -23,7 +23,7 @@ use super::{
             upload,
         },
         error::{one_changed, orm_error},
-        scope::TenantTx,
+        scope::{Rows as _, TenantTx},
         work::PgWork,
     },
     SCHEDULE,
@@ -67,7 +67,7 @@ impl TranscodeStore for PgWork {
     async fn transcodes(&mut self, uploads: &[UploadId]) -> Result<HashMap<UploadId, Transcode>, PortError> {
         let ids = uploads.iter().map(|upload| upload.uuid()).collect::<Vec<_>>();
         let select = self.tx.scoped::<Entity>().filter(Column::UploadId.eq_any(ids));
-        let rows = select.all(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        let rows = select.rows(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
         rows.into_iter().map(|row| transcode_of(row).map(|transcode| (transcode.upload, transcode))).collect()
     }
 
@@ -83,12 +83,12 @@ impl TranscodeStore for PgWork {
             .filter(Column::SourceId.eq(source.uuid()))
             .filter(Column::Platform.eq(platform))
             .filter(Column::Recipe.eq(recipe))
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         let ids = asked.iter().map(|row| row.upload_id).collect::<Vec<_>>();
         let uploads = self.tx.scoped::<upload::Entity>().filter(upload::Column::Id.eq_any(ids));
-        let uploads = uploads.all(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        let uploads = uploads.rows(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
         let kept = |row: &Model| {
             let upload = uploads.iter().find(|upload| upload.id == row.upload_id);
             upload.and_then(|upload| UploadState::parse(&upload.state)).is_some_and(|state| !state.is_gone())

@@ -20,7 +20,7 @@ use super::hash32;
 use crate::postgres::{
     entity::api_key::{Column, Entity, Model},
     error::orm_error,
-    scope::keyset,
+    scope::{Rows as _, keyset},
     work::PgWork,
 };
 
@@ -93,7 +93,7 @@ impl ApiKeyStore for PgWork {
 
     async fn api_keys(&mut self, page: PageRequest) -> Result<Page<ApiKey>, PortError> {
         let rows = keyset(self.tx.scoped::<Entity>(), Column::CreatedAt, Column::Id, page)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         let keys = rows.into_iter().map(api_key_of).collect::<Result<_, _>>()?;

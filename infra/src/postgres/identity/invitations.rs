@@ -23,7 +23,7 @@ use super::{hash32, word};
 use crate::postgres::{
     entity::invitation::{Column, Entity, Model},
     error::orm_error,
-    scope::keyset,
+    scope::{Rows as _, keyset},
     work::PgWork,
 };
 
@@ -111,7 +111,7 @@ impl InvitationStore for PgWork {
 
     async fn invitations(&mut self, page: PageRequest) -> Result<Page<Invitation>, PortError> {
         let rows = keyset(self.tx.scoped::<Entity>(), Column::CreatedAt, Column::Id, page)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         let mut invitations = Vec::with_capacity(rows.len());

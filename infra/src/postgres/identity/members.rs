@@ -23,7 +23,7 @@ use super::word;
 use crate::postgres::{
     entity::{member, recovery_code},
     error::{is_taken, one_changed, orm_error},
-    scope::{TenantTx, count_up_to, keyset},
+    scope::{Rows as _, TenantTx, count_up_to, keyset},
     work::PgWork,
 };
 
@@ -170,7 +170,7 @@ impl MemberStore for PgWork {
     async fn members(&mut self, page: PageRequest) -> Result<Page<Member>, PortError> {
         let select = self.tx.scoped::<member::Entity>();
         let rows = keyset(select, member::Column::CreatedAt, member::Column::Id, page)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await
             .map_err(|e| orm_error(PORT, e))?;
         let mut members = Vec::with_capacity(rows.len());

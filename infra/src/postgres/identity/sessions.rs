@@ -18,8 +18,8 @@ use domain::{
     },
 };
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, FromQueryResult as _,
-    IntoActiveModel as _, QueryFilter as _, QuerySelect as _, Value,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _, QuerySelect as _, Value,
     sea_query::{ArrayType, Expr},
 };
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::{hash32, word};
 use crate::postgres::{
     entity::{
-        refresh_token,
+        Scoped as _, refresh_token,
         session::{Column, Entity, Model},
     },
     error::orm_error,
@@ -41,7 +41,7 @@ const PORT: &str = "postgres.sessions";
 /// $4 the instant before which a session was idle too long, $5 and $6 the place to read from, $7 rows a member, $8 the
 /// instant before which none was begun that is not over: the index is read from there.
 const LIVE_FORWARD: &str = "
-    SELECT s.*
+    SELECT s.tenant_id, s.id, s.member_id, s.created_at, s.last_seen_at, s.expires_at, s.revoked_at, s.device, s.geo, s.mfa
     FROM (SELECT DISTINCT unnest($2::uuid[]) AS id) AS m
     CROSS JOIN LATERAL (
         SELECT * FROM identity.sessions
@@ -54,7 +54,7 @@ const LIVE_FORWARD: &str = "
 
 /// The same from the end.
 const LIVE_BACKWARD: &str = "
-    SELECT s.*
+    SELECT s.tenant_id, s.id, s.member_id, s.created_at, s.last_seen_at, s.expires_at, s.revoked_at, s.device, s.geo, s.mfa
     FROM (SELECT DISTINCT unnest($2::uuid[]) AS id) AS m
     CROSS JOIN LATERAL (
         SELECT * FROM identity.sessions
@@ -177,7 +177,7 @@ impl SessionStore for PgWork {
         let rows = self.tx.query_all_raw(statement).await.map_err(|e| orm_error(PORT, e))?;
         let mut read: HashMap<MemberId, Vec<Session>> = HashMap::with_capacity(members.len());
         for row in rows {
-            let row = Model::from_query_result(&row, "").map_err(|e| orm_error(PORT, e))?;
+            let row = Entity::read(&row).map_err(|e| orm_error(PORT, e))?;
             let session = session_of(row)?;
             read.entry(session.member).or_default().push(session);
         }

@@ -21,7 +21,7 @@ use crate::postgres::{
     columns::word,
     entity::{figures, newest_figures},
     error::orm_error,
-    scope::TenantTx,
+    scope::{Rows as _, TenantTx},
     work::PgWork,
 };
 
@@ -123,7 +123,7 @@ impl FigureStore for PgWork {
     ) -> Result<HashMap<PostId, FigureReading>, PortError> {
         let ids: Vec<_> = posts.iter().map(|post| post.uuid()).collect();
         let found = self.tx.scoped::<newest_figures::Entity>();
-        let rows = found.filter(newest_figures::Column::PostId.eq_any(ids)).all(&self.tx).await;
+        let rows = found.filter(newest_figures::Column::PostId.eq_any(ids)).rows(&self.tx).await;
         let reading = |row: newest_figures::Model| {
             let figures = figures_of(row.plays, row.likes, row.comments, row.shares);
             (PostId::from_uuid(row.post_id), FigureReading { read_at: row.read_at, figures })
@@ -134,7 +134,7 @@ impl FigureStore for PgWork {
     async fn figures_of(&mut self, post: PostId, most: u32) -> Result<Vec<FigureReading>, PortError> {
         let found = self.tx.scoped::<figures::Entity>().filter(figures::Column::PostId.eq(post.uuid()));
         let newest = found.order_by_desc(figures::Column::At).limit(u64::from(most));
-        let rows = newest.all(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        let rows = newest.rows(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
         let reading = |row: figures::Model| FigureReading {
             read_at: row.at,
             figures: figures_of(row.plays, row.likes, row.comments, row.shares),

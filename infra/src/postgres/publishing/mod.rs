@@ -39,7 +39,7 @@ use super::{
         post_note,
     },
     error::{one_changed, orm_error},
-    scope::{TenantTx, keyset},
+    scope::{Rows as _, TenantTx, keyset},
     work::PgWork,
 };
 
@@ -223,7 +223,7 @@ impl PostStore for PgWork {
 
     async fn plans(&mut self, page: PageRequest) -> Result<Page<Plan>, PortError> {
         let select = self.tx.scoped::<plan::Entity>();
-        let rows = keyset(select, plan::Column::CreatedAt, plan::Column::Id, page).all(&self.tx).await;
+        let rows = keyset(select, plan::Column::CreatedAt, plan::Column::Id, page).rows(&self.tx).await;
         let rows = rows.map_err(|e| orm_error(PLANS, e))?;
         Ok(Page::of_read(rows.into_iter().map(plan_of).collect(), &page))
     }
@@ -268,7 +268,7 @@ impl PostStore for PgWork {
         let found = self.tx.scoped::<Entity>().filter(Column::PlanId.eq(plan.uuid()));
         let found = found.order_by_asc(Column::Id);
         let found = if lock { found.lock_exclusive() } else { found };
-        let rows = found.all(&self.tx).await.map_err(|e| orm_error(POSTS, e))?;
+        let rows = found.rows(&self.tx).await.map_err(|e| orm_error(POSTS, e))?;
         rows.into_iter().map(post_of).collect()
     }
 
@@ -285,7 +285,7 @@ impl PostStore for PgWork {
             asked = asked.add(Column::Status.eq(status.as_str()));
         }
         let select = self.tx.scoped::<Entity>().filter(asked);
-        let rows = keyset(select, Column::PlannedAt, Column::Id, page).all(&self.tx).await;
+        let rows = keyset(select, Column::PlannedAt, Column::Id, page).rows(&self.tx).await;
         let posts = rows.map_err(|e| orm_error(POSTS, e))?.into_iter().map(post_of);
         Ok(Page::of_read(posts.collect::<Result<_, _>>()?, &page))
     }
@@ -380,7 +380,7 @@ impl PostStore for PgWork {
         let ids: Vec<_> = references.iter().filter_map(|text| uuid::Uuid::try_parse(text).ok()).collect();
         let by_id = Condition::all().add(Column::Reference.is_null()).add(Column::Id.eq_any(ids));
         let named = Condition::any().add(Column::Reference.eq_any(references.to_vec())).add(by_id);
-        let found = self.tx.scoped::<Entity>().filter(named).order_by_asc(Column::Id).all(&self.tx).await;
+        let found = self.tx.scoped::<Entity>().filter(named).order_by_asc(Column::Id).rows(&self.tx).await;
         let rows = found.map_err(|e| orm_error(POSTS, e))?;
         rows.into_iter().map(post_of).collect()
     }
@@ -447,7 +447,7 @@ impl PostStore for PgWork {
             .filter(post_note::Column::PostId.eq(post.uuid()))
             .order_by_asc(post_note::Column::At)
             .order_by_asc(post_note::Column::Id)
-            .all(&self.tx)
+            .rows(&self.tx)
             .await;
         rows.map_err(|e| orm_error(NOTES, e))?.into_iter().map(note_of).collect()
     }

@@ -20,7 +20,7 @@ use crate::postgres::{
     columns::word,
     entity::timetable::{Column, Entity, Model},
     error::{one_changed, orm_error},
-    scope::keyset,
+    scope::{Rows as _, keyset},
     work::PgWork,
 };
 
@@ -65,7 +65,7 @@ impl TimetableStore for PgWork {
 
     async fn timetables(&mut self, page: PageRequest) -> Result<Page<Timetable>, PortError> {
         let select = self.tx.scoped::<Entity>();
-        let rows = keyset(select, Column::CreatedAt, Column::Id, page).all(&self.tx).await;
+        let rows = keyset(select, Column::CreatedAt, Column::Id, page).rows(&self.tx).await;
         let found = rows.map_err(|e| orm_error(PORT, e))?.into_iter().map(timetable_of);
         Ok(Page::of_read(found.collect::<Result<_, _>>()?, &page))
     }
