@@ -21,7 +21,7 @@ use domain::{
         secret::Secret,
     },
 };
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use transport::{
     Admission, Ask, Bucket, Credentials, ErrorCode, Host, OperationInfo, OperationKind, OperationRecord,
     Outcome, OutputRecord, Refusal, StreamPermit, Transport,
@@ -46,13 +46,18 @@ pub struct ProductHost {
     app: Arc<App>,
     /// Subscriptions by tenant.
     streams: Arc<Mutex<HashMap<TenantId, Arc<AtomicU32>>>>,
-    looks: Looks,
+    looks: Arc<Looks>,
 }
 
 impl ProductHost {
     /// Serves `app`.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, streams: Arc::default(), looks: Looks::new() }
+        let of = Arc::clone(&app);
+        let look_up = move |tenant, known: Vec<SignedIn>| {
+            let app = Arc::clone(&of);
+            async move { all_still_good(&app, tenant, &known).await }.boxed()
+        };
+        Self { app, streams: Arc::default(), looks: Looks::new(Box::new(look_up)) }
     }
 
     fn facts(&self, credentials: &Credentials) -> ClientFacts {
@@ -259,10 +264,10 @@ impl Host for ProductHost {
         let mut news = self.app.feed.subscribe(&known.actor.scope()).await.ok();
         loop {
             let left = (known.expires_at - self.app.clock.now()).to_std().unwrap_or_default();
-            if left.is_zero() || !self.looks.look(still_good(&self.app, known)).await {
+            if left.is_zero() || !self.looks.look(known).await {
                 return;
             }
-            let wait = tokio::time::sleep(left.min(LOOK_AGAIN));
+            let wait = tokio::time::sleep(left.min(self.looks.until_next(known.actor.tenant, LOOK_AGAIN)));
             match news.as_mut() {
                 None => wait.await,
                 Some(events) => {
@@ -358,12 +363,17 @@ fn concerns(fact: &IdentityFact, known: &SignedIn) -> bool {
 /// Whether who was let in would be let in again, as the same. When that can't be found out, they stay: the token's own
 /// expiry bounds it.
 pub(crate) async fn still_good(app: &App, known: &SignedIn) -> bool {
+    all_still_good(app, known.actor.tenant, std::slice::from_ref(known)).await == [true]
+}
+
+/// The same of many callers of a tenant.
+async fn all_still_good(app: &App, tenant: TenantId, known: &[SignedIn]) -> Vec<bool> {
     let origin = Origin::system(ComplianceId::new(&*app.ids), "authenticate");
-    match app.identity.look_again(&origin, known).await {
+    match app.identity.look_all_again(&origin, tenant, known).await {
         Ok(good) => good,
         Err(error) => {
-            tracing::debug!(error = %error, "a caller could not be looked up again");
-            true
+            tracing::debug!(error = %error, "callers could not be looked up again");
+            vec![true; known.len()]
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     },
 };
 use crate::kernel::{
+    actor::Role,
     clock::Timestamp,
     fault::PortError,
     ids::{ApiKeyId, InvitationId, MemberId, PasswordResetId, RefreshTokenId, SessionId, TenantId},
@@ -104,11 +105,26 @@ pub trait InvitationStore: Send {
     async fn invitations(&mut self, page: PageRequest) -> Result<Page<Invitation>, PortError>;
 }
 
+/// Who acts in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whose it is.
+    pub member: MemberId,
+    /// Their role now.
+    pub role: Role,
+}
+
 /// Sessions and refresh tokens.
 #[async_trait]
 pub trait SessionStore: Send {
     /// `None` when this tenant has no such session.
     async fn session(&mut self, id: SessionId) -> Result<Option<Session>, PortError>;
+    /// Who acts in these sessions, of those that are not over and whose members may sign in.
+    async fn standings(
+        &mut self,
+        sessions: &[SessionId],
+        now: Timestamp,
+    ) -> Result<HashMap<SessionId, Standing>, PortError>;
     /// Stores a new session.
     async fn add_session(&mut self, session: &Session) -> Result<(), PortError>;
     /// Stores that the session was seen `now`; `false` when it has been ended, whatever was read before.

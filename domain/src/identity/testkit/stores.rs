@@ -12,7 +12,8 @@ use crate::{
             RecoveryCode, RefreshToken, Session, Tenant,
         },
         ports::{
-            Added, ApiKeyStore, InvitationStore, MemberStore, PasswordResetStore, SessionStore, TenantStore,
+            Added, ApiKeyStore, InvitationStore, MemberStore, PasswordResetStore, SessionStore, Standing,
+            TenantStore,
         },
     },
     kernel::{
@@ -149,6 +150,20 @@ impl InvitationStore for MemoryUnit {
 impl SessionStore for MemoryUnit {
     async fn session(&mut self, id: SessionId) -> Result<Option<Session>, PortError> {
         Ok(self.rows.sessions.get(&id).cloned())
+    }
+
+    async fn standings(
+        &mut self,
+        sessions: &[SessionId],
+        now: Timestamp,
+    ) -> Result<HashMap<SessionId, Standing>, PortError> {
+        let standing = |id: &SessionId| {
+            let session = self.rows.sessions.get(id).filter(|session| session.is_live(now))?;
+            let member = self.rows.members.get(&session.member)?;
+            let standing = Standing { member: member.id, role: member.role };
+            (member.status == MemberStatus::Active).then_some((*id, standing))
+        };
+        Ok(sessions.iter().filter_map(standing).collect())
     }
 
     async fn add_session(&mut self, session: &Session) -> Result<(), PortError> {

@@ -1,11 +1,13 @@
 //! Who is behind a credential, now.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono::TimeDelta;
 
 use super::{
     super::{
         model::{ApiKey, MemberStatus, TenantStatus},
-        ports::{AccessClaims, IdentityTx},
+        ports::{AccessClaims, IdentityTx, Standing},
     },
     Identity,
 };
@@ -14,7 +16,7 @@ use crate::{
     kernel::{
         actor::{Actor, Permission, Principal},
         clock::Timestamp,
-        ids::{ApiKeyId, MemberId, SessionId},
+        ids::{ApiKeyId, MemberId, SessionId, TenantId},
         outbox::{Mfa, Origin},
         scope::TenantScope,
         secret::Secret,
@@ -70,32 +72,50 @@ impl Identity {
     /// # Errors
     /// `Port`.
     pub async fn look_again(&self, origin: &Origin, known: &SignedIn) -> Result<bool, IdentityError> {
+        let good = self.look_all_again(origin, known.actor.tenant, std::slice::from_ref(known)).await?;
+        Ok(good == [true])
+    }
+
+    /// The same of each of many callers of a tenant.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn look_all_again(
+        &self,
+        origin: &Origin,
+        tenant: TenantId,
+        known: &[SignedIn],
+    ) -> Result<Vec<bool>, IdentityError> {
         let now = self.0.clock.now();
-        if now >= known.expires_at {
-            return Ok(false);
+        let mut tx = self.0.units.begin(TenantScope::of(tenant), origin).await?;
+        if !tenant_works(&mut *tx).await? {
+            return Ok(vec![false; known.len()]);
         }
-        let tenant = known.actor.tenant;
-        let found = match &known.actor.principal {
-            Principal::Member { member, session, .. } => {
-                let claims = AccessClaims {
-                    tenant,
-                    member: *member,
-                    session: *session,
-                    issued_at: now,
-                    expires_at: known.expires_at,
-                };
-                self.authenticate_session(origin, &claims).await?
-            }
-            Principal::ApiKey { key, scopes } => {
-                let mut tx = self.0.units.begin(TenantScope::of(tenant), origin).await?;
-                let works = tenant_works(&mut *tx).await?;
-                let found = tx.api_key(*key).await?.filter(|found| found.is_live(now));
-                let Some(found) = found else { return Ok(false) };
-                return Ok(works && scopes_now(&mut *tx, &found).await?.as_ref() == Some(scopes));
-            }
-            Principal::System => return Ok(true),
-        };
-        Ok(found.is_some_and(|found| found.actor == known.actor))
+        let sessions = known.iter().filter_map(|known| match &known.actor.principal {
+            Principal::Member { session, .. } => Some(*session),
+            Principal::ApiKey { .. } | Principal::System => None,
+        });
+        let sessions: Vec<_> = sessions.collect::<BTreeSet<_>>().into_iter().collect();
+        let standings =
+            if sessions.is_empty() { HashMap::new() } else { tx.standings(&sessions, now).await? };
+        let mut keys: HashMap<ApiKeyId, Option<Vec<Permission>>> = HashMap::new();
+        let mut good = Vec::with_capacity(known.len());
+        for known in known {
+            let same = match &known.actor.principal {
+                Principal::Member { member, session, role } => {
+                    standings.get(session) == Some(&Standing { member: *member, role: *role })
+                }
+                Principal::ApiKey { key, scopes } => {
+                    if !keys.contains_key(key) {
+                        keys.insert(*key, key_now(&mut *tx, *key, now).await?);
+                    }
+                    keys.get(key).and_then(Option::as_ref) == Some(scopes)
+                }
+                Principal::System => true,
+            };
+            good.push(same && now < known.expires_at && known.actor.tenant == tenant);
+        }
+        Ok(good)
     }
 
     /// Who acts in a session now: `None` when it is over or its member may not sign in any more. For what was begun in
@@ -167,6 +187,18 @@ impl Identity {
             tx.commit().await?;
         }
         Ok(Some(known))
+    }
+}
+
+/// What a key allows now, if it is good for anything.
+async fn key_now(
+    tx: &mut dyn IdentityTx,
+    id: ApiKeyId,
+    now: Timestamp,
+) -> Result<Option<Vec<Permission>>, IdentityError> {
+    match tx.api_key(id).await?.filter(|key| key.is_live(now)) {
+        Some(key) => scopes_now(tx, &key).await,
+        None => Ok(None),
     }
 }
 

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::{
     identity::{
-        model::{RefreshToken, SESSION_IDLE_DAYS, SESSION_MAX_DAYS, Session},
-        ports::SessionStore,
+        model::{MemberStatus, RefreshToken, SESSION_IDLE_DAYS, SESSION_MAX_DAYS, Session},
+        ports::{SessionStore, Standing},
     },
     kernel::{
+        actor::Role,
         clock::Timestamp,
         fault::PortError,
         ids::{MemberId, RefreshTokenId, SessionId},
@@ -19,10 +20,11 @@ use domain::{
 };
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QuerySelect as _, Value,
+    QueryFilter as _, QueryResult, QuerySelect as _, Value,
     sea_query::{ArrayType, Expr},
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{hash32, word};
 use crate::postgres::{
@@ -65,6 +67,14 @@ const LIVE_BACKWARD: &str = "
         LIMIT $7
     ) AS s";
 
+/// Who acts in sessions. $1 tenant, $2 sessions, $3 now, $4 the instant before which a session was idle too long.
+const STANDINGS: &str = "
+    SELECT s.id, s.member_id, m.role
+    FROM identity.sessions AS s
+    JOIN identity.members AS m ON m.tenant_id = s.tenant_id AND m.id = s.member_id
+    WHERE s.tenant_id = $1 AND s.id = ANY ($2)
+      AND s.revoked_at IS NULL AND s.expires_at > $3 AND s.last_seen_at > $4 AND m.status = $5";
+
 /// How `geo` is kept.
 #[derive(Serialize, Deserialize)]
 struct GeoColumn {
@@ -99,6 +109,32 @@ impl SessionStore for PgWork {
     async fn session(&mut self, id: SessionId) -> Result<Option<Session>, PortError> {
         let found = self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()));
         found.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?.map(session_of).transpose()
+    }
+
+    async fn standings(
+        &mut self,
+        sessions: &[SessionId],
+        now: Timestamp,
+    ) -> Result<HashMap<SessionId, Standing>, PortError> {
+        let ids = sessions.iter().map(|session| Value::from(session.uuid())).collect();
+        let statement = TenantTx::statement(
+            STANDINGS,
+            [
+                self.tx.scope().tenant().uuid().into(),
+                Value::Array(ArrayType::Uuid, Some(Box::new(ids))),
+                now.into(),
+                (now - TimeDelta::days(SESSION_IDLE_DAYS)).into(),
+                MemberStatus::Active.as_str().into(),
+            ],
+        );
+        let rows = self.tx.query_all_raw(statement).await.map_err(|e| orm_error(PORT, e))?;
+        let standing = |row: QueryResult| {
+            let (id, member, role): (Uuid, Uuid, String) =
+                row.try_get_many_by_index().map_err(|e| orm_error(PORT, e))?;
+            let (member, role) = (MemberId::from_uuid(member), word(PORT, Role::parse(&role))?);
+            Ok((SessionId::from_uuid(id), Standing { member, role }))
+        };
+        rows.into_iter().map(standing).collect()
     }
 
     async fn add_session(&mut self, session: &Session) -> Result<(), PortError> {
