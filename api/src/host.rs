@@ -372,7 +372,7 @@ async fn all_still_good(app: &App, tenant: TenantId, known: &[SignedIn]) -> Vec<
     match app.identity.look_all_again(&origin, tenant, known).await {
         Ok(good) => good,
         Err(error) => {
-            tracing::debug!(error = %error, "callers could not be looked up again");
+            tracing::warn!(error = %error, callers = known.len(), "callers could not be looked up again");
             vec![true; known.len()]
         }
     }

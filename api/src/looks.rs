@@ -12,7 +12,7 @@ use domain::{identity::SignedIn, kernel::ids::TenantId};
 use futures_util::future::BoxFuture;
 use tokio::{
     sync::{Semaphore, oneshot},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 /// Tenants whose listeners are looked up at the same time: a small part of the pool.
@@ -20,6 +20,9 @@ const AT_ONCE: usize = 4;
 
 /// How long is waited for others of the tenant once one wants to be looked up.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// Longest an answer is waited for; who has none by then stays, and looks again.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Says of each of a tenant's callers whether they would be let in again, as the same.
 pub(crate) type LookUp = Box<dyn Fn(TenantId, Vec<SignedIn>) -> BoxFuture<'static, Vec<bool>> + Send + Sync>;
@@ -67,19 +70,44 @@ impl Looks {
             // On a task of its own: who began it may stop listening before the others have their answer.
             tokio::spawn(Arc::clone(self).look_together(tenant));
         }
-        told.await.unwrap_or(true)
+        timeout(PATIENCE, told).await.ok().and_then(Result::ok).unwrap_or(true)
     }
 
     async fn look_together(self: Arc<Self>, tenant: TenantId) {
+        let gathering = Gathering { looks: &self, tenant, ended: false };
         sleep(GATHER).await;
         // It is never closed.
         let _room = self.room.acquire().await;
-        let asked = self.waiting().remove(&tenant).unwrap_or_default();
+        let mut asked = gathering.end();
+        asked.retain(|(_, tell)| !tell.is_closed());
         let known = asked.iter().map(|(known, _)| known.clone()).collect();
         let good = (self.look_up)(tenant, known).await;
         for ((_, tell), good) in asked.into_iter().zip(good) {
             // Who went away meanwhile needs no answer.
             let _gone = tell.send(good);
+        }
+    }
+}
+
+/// A tenant's listeners being gathered. When its task is given up, they are let go, and the next one begins anew.
+struct Gathering<'a> {
+    looks: &'a Looks,
+    tenant: TenantId,
+    ended: bool,
+}
+
+impl Gathering<'_> {
+    /// Those who came.
+    fn end(mut self) -> Vec<(SignedIn, oneshot::Sender<bool>)> {
+        self.ended = true;
+        self.looks.waiting().remove(&self.tenant).unwrap_or_default()
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let _let_go = self.looks.waiting().remove(&self.tenant);
         }
     }
 }
@@ -143,6 +171,41 @@ mod tests {
         let second = looks.look(&stays);
         drop(first);
         assert!(!second.await);
+    }
+
+    #[test]
+    fn a_gathering_that_is_given_up_lets_its_listeners_go_and_the_next_begins_anew() {
+        let looks = Looks::new(Box::new(|_, known| async move { vec![false; known.len()] }.boxed()));
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("starts");
+        let other = runtime();
+        // The thread that gathers goes away before it has looked.
+        let known = caller(1, 1);
+        let mut first = Box::pin(looks.look(&known));
+        let gone = runtime();
+        gone.block_on(async { assert!(futures_util::poll!(&mut first).is_pending()) });
+        drop(gone);
+        assert!(other.block_on(first), "who could not be looked up stays");
+        assert!(!other.block_on(looks.look(&known)), "and is looked up the next time");
+    }
+
+    #[tokio::test]
+    async fn few_tenants_are_looked_up_at_the_same_time_and_all_come_to_it() {
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counted, greatest) = (Arc::clone(&now), Arc::clone(&most));
+        let looks = Looks::new(Box::new(move |_, known| {
+            let (now, most) = (Arc::clone(&counted), Arc::clone(&greatest));
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                sleep(Duration::from_millis(1)).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                vec![false; known.len()]
+            }
+            .boxed()
+        }));
+        let all: Vec<_> = (0..50).map(|of| caller(of, 1)).collect();
+        let answers = join_all(all.iter().map(|known| looks.look(known))).await;
+        assert!(answers.iter().all(|good| !good));
+        assert_eq!((most.load(Ordering::Relaxed), now.load(Ordering::Relaxed)), (AT_ONCE, 0));
     }
 
     #[tokio::test]

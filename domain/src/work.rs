@@ -20,7 +20,7 @@ pub trait Work:
     /// How many audit events have been recorded in it so far.
     fn recorded(&self) -> usize;
 
-    /// Whether others may go on reading in it: nothing failed in it, was given up half way or was recorded.
+    /// Whether others may go on reading in it: nothing failed in it, was given up half way or may have been written.
     fn is_unspoilt(&self) -> bool;
 
     /// Makes it all durable, then announces.

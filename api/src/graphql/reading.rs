@@ -1,9 +1,9 @@
 //! Transactions to read in. The resolvers of one query take turns in one, as far as they don't work at once: a transaction
 //! costs as much as the statement in it.
 //!
-//! Invariants: what is in use is nobody else's; a transaction in which something failed, was given up half way or was
-//! written is not used again; at most one waits for its next user, so that a query holds no connection that it does not
-//! use while it asks for another.
+//! Invariants: what is in use is nobody else's; a transaction in which something failed, was given up half way or may have
+//! been written is not used again; a query keeps at most one that it does not use, and none while one of its resolvers
+//! waits for a connection.
 //!
 //! Absent on purpose: mutations, which have a transaction of their own to commit, and subscriptions, whose requests last
 //! for hours.
@@ -11,7 +11,8 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use async_graphql::Context;
@@ -25,21 +26,68 @@ use super::{
     error::ApiError,
 };
 
-/// The transaction of a query that is not in use now.
+/// Longest a transaction waits for its next user. Well below what the database lets one be idle for.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// What a query keeps of its transactions while none of its resolvers uses them.
 #[derive(Default)]
 pub(crate) struct Reads {
-    idle: Mutex<Option<Box<dyn Work>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The one that waits for its next user, and since when.
+    idle: Option<(Instant, Box<dyn Work>)>,
+    /// Resolvers that wait for a connection. While there are any, what comes back is given up: otherwise queries that each
+    /// keep one and wait for another would wait for one another.
+    waiting: usize,
 }
 
 impl Reads {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Option<Box<dyn Work>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The transaction that is idle, or a place among those who wait for a connection.
+    fn take(self: &Arc<Self>) -> Result<Box<dyn Work>, Waits> {
+        let mut state = self.state();
+        match state.idle.take() {
+            Some((since, work)) if since.elapsed() < IDLE => Ok(work),
+            _ => {
+                state.waiting += 1;
+                Err(Waits(Arc::clone(self)))
+            }
+        }
+    }
+
+    /// Keeps it for the next, unless somebody waits for a connection.
+    fn keep(&self, work: Box<dyn Work>) {
+        let mut state = self.state();
+        // Whichever is given up is rolled back by being dropped, once the lock is free.
+        let _given_up = if state.waiting == 0 {
+            state.idle.replace((Instant::now(), work))
+        } else {
+            Some((Instant::now(), work))
+        };
+        drop(state);
     }
 }
 
 impl fmt::Debug for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reads").field("has_idle", &self.idle().is_some()).finish()
+        let state = self.state();
+        let (has_idle, waiting) = (state.idle.is_some(), state.waiting);
+        f.debug_struct("Reads").field("has_idle", &has_idle).field("waiting", &waiting).finish()
+    }
+}
+
+/// A resolver that waits for a connection.
+struct Waits(Arc<Reads>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
     }
 }
 
@@ -50,18 +98,25 @@ pub(super) struct Reading {
     home: Option<Arc<Reads>>,
 }
 
+impl Reading {
+    /// Gives the connection back at once: before something else is waited for.
+    pub(super) fn let_go(mut self) {
+        drop(self.work.take());
+    }
+}
+
 impl Deref for Reading {
     type Target = dyn Work;
 
     fn deref(&self) -> &Self::Target {
-        #[expect(clippy::expect_used, reason = "only `drop` takes it out")]
+        #[expect(clippy::expect_used, reason = "only what ends it takes it out")]
         self.work.as_deref().expect("there until it is dropped")
     }
 }
 
 impl DerefMut for Reading {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        #[expect(clippy::expect_used, reason = "only `drop` takes it out")]
+        #[expect(clippy::expect_used, reason = "only what ends it takes it out")]
         self.work.as_deref_mut().expect("there until it is dropped")
     }
 }
@@ -71,8 +126,7 @@ impl Drop for Reading {
         if let (Some(work), Some(home)) = (self.work.take(), &self.home)
             && work.is_unspoilt()
         {
-            // Another that waits there is rolled back by being dropped, outside of the lock.
-            let _other = home.idle().replace(work);
+            home.keep(work);
         }
     }
 }
@@ -82,13 +136,13 @@ pub(super) async fn reading(ctx: &Context<'_>, field: &'static str) -> Result<(A
     let app = app(ctx);
     let actor = caller(ctx)?.signed_in().actor.clone();
     let home = ctx.data_opt::<Arc<Reads>>().cloned();
-    let idle = home.as_ref().and_then(|home| home.idle().take());
-    let work = match idle {
-        Some(work) => work,
-        None => {
-            let origin = Origin::system(compliance_id(ctx), field);
-            app.units.begin(actor.scope(), &origin).await?
-        }
+    let waits = match home.as_ref().map(Reads::take) {
+        Some(Ok(work)) => return Ok((actor, Reading { work: Some(work), home })),
+        Some(Err(waits)) => Some(waits),
+        None => None,
     };
+    let origin = Origin::system(compliance_id(ctx), field);
+    let work = app.units.begin(actor.scope(), &origin).await?;
+    drop(waits);
     Ok((actor, Reading { work: Some(work), home }))
 }

@@ -14,7 +14,7 @@ use super::{
     },
 };
 use crate::kernel::{
-    actor::Role,
+    actor::{Permission, Role},
     clock::Timestamp,
     fault::PortError,
     ids::{ApiKeyId, InvitationId, MemberId, PasswordResetId, RefreshTokenId, SessionId, TenantId},
@@ -169,11 +169,26 @@ pub trait PasswordResetStore: Send {
     async fn use_password_resets(&mut self, member: MemberId, now: Timestamp) -> Result<(), PortError>;
 }
 
+/// An API key that is good, and who issued it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedKey {
+    /// What it was issued for.
+    pub scopes: Vec<Permission>,
+    /// The role its issuer has now.
+    pub issuer: Role,
+}
+
 /// API keys.
 #[async_trait]
 pub trait ApiKeyStore: Send {
     /// `None` when this tenant has no such key.
     async fn api_key(&mut self, id: ApiKeyId) -> Result<Option<ApiKey>, PortError>;
+    /// Those of these keys that are good `now` and whose issuers may sign in.
+    async fn issued_keys(
+        &mut self,
+        keys: &[ApiKeyId],
+        now: Timestamp,
+    ) -> Result<HashMap<ApiKeyId, IssuedKey>, PortError>;
     /// Stores a new key.
     async fn add_api_key(&mut self, key: &ApiKey) -> Result<(), PortError>;
     /// Stores that the key was used `now`.

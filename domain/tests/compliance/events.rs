@@ -2,11 +2,9 @@
 
 use chrono::{DateTime, TimeDelta};
 use domain::{
-    compliance::log::{
-        commitment::Commitment,
+    compliance::{
         event::{AuditEvent, EventApi, EventAuth, EventParty, EventRequest, LEAF_MAX_BYTES, LeafError},
-        jcs::JcsError,
-        merkle::leaf_hash,
+        log::{commitment::Commitment, jcs::JcsError, merkle::leaf_hash},
     },
     kernel::{
         clock::Timestamp,

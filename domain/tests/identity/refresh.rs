@@ -11,7 +11,7 @@ use domain::{
         ports::{AccessClaims, AccessTokens as _},
     },
     kernel::{
-        actor::Role,
+        actor::{Permission, Role},
         ids::SessionId,
         outbox::Outcome,
         scope::TenantScope,
@@ -192,6 +192,43 @@ fn who_was_let_in_is_looked_at_again() {
     let known = world.authenticate(&pair.access_token).expect("let in");
     world.revoke_session(&known.actor.clone(), pair.session).expect("ends");
     assert!(!look(&known));
+}
+
+#[test]
+fn many_are_looked_at_again_at_once_and_each_has_an_answer_of_their_own() {
+    let (world, home) = World::with_home();
+    let other = world.open("borealis");
+    let ada = world.join(&home, "ada@example.com", Role::Operator);
+    let (first, second) =
+        (world.sign_in(home.scope, "ada@example.com"), world.sign_in(home.scope, "ada@example.com"));
+    let key = |days| world.issue_key(&home.owner, &[Permission::ReadAudit], days).expect("issues");
+    let (short, long) = (key(1), key(30));
+    let let_in = |credential: &Secret| world.authenticate(credential).expect("let in");
+    let all = [
+        let_in(&first.access_token),
+        let_in(&second.access_token),
+        let_in(&short.key),
+        let_in(&long.key),
+        let_in(&long.key),
+        let_in(&first.access_token),
+    ];
+    let look = || {
+        let looked = world.identity.look_all_again(&world.origin(), home.scope.tenant(), &all);
+        now(looked).expect("answers")
+    };
+    assert_eq!(look(), [true; 6]);
+    assert_eq!(
+        now(world.identity.look_all_again(&world.origin(), home.scope.tenant(), &[])).ok(),
+        Some(vec![])
+    );
+    world.revoke_session(&all[1].actor.clone(), second.session).expect("ends");
+    assert_eq!(look(), [true, false, true, true, true, true]);
+    let elsewhere = now(world.identity.look_all_again(&world.origin(), other.scope.tenant(), &all));
+    assert_eq!(elsewhere.expect("answers"), [false; 6], "another tenant's callers are none of its own");
+    world.change_role(&home.owner, id_of(&ada), Role::Analyst).expect("changes");
+    assert_eq!(look(), [false, false, true, true, true, false]);
+    world.wait(TimeDelta::days(1));
+    assert_eq!(look(), [false, false, false, true, true, false]);
 }
 
 #[test]

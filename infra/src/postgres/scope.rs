@@ -22,7 +22,7 @@ use super::{
 pub struct TenantTx {
     scope: TenantScope,
     tx: Mutex<Transaction<'static, Postgres>>,
-    /// Every statement begun has ended well.
+    /// Every statement begun has ended well, and all of them were reading.
     sound: AtomicBool,
 }
 
@@ -53,7 +53,7 @@ impl TenantTx {
         self.scope
     }
 
-    /// Whether more can be read in it: no statement failed or was given up half way.
+    /// Whether others may read in it: no statement failed, was given up half way or may have written.
     pub(super) fn is_sound(&self) -> bool {
         self.sound.load(Ordering::Relaxed)
     }
@@ -128,7 +128,9 @@ impl ConnectionTrait for TenantTx {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let mut tx = self.tx.lock().await;
-        self.run(bound(statement).execute(&mut **tx)).await.map(Into::into)
+        let done = self.run(bound(statement).execute(&mut **tx)).await?;
+        self.sound.store(false, Ordering::Relaxed);
+        Ok(done.into())
     }
 
     /// Refused: text that was not prepared could end the transaction, and with it the scope.

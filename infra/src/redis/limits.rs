@@ -1,5 +1,5 @@
 //! Buckets in Redis: GCRA in one script, so that replicas can't both take the last unit, and several buckets cost one round
-//! trip.
+//! trip. They lie in different slots: this is for one Redis, not for a cluster of them.
 
 use async_trait::async_trait;
 use domain::kernel::{
@@ -68,7 +68,12 @@ impl RateLimiter for RedisRateLimiter {
             (want.key, bucket, i64::try_from(bucket.wanted_us(want.units)).unwrap_or(i64::MAX))
         });
         let answers = self.run(TAKE, asked).await?;
-        let (answers, _) = answers.as_chunks::<2>();
+        let (answers, rest) = answers.as_chunks::<2>();
+        // Nobody gets through because less was answered than was asked.
+        let ended = answers.len() == wants.len() || answers.last().is_some_and(|[taken, _]| *taken == 0);
+        if !ended || !rest.is_empty() {
+            return Err(PortError::lasting(TAKE, "the script answered less than it was asked"));
+        }
         let verdict = |(want, [taken, until_full_us]): (&Want<'_>, &[u64; 2])| {
             Bucket::of(want.quota).verdict(*taken == 1, want.units, *until_full_us)
         };

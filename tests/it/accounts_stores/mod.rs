@@ -4,6 +4,7 @@
 mod claims;
 mod lists;
 mod rows;
+mod sharing;
 mod walls;
 
 use domain::{

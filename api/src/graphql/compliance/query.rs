@@ -162,7 +162,7 @@ async fn checkpoint(
     let head =
         compliance.audit_checkpoint(&mut *work, &actor, stream.into(), size_of(size.as_ref())?).await?;
     let Some(head) = head else { return Ok(None) };
-    drop(work);
+    work.let_go();
     let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
     Ok(Some(AuditCheckpoint::new(head, keys)))
 }
@@ -178,7 +178,7 @@ async fn inclusion(
     let event = EventId::from_uuid(uuid);
     let proof = compliance.audit_inclusion_proof(&mut *work, &actor, event, size_of(size.as_ref())?).await?;
     let Some(logged) = compliance.audit_event(&mut *work, &actor, event).await? else { return Ok(None) };
-    drop(work);
+    work.let_go();
     let keys = compliance.audit_verifier_keys(&actor, logged.event.stream).await?;
     Ok(proof.and_then(|proof| AuditInclusionProof::new(proof, keys)))
 }
@@ -193,7 +193,7 @@ async fn consistency(
     let compliance = &app(ctx).compliance;
     let (old, new) = (number("oldSize", &old_size)?, size_of(size.as_ref())?);
     let proof = compliance.audit_consistency_proof(&mut *work, &actor, stream.into(), old, new).await?;
-    drop(work);
+    work.let_go();
     let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
     Ok(proof.and_then(|proof| AuditConsistencyProof::new(proof, keys)))
 }

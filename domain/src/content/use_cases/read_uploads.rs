@@ -67,10 +67,13 @@ impl Content {
         actor: &Actor,
         ids: impl Iterator<Item = UploadId> + Send,
     ) -> Result<BTreeMap<UploadId, Upload>, ContentError> {
+        let ids: Vec<_> = ids.collect::<BTreeSet<_>>().into_iter().collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         if !actor.may(Permission::ManageContent) {
             actor.require(Permission::ReadContent)?;
         }
-        let ids: Vec<_> = ids.collect::<BTreeSet<_>>().into_iter().collect();
         let found = tx.uploads_by_id(&ids).await?;
         Ok(found.into_iter().map(|upload| (upload.id, upload)).collect())
     }

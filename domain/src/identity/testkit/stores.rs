@@ -12,8 +12,8 @@ use crate::{
             RecoveryCode, RefreshToken, Session, Tenant,
         },
         ports::{
-            Added, ApiKeyStore, InvitationStore, MemberStore, PasswordResetStore, SessionStore, Standing,
-            TenantStore,
+            Added, ApiKeyStore, InvitationStore, IssuedKey, MemberStore, PasswordResetStore, SessionStore,
+            Standing, TenantStore,
         },
     },
     kernel::{
@@ -261,6 +261,20 @@ impl PasswordResetStore for MemoryUnit {
 impl ApiKeyStore for MemoryUnit {
     async fn api_key(&mut self, id: ApiKeyId) -> Result<Option<ApiKey>, PortError> {
         Ok(self.rows.api_keys.get(&id).cloned())
+    }
+
+    async fn issued_keys(
+        &mut self,
+        keys: &[ApiKeyId],
+        now: Timestamp,
+    ) -> Result<HashMap<ApiKeyId, IssuedKey>, PortError> {
+        let issued = |id: &ApiKeyId| {
+            let key = self.rows.api_keys.get(id).filter(|key| key.is_live(now))?;
+            let issuer = self.rows.members.get(&key.issued_by)?;
+            let issued = IssuedKey { scopes: key.scopes.clone(), issuer: issuer.role };
+            (issuer.status == MemberStatus::Active).then_some((*id, issued))
+        };
+        Ok(keys.iter().filter_map(issued).collect())
     }
 
     async fn add_api_key(&mut self, key: &ApiKey) -> Result<(), PortError> {

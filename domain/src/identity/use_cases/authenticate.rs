@@ -14,7 +14,7 @@ use super::{
 use crate::{
     identity::IdentityError,
     kernel::{
-        actor::{Actor, Permission, Principal},
+        actor::{Actor, Permission, Principal, Role},
         clock::Timestamp,
         ids::{ApiKeyId, MemberId, SessionId, TenantId},
         outbox::{Mfa, Origin},
@@ -91,31 +91,29 @@ impl Identity {
         if !tenant_works(&mut *tx).await? {
             return Ok(vec![false; known.len()]);
         }
-        let sessions = known.iter().filter_map(|known| match &known.actor.principal {
-            Principal::Member { session, .. } => Some(*session),
-            Principal::ApiKey { .. } | Principal::System => None,
-        });
-        let sessions: Vec<_> = sessions.collect::<BTreeSet<_>>().into_iter().collect();
+        let (mut sessions, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        for known in known {
+            match &known.actor.principal {
+                Principal::Member { session, .. } => drop(sessions.insert(*session)),
+                Principal::ApiKey { key, .. } => drop(keys.insert(*key)),
+                Principal::System => {}
+            }
+        }
+        let (sessions, keys): (Vec<_>, Vec<_>) = (sessions.into_iter().collect(), keys.into_iter().collect());
         let standings =
             if sessions.is_empty() { HashMap::new() } else { tx.standings(&sessions, now).await? };
-        let mut keys: HashMap<ApiKeyId, Option<Vec<Permission>>> = HashMap::new();
-        let mut good = Vec::with_capacity(known.len());
-        for known in known {
-            let same = match &known.actor.principal {
-                Principal::Member { member, session, role } => {
-                    standings.get(session) == Some(&Standing { member: *member, role: *role })
-                }
-                Principal::ApiKey { key, scopes } => {
-                    if !keys.contains_key(key) {
-                        keys.insert(*key, key_now(&mut *tx, *key, now).await?);
-                    }
-                    keys.get(key).and_then(Option::as_ref) == Some(scopes)
-                }
-                Principal::System => true,
-            };
-            good.push(same && now < known.expires_at && known.actor.tenant == tenant);
-        }
-        Ok(good)
+        let issued = if keys.is_empty() { HashMap::new() } else { tx.issued_keys(&keys, now).await? };
+        let same = |known: &SignedIn| match &known.actor.principal {
+            Principal::Member { member, session, role } => {
+                standings.get(session) == Some(&Standing { member: *member, role: *role })
+            }
+            Principal::ApiKey { key, scopes } => issued
+                .get(key)
+                .is_some_and(|found| held(&found.scopes, found.issuer).eq(scopes.iter().copied())),
+            Principal::System => true,
+        };
+        let good = |known: &SignedIn| same(known) && now < known.expires_at && known.actor.tenant == tenant;
+        Ok(known.iter().map(good).collect())
     }
 
     /// Who acts in a session now: `None` when it is over or its member may not sign in any more. For what was begun in
@@ -190,25 +188,16 @@ impl Identity {
     }
 }
 
-/// What a key allows now, if it is good for anything.
-async fn key_now(
-    tx: &mut dyn IdentityTx,
-    id: ApiKeyId,
-    now: Timestamp,
-) -> Result<Option<Vec<Permission>>, IdentityError> {
-    match tx.api_key(id).await?.filter(|key| key.is_live(now)) {
-        Some(key) => scopes_now(tx, &key).await,
-        None => Ok(None),
-    }
-}
-
 /// What a key allows now: its scopes, as far as who issued it still holds them. `None` when they may not sign in.
 async fn scopes_now(tx: &mut dyn IdentityTx, key: &ApiKey) -> Result<Option<Vec<Permission>>, IdentityError> {
     let issuer = tx.member(key.issued_by).await?.filter(|issuer| issuer.status == MemberStatus::Active);
-    Ok(issuer.map(|issuer| {
-        let held = issuer.role.permissions();
-        key.scopes.iter().copied().filter(|scope| held.contains(scope)).collect()
-    }))
+    Ok(issuer.map(|issuer| held(&key.scopes, issuer.role).collect()))
+}
+
+/// Those scopes that a role holds.
+fn held(scopes: &[Permission], role: Role) -> impl Iterator<Item = Permission> + '_ {
+    let of_role = role.permissions();
+    scopes.iter().copied().filter(move |scope| of_role.contains(scope))
 }
 
 async fn tenant_works(tx: &mut dyn IdentityTx) -> Result<bool, IdentityError> {

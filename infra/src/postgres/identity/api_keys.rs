@@ -1,10 +1,15 @@
 //! `identity.api_keys`.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use domain::{
-    identity::{model::ApiKey, ports::ApiKeyStore},
+    identity::{
+        model::{ApiKey, MemberStatus},
+        ports::{ApiKeyStore, IssuedKey},
+    },
     kernel::{
-        actor::Permission,
+        actor::{Permission, Role},
         clock::Timestamp,
         fault::PortError,
         ids::{ApiKeyId, MemberId},
@@ -12,19 +17,29 @@ use domain::{
     },
 };
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    sea_query::Expr,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _, QueryResult, Value,
+    sea_query::{ArrayType, Expr},
 };
+use uuid::Uuid;
 
 use super::hash32;
 use crate::postgres::{
     entity::api_key::{Column, Entity, Model},
     error::orm_error,
-    scope::{Rows as _, keyset},
+    scope::{Rows as _, TenantTx, keyset},
     work::PgWork,
 };
 
 const PORT: &str = "postgres.api_keys";
+
+/// Keys that are good, and their issuers' roles. $1 tenant, $2 keys, $3 now, $4 the status of members who may sign in.
+const ISSUED: &str = "
+    SELECT k.id, k.scopes, m.role
+    FROM identity.api_keys AS k
+    JOIN identity.members AS m ON m.tenant_id = k.tenant_id AND m.id = k.issued_by
+    WHERE k.tenant_id = $1 AND k.id = ANY ($2)
+      AND k.revoked_at IS NULL AND k.expires_at > $3 AND m.status = $4";
 
 fn api_key_of(row: Model) -> Result<ApiKey, PortError> {
     Ok(ApiKey {
@@ -46,6 +61,32 @@ impl ApiKeyStore for PgWork {
     async fn api_key(&mut self, id: ApiKeyId) -> Result<Option<ApiKey>, PortError> {
         let found = self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()));
         found.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?.map(api_key_of).transpose()
+    }
+
+    async fn issued_keys(
+        &mut self,
+        keys: &[ApiKeyId],
+        now: Timestamp,
+    ) -> Result<HashMap<ApiKeyId, IssuedKey>, PortError> {
+        let ids = keys.iter().map(|key| Value::from(key.uuid())).collect();
+        let statement = TenantTx::statement(
+            ISSUED,
+            [
+                self.tx.scope().tenant().uuid().into(),
+                Value::Array(ArrayType::Uuid, Some(Box::new(ids))),
+                now.into(),
+                MemberStatus::Active.as_str().into(),
+            ],
+        );
+        let rows = self.tx.query_all_raw(statement).await.map_err(|e| orm_error(PORT, e))?;
+        let issued = |row: QueryResult| {
+            let (id, scopes, role): (Uuid, Vec<String>, String) =
+                row.try_get_many_by_index().map_err(|e| orm_error(PORT, e))?;
+            let scopes = scopes.iter().filter_map(|scope| Permission::parse(scope)).collect();
+            // A role that is none of ours holds nothing.
+            Ok(Role::parse(&role).map(|issuer| (ApiKeyId::from_uuid(id), IssuedKey { scopes, issuer })))
+        };
+        rows.into_iter().filter_map(|row| issued(row).transpose()).collect()
     }
 
     async fn add_api_key(&mut self, key: &ApiKey) -> Result<(), PortError> {
