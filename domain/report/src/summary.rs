@@ -1,4 +1,7 @@
 //! `summary.html`: the manifest for people. One file without scripts or anything to load.
+//!
+//! It is what most people read, so the verifier makes it again and compares: a change of its text is a change of the
+//! format, and so is one of `VERIFY.txt`.
 
 use crate::manifest::Manifest;
 

@@ -95,7 +95,8 @@ pub fn verify(
     erasures?;
     passed(Step::Erasures, &format!("{} values are gone, each by an event that is proven", found.erasures));
     counts::check(bundle, &manifest, &found)?;
-    passed(Step::Counts, "the manifest counts right");
+    counts::remark(&manifest, &mut remarks);
+    passed(Step::Counts, "the manifest counts right, and the texts for people say the same");
     Ok(Verdict { manifest, at: basis.at(), signer: signed.subject(), leaves: found.leaves, remarks })
 }
 

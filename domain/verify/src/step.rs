@@ -37,7 +37,7 @@ pub enum Step {
     Disclosures,
     /// What is said to be erased was erased by an event that is proven.
     Erasures,
-    /// The manifest counts right.
+    /// The manifest counts right, and `summary.html` and `VERIFY.txt` are made of it.
     Counts,
 }
 

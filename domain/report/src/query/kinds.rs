@@ -25,6 +25,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Those whose query is known from the name and a period.
+    pub const NAMED: [Self; 6] = [
+        Self::PasswordResets,
+        Self::SignIns,
+        Self::RoleChanges,
+        Self::KeyChanges,
+        Self::PublishHistory,
+        Self::Exports,
+    ];
+
     /// The kind as a word.
     pub const fn word(&self) -> &'static str {
         match self {

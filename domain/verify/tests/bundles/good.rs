@@ -13,9 +13,9 @@ use report_bundle::{
     query::{FieldIs, Query, Scalar},
     writer::{BundleWriter, ReadySegment, SegmentBuilder},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::kit::{Bundle, Folder, KeyKind, Maker, Pki, Seal, demands, now, time};
+use super::kit::{Bundle, Folder, KeyKind, Maker, Pki, Seal, demands, leaf, now, time};
 
 fn verified(pki: &Pki, bundle: &Bundle) -> matricula_verify::Verdict {
     let zip = Zip::in_memory(bundle.zip.clone()).expect("a zip");
@@ -23,13 +23,14 @@ fn verified(pki: &Pki, bundle: &Bundle) -> matricula_verify::Verdict {
 }
 
 #[test]
-fn a_report_is_verified_as_zip_and_as_directory_and_nothing_is_left_to_be_believed() {
+fn a_report_is_verified_as_zip_and_as_directory_and_what_is_left_to_be_believed_is_said() {
     let pki = Pki::new(KeyKind::P256);
     let bundle = Maker::new().make(&pki, Seal::Stamped);
     let verdict = verified(&pki, &bundle);
     assert_eq!((verdict.manifest.rows, verdict.leaves), (89, 177));
     assert_eq!(verdict.signer, "CN=signer,O=Example");
-    assert_eq!(verdict.remarks, Vec::<String>::new());
+    assert_eq!(verdict.remarks.len(), 1, "{:?}", verdict.remarks);
+    assert!(verdict.remarks[0].contains("erased is the admin log's own word"));
     let folder = Folder::new();
     bundle.files().files.iter().for_each(|(name, bytes)| folder.write(name, bytes));
     let directory = Directory::open(folder.path()).expect("a directory");
@@ -61,7 +62,10 @@ fn a_report_without_rows_is_verified() {
     let mut maker = Maker::new();
     maker.query = Query::Types(vec!["never".to_owned()]);
     let bundle = maker.make(&pki, Seal::Signed);
-    assert_eq!(verified(&pki, &bundle).manifest.rows, 0);
+    let verdict = verified(&pki, &bundle);
+    assert_eq!(verdict.manifest.rows, 0);
+    let said = "it is called password_resets and asks for something else";
+    assert!(verdict.remarks.iter().any(|remark| remark.contains(said)), "{:?}", verdict.remarks);
     let csv = &bundle.files().files[names::REPORT];
     assert_eq!(csv.split(|byte| *byte == b'\n').count(), 2, "headings alone");
 }
@@ -142,6 +146,20 @@ fn a_period_that_crosses_a_change_of_the_logs_key_is_verified() {
     // Whoever knows one key of the two sees a log that it does not know.
     bundle.policy = maker.policy();
     assert_eq!(bundle.refused(&pki, &files), Step::Heads);
+}
+
+#[test]
+fn a_period_that_crosses_a_change_of_the_schema_is_verified() {
+    let pki = Pki::new(KeyKind::P256);
+    let mut maker = Maker::new();
+    (maker.disclosed, maker.erased) = (Vec::new(), None);
+    for number in (13..190).step_by(2) {
+        let version = if number < 100 { "1.4" } else { "2.0" };
+        let api = json!({"type": "reset_password", "api": {"operation": "resetPassword", "schema_version": version}});
+        maker.log.leaves[number] = leaf(u64::try_from(number).expect("small"), api);
+    }
+    let bundle = maker.make(&pki, Seal::Signed);
+    assert_eq!(verified(&pki, &bundle).manifest.rows, 89);
 }
 
 #[test]

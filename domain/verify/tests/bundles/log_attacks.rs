@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use audit_log::{
-    checkpoint::Checkpoint,
-    merkle::{CompactRange, Hash, leaf_hash, node_hash},
+    merkle::{Hash, leaf_hash, node_hash},
     proof::LogProof,
 };
 use matricula_verify::{Anchors, Step};
 use report_bundle::{heads::platform_leaf, manifest::Range, names, writer::SegmentBuilder};
 use serde_json::json;
 
-use super::kit::{Bundle, KeyKind, Log, Maker, Pki, Seal, TENANT, Witness, edit_manifest, leaf, reseal, uuid};
+use super::kit::{
+    Bundle, KeyKind, Log, Maker, Pki, Seal, TENANT, Witness, edit_manifest, leaf, reseal, uuid,
+};
 
 struct Scene {
     pki: Pki,
@@ -48,7 +49,9 @@ impl Scene {
 
 fn segment(first: u64, leaves: &[Vec<u8>]) -> Vec<u8> {
     let mut segment = SegmentBuilder::new(first);
-    leaves.iter().for_each(|leaf| segment.push(leaf).expect("in memory"));
+    for leaf in leaves {
+        segment.push(leaf).expect("in memory");
+    }
     segment.finish().expect("in memory").1
 }
 
@@ -105,9 +108,7 @@ fn a_hash_of_a_root_boundary_or_proof_is_another() {
 #[test]
 fn the_range_is_said_to_be_another() {
     let scene = scene();
-    let said = |range: Range| {
-        scene.meddled(|files| edit_manifest(files, |manifest| manifest.range = range))
-    };
+    let said = |range: Range| scene.meddled(|files| edit_manifest(files, |manifest| manifest.range = range));
     assert_eq!(said(Range { first: 13, end: 191 }), Step::Heads);
     assert_eq!(said(Range { first: 13, end: 189 }), Step::Heads);
     assert_eq!(said(Range { first: 12, end: 190 }), Step::Heads);
@@ -146,7 +147,11 @@ fn proofs_are_of_impossible_sizes() {
     assert_eq!(with(&LogProof { checkpoint: note, index: 0, ..proof.clone() }), Step::Heads);
     let hash = "A".repeat(43) + "=\n";
     let lines = |count: usize| proof.to_string().replacen("\n\n", &format!("\n{}\n", hash.repeat(count)), 1);
-    assert_eq!(scene.with(names::PLATFORM_PROOF, lines(65)), Step::Heads, "more hashes than any tree has levels");
+    assert_eq!(
+        scene.with(names::PLATFORM_PROOF, lines(65)),
+        Step::Heads,
+        "more hashes than any tree has levels"
+    );
 }
 
 #[test]
@@ -155,9 +160,13 @@ fn consistency_is_claimed_where_there_is_none() {
     let log = &scene.maker.log;
     let text = |hashes: Vec<Hash>| report_bundle::heads::write_hashes(hashes);
     assert_eq!(scene.with(names::CONSISTENCY, ""), Step::Heads, "an empty proof between two sizes");
-    let long: Vec<_> = log.leaves[13..120].iter().map(|leaf| leaf_hash(leaf)).collect();
-    assert_eq!(scene.with(names::CONSISTENCY, text(long)), Step::Heads, "a long linear proof");
-    assert_eq!(scene.with(names::CONSISTENCY, text(log.consistency(12, 190))), Step::Heads, "of another size");
+    let linear: Vec<_> = log.leaves[13..120].iter().map(|leaf| leaf_hash(leaf)).collect();
+    assert_eq!(scene.with(names::CONSISTENCY, text(linear)), Step::Heads, "a long linear proof");
+    assert_eq!(
+        scene.with(names::CONSISTENCY, text(log.consistency(12, 190))),
+        Step::Heads,
+        "of another size"
+    );
     let newer = log.note(191);
     assert_eq!(scene.with(names::CHECKPOINT_BEFORE, newer), Step::Heads, "the earlier head is the later");
     let without = scene.meddled(|files| {
@@ -170,20 +179,18 @@ fn consistency_is_claimed_where_there_is_none() {
 fn two_heads_of_one_size_have_two_roots() {
     // The log shows the auditor a tree in which one event never was. Its own key signs both; the witnesses saw one.
     let mut scene = scene();
-    let honest = Checkpoint::parse(scene.text(names::CHECKPOINT).split("\n\n").next().expect("a text").trim_end())
-        .err()
-        .map_or_else(|| unreachable!("a text without its newline is no checkpoint"), |_| scene.maker.log.checkpoint(190));
+    let honest = scene.maker.log.checkpoint(190);
     scene.maker.log.leaves[15] = leaf(15, json!({"type": "sign_out"}));
     let forked = scene.maker.log.checkpoint(190);
     assert!(honest.forks_from(&forked));
-    let forged = {
+    let shown = {
         let honest_platform = scene.text(names::PLATFORM_PROOF);
         let bundle = scene.maker.make(&scene.pki, Seal::Signed);
         let mut files = bundle.files().files;
         files.insert(names::PLATFORM_PROOF.to_owned(), honest_platform.into_bytes());
         reseal(&scene.pki, files)
     };
-    assert_eq!(scene.bundle.refused(&scene.pki, &forged), Step::Heads);
+    assert_eq!(scene.bundle.refused(&scene.pki, &shown), Step::Heads);
 }
 
 #[test]
@@ -205,7 +212,8 @@ fn the_log_calls_itself_something_else() {
     }
     // The manifest says one name and the head another.
     let head = scene.maker.log.note(190);
-    let other = Log::new(&format!("other.example.com/t/{TENANT}/iam"), 1, scene.maker.log.leaves.clone()).note(190);
+    let other =
+        Log::new(&format!("other.example.com/t/{TENANT}/iam"), 1, scene.maker.log.leaves.clone()).note(190);
     assert_ne!(head, other);
     assert_eq!(scene.with(names::CHECKPOINT, other), Step::Heads);
 }
@@ -215,7 +223,6 @@ fn notes_are_spelled_in_another_way() {
     let scene = scene();
     let note = scene.text(names::CHECKPOINT);
     let line = note.lines().last().expect("a signature").to_owned();
-    let log_key = scene.maker.log.vkey();
     let unknown = line.replacen('A', "B", 1);
     for (bad, what) in [
         (note.replace('\n', "\r\n"), "CRLF"),
@@ -235,14 +242,14 @@ fn notes_are_spelled_in_another_way() {
         assert_eq!(scene.with(names::CHECKPOINT, bad), Step::Heads, "{what}");
     }
     // Sixteen more signatures by others do no harm.
-    let others = (0..16).fold(note.clone(), |note, seed| Witness::new("other.example.org", 100 + seed).cosign(&note, 7));
+    let others = (0..16)
+        .fold(note.clone(), |note, seed| Witness::new("other.example.org", 100 + seed).cosign(&note, 7));
     let files = {
         let mut files = scene.bundle.files().files;
         files.insert(names::CHECKPOINT.to_owned(), others.into_bytes());
         reseal(&scene.pki, files)
     };
     assert!(scene.bundle.judge(&scene.pki, &files).is_ok());
-    assert!(log_key.starts_with("audit.example.com/t/"));
 }
 
 #[test]
@@ -261,9 +268,14 @@ fn witnesses_are_counted_as_they_must_be() {
     let future = 4_070_908_800;
     assert_eq!(with(second.cosign(&first.cosign(&note, seen), future)), Step::Heads, "one from the future");
     let stranger = Witness::new("w2.example.org", 99);
-    assert_eq!(with(stranger.cosign(&first.cosign(&note, seen), seen)), Step::Heads, "another under a known name");
+    assert_eq!(
+        with(stranger.cosign(&first.cosign(&note, seen), seen)),
+        Step::Heads,
+        "another under a known name"
+    );
     // A cosignature moved from another size, and from another log.
-    let smaller = Log::new(scene.maker.platform.origin(), 3, scene.maker.platform.leaves[..2].to_vec()).note(2);
+    let smaller =
+        Log::new(scene.maker.platform.origin(), 3, scene.maker.platform.leaves[..2].to_vec()).note(2);
     let elsewhere = Log::new("audit.example.net/platform", 3, scene.maker.platform.leaves.clone()).note(3);
     for other in [smaller, elsewhere] {
         let other = second.cosign(&other, seen);
@@ -273,12 +285,12 @@ fn witnesses_are_counted_as_they_must_be() {
     // A witness key that is the log's, or listed twice, is no policy at all.
     let root = scene.pki.folder.read("root.pem");
     for keys in [[3, 12], [11, 11]] {
-        let witnesses: String = keys
-            .iter()
-            .zip(1..)
-            .map(|(seed, n)| format!("witness w{n} {}\n", Witness::new(&format!("w{n}.example.org"), *seed).vkey()))
-            .collect();
-        let policy = format!("log {}\n{witnesses}group both all w1 w2\nquorum both\n", scene.maker.platform.vkey());
+        let line = |(seed, n): (&u8, u32)| {
+            format!("witness w{n} {}\n", Witness::new(&format!("w{n}.example.org"), *seed).vkey())
+        };
+        let witnesses = keys.iter().zip(1..).map(line).collect::<Vec<_>>().concat();
+        let policy =
+            format!("log {}\n{witnesses}group both all w1 w2\nquorum both\n", scene.maker.platform.vkey());
         assert!(Anchors::new(&root, None, &policy).is_err(), "{keys:?}");
     }
 }
@@ -309,7 +321,8 @@ fn what_is_one_tenants_is_shown_as_anothers() {
         });
     });
     assert_eq!(step, Step::Manifest, "not the tenant that was asked about");
-    let step = scene.meddled(|files| edit_manifest(files, |manifest| manifest.origin = format!("x/t/{other}/iam")));
+    let step =
+        scene.meddled(|files| edit_manifest(files, |manifest| manifest.origin = format!("x/t/{other}/iam")));
     assert_eq!(step, Step::Manifest, "the log of another");
     // Another tenant's head over the same leaves.
     let theirs = Log::new(&format!("audit.example.com/t/{other}/iam"), 8, scene.maker.log.leaves.clone());
@@ -381,7 +394,10 @@ fn leaves_are_not_what_leaves_are() {
         let heads = maker.heads();
         let step = good.meddled(&pki, |files| {
             files.insert(names::CHECKPOINT.to_owned(), heads.checkpoint.clone().into_bytes());
-            files.insert(names::PLATFORM_PROOF.to_owned(), heads.platform_proof.clone().expect("made").into_bytes());
+            files.insert(
+                names::PLATFORM_PROOF.to_owned(),
+                heads.platform_proof.clone().expect("made").into_bytes(),
+            );
             files.remove(names::CONSISTENCY);
             files.insert(names::segment(13), segment(13, &maker.log.leaves[13..190]));
         });
@@ -402,5 +418,4 @@ fn a_segment_is_more_than_one_gzip_or_inflates_to_too_much() {
     let bomb = bomb.finish().expect("in memory").1;
     assert!(bomb.len() < 1 << 20);
     assert_eq!(scene.with(&name, bomb), Step::Leaves, "a line of 50 MiB");
-    assert_eq!(CompactRange::starting_at(0).root(), Ok(Hash::EMPTY_ROOT));
 }

@@ -107,10 +107,6 @@ impl Log {
         self.checkpoint(size).sign(&self.signer).expect("its own").to_text()
     }
 
-    pub(crate) fn sign(&self, checkpoint: &Checkpoint) -> String {
-        checkpoint.sign(&self.signer).expect("its own").to_text()
-    }
-
     pub(crate) fn consistency(&self, old: usize, new: usize) -> Vec<Hash> {
         let [old, new] = [old, new].map(|size| u64::try_from(size).expect("small"));
         consistency_proof(old, new, |node| self.node(node)).expect("sizes in order")
@@ -143,8 +139,8 @@ impl Witness {
         let mut note = Note::parse(note.as_bytes()).expect("a note");
         let message = format!("cosignature/v1\ntime {at_s}\n{}", note.text());
         let signer = NoteSigner::from_seed(&self.name, &[self.seed; 32]).expect("a plain name");
-        let signed = Note::sign(message, &signer).expect("a text");
-        let bytes = [&at_s.to_be_bytes()[..], &signed.signatures()[0].bytes].concat();
+        let made = Note::sign(message, &signer).expect("a text");
+        let bytes = [&at_s.to_be_bytes()[..], &made.signatures()[0].bytes].concat();
         let line = NoteSignature { name: self.name.clone(), key_id: self.key().id(), bytes };
         note.add_signature(line).expect("room");
         note.to_text()

@@ -100,12 +100,8 @@ impl Maker {
     pub(crate) fn policy(&self) -> String {
         let logs =
             [&self.log, &self.admin, &self.platform].map(|log| format!("log {}\n", log.vkey())).concat();
-        let witnesses: String = self
-            .witnesses
-            .iter()
-            .zip(1..)
-            .map(|(w, number)| format!("witness w{number} {}\n", w.vkey()))
-            .collect();
+        let line = |(witness, number): (&Witness, u32)| format!("witness w{number} {}\n", witness.vkey());
+        let witnesses = self.witnesses.iter().zip(1..).map(line).collect::<Vec<_>>().concat();
         format!("{logs}{witnesses}group both all w1 w2\nquorum both\n")
     }
 

@@ -129,6 +129,13 @@ impl Pki {
         self.run(&format!("x509 -in {name}.pem -outform DER -out {name}.der"));
     }
 
+    /// The signer's certificate comes from another issuer, whose own rides along.
+    pub(crate) fn reissue_signer(&mut self, issuer: &str) {
+        self.issue("signer", issuer, SIGNER_USAGE);
+        self.certificates = vec![self.folder.read("signer.der")];
+        self.add_certificate(issuer);
+    }
+
     /// Others may ride along with the signer's certificate.
     pub(crate) fn add_certificate(&mut self, name: &str) {
         self.run(&format!("x509 -in {name}.pem -outform DER -out {name}.der"));
