@@ -71,6 +71,8 @@ const NO_PARENT: u32 = u32::MAX;
 pub struct Leaf<'l> {
     bytes: &'l [u8],
     members: &'l [Member],
+    occurred_at: Time,
+    recorded_at: Time,
 }
 
 impl LeafReader {
@@ -89,9 +91,7 @@ impl LeafReader {
         if bytes.first() != Some(&b'{') {
             return Err(LeafFault::NotObject);
         }
-        let leaf = Leaf { bytes, members: &self.members };
-        leaf.check()?;
-        Ok(leaf)
+        Leaf::checked(bytes, &self.members)
     }
 }
 
@@ -101,27 +101,68 @@ impl<'l> Leaf<'l> {
         self.bytes
     }
 
-    fn check(&self) -> Result<(), LeafFault> {
-        if self.get(&[b"v"]) != Some(LEAF_VERSION) {
+    fn checked(bytes: &'l [u8], members: &'l [Member]) -> Result<Self, LeafFault> {
+        let fields = Fields { bytes, members };
+        if fields.get(&[b"v"]) != Some(LEAF_VERSION) {
             return Err(LeafFault::Version);
         }
         for name in ["event_id", "compliance_id", "tenant_id", "stream", "type", "outcome"] {
-            self.text(&[name]).ok_or(LeafFault::Field(name))?;
+            let value = fields.get(&[name.as_bytes()]);
+            value.filter(|value| value.starts_with(b"\"")).ok_or(LeafFault::Field(name))?;
         }
-        self.text(&["actor", "kind"]).ok_or(LeafFault::Field("actor"))?;
-        self.time("occurred_at")?;
-        self.time("recorded_at")?;
-        match self.get(&[b"ip_hash"]) {
-            Some(_) if self.get(&[b"ip_hash", b"alg"]) != Some(IP_HASH_ALG) => {
-                Err(LeafFault::Field("ip_hash"))
+        let actor = fields.get(&[b"actor", b"kind"]);
+        actor.filter(|value| value.starts_with(b"\"")).ok_or(LeafFault::Field("actor"))?;
+        match fields.get(&[b"ip_hash"]) {
+            Some(_) if fields.get(&[b"ip_hash", b"alg"]) != Some(IP_HASH_ALG) => {
+                return Err(LeafFault::Field("ip_hash"));
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => {}
         }
+        let (occurred_at, recorded_at) = (fields.time("occurred_at")?, fields.time("recorded_at")?);
+        Ok(Self { bytes, members, occurred_at, recorded_at })
+    }
+
+    /// When it happened.
+    pub const fn occurred_at(&self) -> Time {
+        self.occurred_at
+    }
+
+    /// When it was written down.
+    pub const fn recorded_at(&self) -> Time {
+        self.recorded_at
     }
 
     /// The value at a path of names, as it is written; `None` when there is none. Names are as they are written too,
     /// without quotes.
     pub fn get(&self, path: &[&[u8]]) -> Option<&'l [u8]> {
+        Fields { bytes: self.bytes, members: self.members }.get(path)
+    }
+
+    /// The text at a path; `None` when there is none, or what is there is no text.
+    pub fn text(&self, path: &[&str]) -> Option<Cow<'l, str>> {
+        let value = match path {
+            [name] => self.get(&[name.as_bytes()]),
+            [outer, name] => self.get(&[outer.as_bytes(), name.as_bytes()]),
+            _ => None,
+        }?;
+        unquote(value)
+    }
+
+    /// The commitment in a field, in hexadecimal; `None` when there is none.
+    pub fn commitment(&self, field: Field) -> Option<Cow<'l, str>> {
+        self.text(&[field.in_leaf()])
+    }
+}
+
+/// Looking fields up.
+#[derive(Clone, Copy)]
+struct Fields<'l> {
+    bytes: &'l [u8],
+    members: &'l [Member],
+}
+
+impl<'l> Fields<'l> {
+    fn get(self, path: &[&[u8]]) -> Option<&'l [u8]> {
         let mut parent = NO_PARENT;
         let mut value = None;
         for name in path {
@@ -138,32 +179,13 @@ impl<'l> Leaf<'l> {
         value.map(|span| self.slice(span))
     }
 
-    /// The text at a path; `None` when there is none, or what is there is no text.
-    pub fn text(&self, path: &[&str]) -> Option<Cow<'l, str>> {
-        let value = match path {
-            [name] => self.get(&[name.as_bytes()]),
-            [outer, name] => self.get(&[outer.as_bytes(), name.as_bytes()]),
-            _ => None,
-        }?;
-        unquote(value)
-    }
-
-    /// The time in a field.
-    ///
-    /// # Errors
-    /// `Field`.
-    pub fn time(&self, name: &'static str) -> Result<Time, LeafFault> {
+    fn time(self, name: &'static str) -> Result<Time, LeafFault> {
         let value = self.get(&[name.as_bytes()]).unwrap_or_default();
         let inner = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
         inner.and_then(|text| Time::parse(text).ok()).ok_or(LeafFault::Field(name))
     }
 
-    /// The commitment in a field, in hexadecimal; `None` when there is none.
-    pub fn commitment(&self, field: Field) -> Option<Cow<'l, str>> {
-        self.text(&[field.in_leaf()])
-    }
-
-    fn slice(&self, (from, to): (u32, u32)) -> &'l [u8] {
+    fn slice(self, (from, to): (u32, u32)) -> &'l [u8] {
         let range = usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0);
         self.bytes.get(range).unwrap_or_default()
     }
@@ -195,7 +217,7 @@ mod tests {
         assert_eq!(leaf.text(&["kind"]), None);
         assert_eq!(leaf.text(&["v"]), None);
         assert_eq!(leaf.get(&[b"v"]), Some(&b"1"[..]));
-        assert_eq!(leaf.time("recorded_at").map(|time| time.micros() % 10), Ok(1));
+        assert_eq!(leaf.recorded_at().micros() % 10, 1);
     }
 
     #[test]

@@ -36,10 +36,30 @@ struct Scanner<'b, 'm> {
     members: &'m mut Vec<Member>,
 }
 
-/// Positions of a text between its quotes.
-type Span = (usize, usize);
+/// Where a text is, between its quotes.
+#[derive(Clone, Copy)]
+struct Text {
+    from: usize,
+    to: usize,
+    /// Without escapes, and in ASCII as far as was looked: never `true` for what is not.
+    plain: bool,
+}
 
-impl<'b> Scanner<'b, '_> {
+/// A bit in each byte of a word, and the highest.
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Marks, in its highest bit, the first byte of a little-endian word that is a quote, a backslash or a control. Bytes
+/// behind the first may be marked wrongly.
+const fn special(word: u64) -> u64 {
+    const fn zero(word: u64) -> u64 {
+        word.wrapping_sub(LOW) & !word & HIGH
+    }
+    let control = word.wrapping_sub(LOW * 0x20) & !word & HIGH;
+    control | zero(word ^ (LOW * 0x22)) | zero(word ^ (LOW * 0x5c))
+}
+
+impl Scanner<'_, '_> {
     fn next(&mut self) -> Option<u8> {
         let byte = self.bytes.get(self.at).copied();
         self.at += 1;
@@ -82,15 +102,30 @@ impl<'b> Scanner<'b, '_> {
         (one_spelling && size <= INTEGER_MAX).then_some(())
     }
 
-    fn text(&mut self) -> Option<Span> {
+    fn text(&mut self) -> Option<Text> {
         self.word(b"\"")?;
         let from = self.at;
+        let mut plain = true;
         loop {
+            // Most of a leaf is text: eight bytes at a time until one of them is special.
+            while let Some(chunk) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
+                let word = u64::from_le_bytes(*chunk);
+                plain &= word & HIGH == 0;
+                let special = special(word);
+                if special != 0 {
+                    self.at += usize::try_from(special.trailing_zeros() / 8).unwrap_or(0);
+                    break;
+                }
+                self.at += 8;
+            }
             match self.next()? {
-                b'"' => return Some((from, self.at - 1)),
-                b'\\' => self.escape()?,
+                b'"' => return Some(Text { from, to: self.at - 1, plain }),
+                b'\\' => {
+                    plain = false;
+                    self.escape()?;
+                }
                 0x00..=0x1f => return None,
-                _ => {}
+                byte => plain &= byte.is_ascii(),
             }
         }
     }
@@ -138,10 +173,10 @@ impl<'b> Scanner<'b, '_> {
         if self.word(b"}").is_some() {
             return Some(());
         }
-        let mut last: Option<Span> = None;
+        let mut last: Option<Text> = None;
         loop {
             let name = self.text()?;
-            if last.is_some_and(|last| self.order(last, name) != Ordering::Less) {
+            if last.is_some_and(|last| self.order(&last, &name) != Ordering::Less) {
                 return None;
             }
             last = Some(name);
@@ -150,14 +185,14 @@ impl<'b> Scanner<'b, '_> {
             let position = self.members.len();
             let member = match parent {
                 Some(parent) => {
-                    self.members.push(Member { parent, name: short(name)?, value: (0, 0) });
+                    self.members.push(Member { parent, name: short(name.from, name.to)?, value: (0, 0) });
                     Some(u32::try_from(position).ok()?)
                 }
                 None => None,
             };
             self.value(depth + 1, member)?;
             if member.is_some() {
-                self.members.get_mut(position)?.value = short((from, self.at))?;
+                self.members.get_mut(position)?.value = short(from, self.at)?;
             }
             match self.next()? {
                 b',' => {}
@@ -169,21 +204,20 @@ impl<'b> Scanner<'b, '_> {
 
     /// RFC 8785 section 3.2.3: names are in the order of their UTF-16 code units. Of plain ASCII that is the order of
     /// the bytes.
-    fn order(&self, left: Span, right: Span) -> Ordering {
-        let (left, right) = (&self.bytes[left.0..left.1], &self.bytes[right.0..right.1]);
-        let plain = |name: &[u8]| name.iter().all(|byte| byte.is_ascii() && *byte != b'\\');
-        if plain(left) && plain(right) {
-            return left.cmp(right);
+    fn order(&self, left: &Text, right: &Text) -> Ordering {
+        let bytes = |text: &Text| self.bytes.get(text.from..text.to).unwrap_or_default();
+        if left.plain && right.plain {
+            return bytes(left).cmp(bytes(right));
         }
-        let units = |name: &'b [u8]| -> Vec<u16> {
+        let units = |name: &[u8]| -> Vec<u16> {
             let quoted = [b"\"", name, b"\""].concat();
             serde_json::from_slice::<String>(&quoted).unwrap_or_default().encode_utf16().collect()
         };
-        units(left).cmp(&units(right))
+        units(bytes(left)).cmp(&units(bytes(right)))
     }
 }
 
-fn short((from, to): Span) -> Option<(u32, u32)> {
+fn short(from: usize, to: usize) -> Option<(u32, u32)> {
     Some((u32::try_from(from).ok()?, u32::try_from(to).ok()?))
 }
 

@@ -91,9 +91,10 @@ fn holds(part: &Part, leaf: &Leaf<'_>) -> bool {
             let names = names.get(..path.len()).unwrap_or_default();
             leaf.get(names).is_some_and(|is| values.iter().any(|value| value == is))
         }
-        Part::Period(period) => leaf.time("occurred_at").is_ok_and(|at| {
+        Part::Period(period) => {
+            let at = leaf.occurred_at();
             period.since.is_none_or(|since| since <= at) && period.until.is_none_or(|until| at < until)
-        }),
+        }
     }
 }
 

@@ -245,8 +245,7 @@ impl<W: Write, S: Spool> BundleWriter<W, S> {
         columns::push_row(&mut self.line, index, &leaf, [shown[0].as_ref(), shown[1].as_ref()])?;
         self.csv.write(&self.line)?;
         self.counts.rows += 1;
-        let late = is_late(&leaf, self.head.max_lateness_s);
-        self.counts.late += u64::from(late.map_err(|fault| BundleError::Leaf { index, fault })?);
+        self.counts.late += u64::from(is_late(&leaf, self.head.max_lateness_s));
         Ok(())
     }
 
@@ -340,13 +339,9 @@ impl<W: Write, S: Spool> BundleWriter<W, S> {
 }
 
 /// Whether a leaf was written down later than it should have been.
-///
-/// # Errors
-/// When a time is missing.
-pub fn is_late(leaf: &crate::leaf::Leaf<'_>, max_lateness_s: u64) -> Result<bool, crate::leaf::LeafFault> {
-    let passed = leaf.time("recorded_at")?.micros().saturating_sub(leaf.time("occurred_at")?.micros());
-    let limit = i64::try_from(max_lateness_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-    Ok(passed > limit)
+pub fn is_late(leaf: &crate::leaf::Leaf<'_>, max_lateness_s: u64) -> bool {
+    let passed = leaf.recorded_at().micros().saturating_sub(leaf.occurred_at().micros());
+    passed > i64::try_from(max_lateness_s).unwrap_or(i64::MAX).saturating_mul(1_000_000)
 }
 
 fn read_checkpoint(note: &str) -> Result<Checkpoint, BundleError> {
