@@ -21,6 +21,7 @@ mod pool;
 mod posts;
 mod posts_soak;
 mod quotas;
+mod reports;
 mod schema;
 mod sequencing;
 mod subscriptions;

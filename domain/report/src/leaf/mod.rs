@@ -1,0 +1,243 @@
+//! Leaves as a report sees them: their clear fields, found without building a tree of values for each.
+//!
+//! Invariants: what is read is canonical JSON and nothing else, so a name is there once and a value has one spelling,
+//! and comparing spellings is comparing values; the fields that every report needs are there and of their type.
+//!
+//! Absent on purpose: what events mean beyond that. Fields that this version does not know are let through: the tree
+//! vouches for them, and no column shows them.
+
+mod scan;
+
+use std::borrow::Cow;
+
+use audit_log::jcs::JcsError;
+
+use crate::{opening::Field, time::Time};
+pub use scan::canonical_text;
+
+/// The version of leaves that this version of the format reads.
+pub const LEAF_VERSION: &[u8] = b"1";
+
+/// The longest leaf, in bytes (C2SP tlog-tiles: what an entry's two bytes of length can say).
+pub const LEAF_MAX_BYTES: usize = audit_log::tile::ENTRY_MAX_BYTES;
+
+/// How `ip_hash` must have been made: with a key. Without one, every address can be tried.
+const IP_HASH_ALG: &[u8] = b"\"HMAC-SHA-256\"";
+
+/// Why bytes are no leaf that a report can show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeafFault {
+    /// Longer than [`LEAF_MAX_BYTES`].
+    #[error("the leaf has {0} bytes")]
+    TooLong(usize),
+    /// Not JSON that has a canonical form.
+    #[error("the leaf is not strict JSON: {0}")]
+    Strict(#[from] JcsError),
+    /// JSON, and not in canonical form.
+    #[error("the leaf is not in canonical form")]
+    NotCanonical,
+    /// Not an object.
+    #[error("the leaf is not an object")]
+    NotObject,
+    /// A leaf of another version.
+    #[error("the leaf is of another version")]
+    Version,
+    /// A field that must be there is not, or is of another type.
+    #[error("{0} is missing or malformed")]
+    Field(&'static str),
+}
+
+/// Reads leaves, one after another, in the same memory.
+#[derive(Debug, Default)]
+pub struct LeafReader {
+    members: Vec<Member>,
+}
+
+/// A member of the leaf or of an object in it, as positions in the text.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    /// Position in the list of the member whose object this one stands in; `NO_PARENT` for the leaf's own.
+    parent: u32,
+    /// The name, without quotes.
+    name: (u32, u32),
+    /// The value, as it is written.
+    value: (u32, u32),
+}
+
+const NO_PARENT: u32 = u32::MAX;
+
+/// A leaf whose form was checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaf<'l> {
+    bytes: &'l [u8],
+    members: &'l [Member],
+    occurred_at: Time,
+    recorded_at: Time,
+}
+
+impl LeafReader {
+    /// Reads a leaf.
+    ///
+    /// # Errors
+    /// Those of [`LeafFault`].
+    pub fn read<'l>(&'l mut self, bytes: &'l [u8]) -> Result<Leaf<'l>, LeafFault> {
+        if bytes.len() > LEAF_MAX_BYTES {
+            return Err(LeafFault::TooLong(bytes.len()));
+        }
+        self.members.clear();
+        if !scan::scan(bytes, &mut self.members) {
+            return Err(scan::why(bytes));
+        }
+        if bytes.first() != Some(&b'{') {
+            return Err(LeafFault::NotObject);
+        }
+        Leaf::checked(bytes, &self.members)
+    }
+}
+
+impl<'l> Leaf<'l> {
+    /// The bytes.
+    pub const fn bytes(&self) -> &'l [u8] {
+        self.bytes
+    }
+
+    fn checked(bytes: &'l [u8], members: &'l [Member]) -> Result<Self, LeafFault> {
+        let fields = Fields { bytes, members };
+        if fields.get(&[b"v"]) != Some(LEAF_VERSION) {
+            return Err(LeafFault::Version);
+        }
+        for name in ["event_id", "compliance_id", "tenant_id", "stream", "type", "outcome"] {
+            let value = fields.get(&[name.as_bytes()]);
+            value.filter(|value| value.starts_with(b"\"")).ok_or(LeafFault::Field(name))?;
+        }
+        let actor = fields.get(&[b"actor", b"kind"]);
+        actor.filter(|value| value.starts_with(b"\"")).ok_or(LeafFault::Field("actor"))?;
+        match fields.get(&[b"ip_hash"]) {
+            Some(_) if fields.get(&[b"ip_hash", b"alg"]) != Some(IP_HASH_ALG) => {
+                return Err(LeafFault::Field("ip_hash"));
+            }
+            Some(_) | None => {}
+        }
+        let (occurred_at, recorded_at) = (fields.time("occurred_at")?, fields.time("recorded_at")?);
+        Ok(Self { bytes, members, occurred_at, recorded_at })
+    }
+
+    /// When it happened.
+    pub const fn occurred_at(&self) -> Time {
+        self.occurred_at
+    }
+
+    /// When it was written down.
+    pub const fn recorded_at(&self) -> Time {
+        self.recorded_at
+    }
+
+    /// The value at a path of names, as it is written; `None` when there is none. Names are as they are written too,
+    /// without quotes.
+    pub fn get(&self, path: &[&[u8]]) -> Option<&'l [u8]> {
+        Fields { bytes: self.bytes, members: self.members }.get(path)
+    }
+
+    /// The text at a path; `None` when there is none, or what is there is no text.
+    pub fn text(&self, path: &[&str]) -> Option<Cow<'l, str>> {
+        let value = match path {
+            [name] => self.get(&[name.as_bytes()]),
+            [outer, name] => self.get(&[outer.as_bytes(), name.as_bytes()]),
+            _ => None,
+        }?;
+        unquote(value)
+    }
+
+    /// The commitment in a field, in hexadecimal; `None` when there is none.
+    pub fn commitment(&self, field: Field) -> Option<Cow<'l, str>> {
+        self.text(&[field.in_leaf()])
+    }
+}
+
+/// Looking fields up.
+#[derive(Clone, Copy)]
+struct Fields<'l> {
+    bytes: &'l [u8],
+    members: &'l [Member],
+}
+
+impl<'l> Fields<'l> {
+    fn get(self, path: &[&[u8]]) -> Option<&'l [u8]> {
+        let mut parent = NO_PARENT;
+        let mut value = None;
+        for name in path {
+            let from = if parent == NO_PARENT { 0 } else { usize::try_from(parent).ok()? + 1 };
+            let (position, member) = self
+                .members
+                .iter()
+                .enumerate()
+                .skip(from)
+                .find(|(_, member)| member.parent == parent && self.slice(member.name) == *name)?;
+            parent = u32::try_from(position).ok()?;
+            value = Some(member.value);
+        }
+        value.map(|span| self.slice(span))
+    }
+
+    fn time(self, name: &'static str) -> Result<Time, LeafFault> {
+        let value = self.get(&[name.as_bytes()]).unwrap_or_default();
+        let inner = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+        inner.and_then(|text| Time::parse(text).ok()).ok_or(LeafFault::Field(name))
+    }
+
+    fn slice(self, (from, to): (u32, u32)) -> &'l [u8] {
+        let range = usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0);
+        self.bytes.get(range).unwrap_or_default()
+    }
+}
+
+/// The text that a JSON text spells; `None` when it is of another type.
+fn unquote(value: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if inner.contains(&b'\\') {
+        return serde_json::from_slice(value).ok().map(Cow::Owned);
+    }
+    str::from_utf8(inner).ok().map(Cow::Borrowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAF: &[u8] = br#"{"actor":{"id":"a","kind":"member"},"compliance_id":"c","event_id":"e","list":[{"kind":"x"}],"occurred_at":"2026-07-01T00:00:00.000000Z","outcome":"success","recorded_at":"2026-07-01T00:00:00.000001Z","stream":"iam","target":{"kind":"a\"b"},"tenant_id":"t","type":"sign_in","v":1}"#;
+
+    #[test]
+    fn fields_are_found_where_they_are_and_nowhere_else() {
+        let mut reader = LeafReader::default();
+        let leaf = reader.read(LEAF).expect("a leaf");
+        assert_eq!(leaf.text(&["actor", "kind"]).as_deref(), Some("member"));
+        assert_eq!(leaf.text(&["target", "kind"]).as_deref(), Some("a\"b"));
+        assert_eq!(leaf.text(&["target", "id"]), None);
+        assert_eq!(leaf.text(&["list", "kind"]), None);
+        assert_eq!(leaf.text(&["kind"]), None);
+        assert_eq!(leaf.text(&["v"]), None);
+        assert_eq!(leaf.get(&[b"v"]), Some(&b"1"[..]));
+        assert_eq!(leaf.recorded_at().micros() % 10, 1);
+    }
+
+    #[test]
+    fn leaves_that_a_report_cannot_show_are_refused() {
+        let text = str::from_utf8(LEAF).expect("UTF-8");
+        let mut reader = LeafReader::default();
+        for (bad, fault) in [
+            (text.replace("\"v\":1", "\"v\":2"), LeafFault::Version),
+            (text.replace("\"outcome\":\"success\"", "\"outcome\":1"), LeafFault::Field("outcome")),
+            (text.replace(".000001Z", ".00001Z"), LeafFault::Field("recorded_at")),
+            (text.replace("\"v\":1", "\"v\": 1"), LeafFault::NotCanonical),
+            ("[]".to_owned(), LeafFault::NotObject),
+            (
+                text.replace("\"list\"", "\"ip_hash\":{\"alg\":\"SHA-256\"},\"list\""),
+                LeafFault::Field("ip_hash"),
+            ),
+        ] {
+            assert_eq!(reader.read(bad.as_bytes()).err(), Some(fault), "{bad}");
+        }
+        let twice = text.replace("\"v\":1", "\"v\":1,\"v\":1");
+        assert!(matches!(reader.read(twice.as_bytes()), Err(LeafFault::Strict(JcsError::Duplicate { .. }))));
+    }
+}

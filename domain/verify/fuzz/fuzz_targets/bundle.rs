@@ -1,0 +1,8 @@
+//! Bytes that are no bundle, and nearly one.
+
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::check(data));

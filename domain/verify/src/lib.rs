@@ -1,0 +1,123 @@
+//! Checking a report bundle (`report_bundle`) without its maker: no network, no clock of its own, no trust but in the
+//! anchors it is given. The program is `matricula-verify`; a browser or another program uses [`verify`].
+//!
+//! What is checked are [`Step`]s, in order, each with a name; the first that fails ends it. What passes all is a
+//! [`Verdict`], which says what was proven and, in remarks, what was not.
+//!
+//! Invariants: certificates, keys and policies inside a bundle are never trusted; no input makes this panic, and the
+//! memory it takes does not grow with leaves or rows; what is compared is bytes, and nothing is taken that could be
+//! written in two ways.
+//!
+//! Absent on purpose: revocation, which needs a network (ask the issuers for a list of the time of signing); repairing
+//! or unpacking bundles; formats of other times; signatures other than RSA and ECDSA on P-256.
+
+mod anchors;
+mod clock;
+pub mod container;
+mod counts;
+mod heads;
+mod pass;
+mod policy;
+mod sealing;
+mod step;
+mod trust;
+
+use report_bundle::{columns, manifest::Manifest, names, query::Filter, time::Time};
+
+pub use anchors::{AnchorError, Anchors};
+pub use clock::TimeBasis;
+use container::{Container, read_small};
+pub use policy::{Policy, PolicyFileError};
+pub use step::{Refusal, Step, Verdict};
+
+/// What is asked of a bundle besides its being right.
+#[derive(Clone, Debug)]
+pub struct Demands {
+    /// The time by which certificates must have been good when there is no timestamp that can be checked.
+    pub at: Time,
+    /// Whether `at` was given, rather than read off a clock.
+    pub at_given: bool,
+    /// Whose report it must be; `None` when the policy's logs say enough.
+    pub tenant: Option<String>,
+    /// Whether there must be a timestamp.
+    pub timestamp: bool,
+    /// How many bytes files may inflate to, all together.
+    pub inflated_max_bytes: u64,
+    /// How many threads may work.
+    pub threads: usize,
+}
+
+/// What files may inflate to unless more is allowed: 64 GiB.
+pub const INFLATED_MAX_BYTES: u64 = 64 << 30;
+
+/// Checks a bundle. Each step that passes is told to `passed`, with what it found.
+///
+/// # Errors
+/// The first step that fails.
+pub fn verify(
+    bundle: &dyn Container,
+    anchors: &Anchors,
+    demands: &Demands,
+    passed: &mut dyn FnMut(Step, &str),
+) -> Result<Verdict, Refusal> {
+    let mut remarks = Vec::new();
+    container::check(bundle, demands)?;
+    passed(Step::Container, &format!("{} files", bundle.files().len()));
+    let sums = sealing::read_sums(bundle)?;
+    passed(Step::Sums, &format!("{} files are listed, and no other is there", sums.len()));
+    sealing::check_hashes(bundle, &sums, demands.threads)?;
+    passed(Step::Hashes, "every file is the one that is listed");
+    let signed = trust::Signed::read(bundle)?;
+    passed(Step::Signature, &signed.says());
+    let basis = trust::time_basis(bundle, anchors, demands, &signed)?;
+    passed(Step::Timestamp, &basis.says());
+    basis.remark(&mut remarks);
+    signed.check_chain(anchors, &basis)?;
+    passed(Step::Chain, &format!("{} was good at {}", signed.subject(), basis.at()));
+    let manifest = read_manifest(bundle, demands, &signed)?;
+    passed(Step::Manifest, &format!("report {} of {}", manifest.report_id, manifest.origin));
+    let heads = heads::check(bundle, anchors.policy(), &manifest, &basis)?;
+    passed(Step::Heads, &heads.says());
+    heads.remark(&manifest, &mut remarks);
+    let filter = Filter::new(&manifest.query).map_err(Step::Query.by())?;
+    passed(Step::Query, "the query is within bounds and asks of clear fields alone");
+    let erasures = pass::Erasures::read(bundle, anchors.policy(), &manifest, &basis);
+    let asked = pass::Asked { manifest: &manifest, heads: &heads, filter: &filter, erasures: &erasures };
+    let found = pass::run(bundle, &asked, demands)?;
+    passed(Step::Leaves, &format!("{} leaves are canonical and of this log", found.leaves));
+    passed(Step::Range, &format!("they are all of [{}, {})", manifest.range.first, manifest.range.end));
+    passed(Step::Rows, &format!("the {} rows are exactly those asked for", found.rows));
+    if read_small(bundle, Step::Columns, names::COLUMNS, 64 << 10)? != columns::describe() {
+        return Err(Step::Columns.because("the columns are described differently"));
+    }
+    passed(Step::Columns, &format!("{} columns", columns::COLUMNS.len()));
+    passed(Step::Disclosures, &format!("{} values open their commitments", found.disclosures));
+    erasures?;
+    passed(Step::Erasures, &format!("{} values are gone, each by an event that is proven", found.erasures));
+    counts::check(bundle, &manifest, &found)?;
+    counts::remark(&manifest, &mut remarks);
+    passed(Step::Counts, "the manifest counts right, and the texts for people say the same");
+    Ok(Verdict { manifest, at: basis.at(), signer: signed.subject(), leaves: found.leaves, remarks })
+}
+
+fn read_manifest(
+    bundle: &dyn Container,
+    demands: &Demands,
+    signed: &trust::Signed,
+) -> Result<Manifest, Refusal> {
+    let step = Step::Manifest;
+    let text = read_small(bundle, step, names::MANIFEST, report_bundle::manifest::MANIFEST_MAX_BYTES)?;
+    let manifest = Manifest::parse(&text).map_err(step.by())?;
+    if manifest.signer.certificate_sha256 != signed.certificate_sha256() {
+        return Err(step.because("it names another signer"));
+    }
+    if demands.tenant.as_ref().is_some_and(|tenant| *tenant != manifest.tenant_id) {
+        return Err(step.because("it is another tenant's report"));
+    }
+    let name = format!("/t/{}/{}", manifest.tenant_id, manifest.stream);
+    if manifest.origin.ends_with(&name) {
+        Ok(manifest)
+    } else {
+        Err(step.because("the log is not that tenant's"))
+    }
+}

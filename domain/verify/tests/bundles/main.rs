@@ -1,0 +1,11 @@
+//! Bundles made by the writer, checked by the verifier and by stock openssl; and bundles that somebody meddled with,
+//! each with the step at which it is refused.
+
+mod corpus;
+mod flips;
+mod good;
+mod kit;
+mod log_attacks;
+mod report_attacks;
+mod seal_attacks;
+mod stock;

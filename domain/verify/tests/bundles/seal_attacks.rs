@@ -1,0 +1,252 @@
+//! What somebody does to sums, signatures, timestamps and certificates.
+
+use std::collections::BTreeMap;
+
+use matricula_verify::{Anchors, Demands, Step, verify};
+use report_bundle::{cms::RawSigner as _, names, tsp, writer::Timestamper as _};
+
+use super::kit::{
+    Bundle, KeyKind, Maker, Memory, Pki, SIGNER_USAGE, Seal, TSA_USAGE, demands, openssl, sign_sums, time,
+};
+
+fn scene() -> (Pki, Bundle) {
+    let pki = Pki::new(KeyKind::P256);
+    let bundle = Maker::new().make(&pki, Seal::Stamped);
+    (pki, bundle)
+}
+
+/// The step at which other sums are refused, signed by the signer.
+fn with_sums(pki: &Pki, bundle: &Bundle, sums: impl FnOnce(String) -> String) -> Step {
+    let files = bundle.files().files;
+    let text = String::from_utf8(files[names::SUMS].clone()).expect("UTF-8");
+    let other = sums(text.clone());
+    assert_ne!(other, text);
+    bundle.refused(pki, &sign_sums(pki, files, other))
+}
+
+#[test]
+fn sums_are_written_in_another_way() {
+    let (pki, bundle) = scene();
+    let double = |text: String| {
+        let line = text.lines().next().expect("a line").to_owned();
+        format!("{line}\n{text}")
+    };
+    assert_eq!(with_sums(&pki, &bundle, double), Step::Sums, "a file twice");
+    let omit = |text: String| text.split_inclusive('\n').skip(1).collect();
+    assert_eq!(with_sums(&pki, &bundle, omit), Step::Sums, "a file not listed");
+    let more = |text: String| text.replace("  report.csv", "  range/99999999999999999998.jsonl.gz\n");
+    assert_eq!(with_sums(&pki, &bundle, more), Step::Sums, "a file that is not there");
+    for (from, to) in [
+        ("  report.csv", "  ./report.csv"),
+        ("  report.csv", " *report.csv"),
+        ("  report.csv", "   report.csv"),
+        ("\n", "\r\n"),
+        ("  report.csv", "  ../report.csv"),
+    ] {
+        assert_eq!(with_sums(&pki, &bundle, |text| text.replace(from, to)), Step::Sums, "{from:?} {to:?}");
+    }
+    assert_eq!(with_sums(&pki, &bundle, |text| text.to_uppercase()), Step::Sums);
+    assert_eq!(with_sums(&pki, &bundle, |text| text.trim_end().to_owned()), Step::Sums);
+    let reorder = |text: String| {
+        let mut lines: Vec<_> = text.split_inclusive('\n').collect();
+        lines.reverse();
+        lines.concat()
+    };
+    assert_eq!(with_sums(&pki, &bundle, reorder), Step::Sums);
+}
+
+/// The step at which another signature, made by openssl over the sums, is refused.
+fn with_openssl(pki: &Pki, bundle: &Bundle, how: &str) -> Step {
+    let mut files = bundle.files().files;
+    pki.folder.write("SHA256SUMS", &files[names::SUMS]);
+    let (done, said) = openssl(
+        pki.folder.path(),
+        &format!(
+            "cms -sign -in SHA256SUMS -signer signer.pem -inkey signer.key -outform DER -out other.p7s {how}"
+        ),
+    );
+    assert!(done, "{said}");
+    files.insert(names::SIGNATURE.to_owned(), pki.folder.read("other.p7s"));
+    files.remove(names::TIMESTAMP);
+    match bundle.judge(pki, &Memory::new(files)) {
+        Ok(_) => Step::Counts,
+        Err(refusal) => refusal.step,
+    }
+}
+
+#[test]
+fn signatures_are_made_in_another_way() {
+    for kind in [KeyKind::P256, KeyKind::Rsa] {
+        let pki = Pki::new(kind);
+        let bundle = Maker::new().make(&pki, Seal::Signed);
+        let good = "-cades -binary -nosmimecap -md sha256";
+        assert_eq!(with_openssl(&pki, &bundle, good), Step::Counts, "stock openssl signs as well as we do");
+        for (how, what) in [
+            ("-binary -nosmimecap -md sha256", "no ESS signing certificate"),
+            ("-cades -binary -nosmimecap -md sha1", "SHA-1"),
+            ("-cades -binary -nosmimecap -md sha512", "another digest"),
+            ("-cades -nosmimecap -md sha256", "text mode: CRLF is signed"),
+            ("-cades -binary -nosmimecap -md sha256 -nodetach", "the content inside"),
+            ("-cades -binary -nosmimecap -md sha256 -keyid", "a signer by key identifier"),
+            ("-cades -binary -nosmimecap -md sha256 -nocerts", "no certificate"),
+            ("-binary -nosmimecap -md sha256 -noattr", "no attributes"),
+            ("-cades -binary -nosmimecap -md sha256 -signer tsa.pem -inkey tsa.key", "two signers"),
+        ] {
+            assert_eq!(with_openssl(&pki, &bundle, how), Step::Signature, "{kind:?} {what}");
+        }
+    }
+    let pki = Pki::new(KeyKind::Rsa);
+    let bundle = Maker::new().make(&pki, Seal::Signed);
+    let pss = "-cades -binary -nosmimecap -md sha256 -keyopt rsa_padding_mode:pss";
+    assert_eq!(with_openssl(&pki, &bundle, pss), Step::Signature, "another padding");
+    let rides = "-cades -binary -nosmimecap -md sha256 -certfile tsa.pem";
+    assert_eq!(with_openssl(&pki, &bundle, rides), Step::Chain, "a certificate rides along");
+}
+
+#[test]
+fn a_signature_is_over_sums_that_were_written_anew() {
+    // The same hashes, in JSON or with other line ends, are not the bytes that were signed.
+    let (pki, bundle) = scene();
+    let mut files = bundle.files().files;
+    let text = String::from_utf8(files[names::SUMS].clone()).expect("UTF-8");
+    let signed = sign_sums(&pki, files.clone(), text.replace('\n', "\r\n"));
+    files.insert(names::SIGNATURE.to_owned(), signed.files[names::SIGNATURE].clone());
+    files.remove(names::TIMESTAMP);
+    assert_eq!(bundle.refused(&pki, &Memory::new(files.clone())), Step::Signature);
+    // JSON that says the same in another spelling is another file.
+    let manifest = String::from_utf8(files[names::MANIFEST].clone()).expect("UTF-8");
+    files.insert(names::MANIFEST.to_owned(), manifest.replace(',', ", ").into_bytes());
+    assert_eq!(bundle.refused(&pki, &Memory::new(files)), Step::Hashes);
+}
+
+fn refused_with(signer: &str, tsa: &str) -> Step {
+    let pki = Pki::with(KeyKind::P256, signer, tsa);
+    let bundle = Maker::new().make(&pki, Seal::Stamped);
+    match bundle.judge(&pki, &bundle.files()) {
+        Ok(_) => Step::Counts,
+        Err(refusal) => refusal.step,
+    }
+}
+
+#[test]
+fn certificates_are_for_something_else() {
+    assert_eq!(refused_with(SIGNER_USAGE, TSA_USAGE), Step::Counts);
+    let email = format!("{SIGNER_USAGE}extendedKeyUsage=emailProtection\n");
+    assert_eq!(refused_with(&email, TSA_USAGE), Step::Counts, "what openssl asks for");
+    for (signer, what) in [
+        ("keyUsage=critical,keyEncipherment\n", "no digitalSignature"),
+        ("keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:TRUE\n", "an issuer"),
+        ("basicConstraints=critical,CA:FALSE\n", "no usage"),
+        ("keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n", "a web server"),
+        (
+            "keyUsage=critical,digitalSignature\n1.2.3.4=critical,DER:0500\n",
+            "something critical that nobody knows",
+        ),
+    ] {
+        assert_eq!(refused_with(signer, TSA_USAGE), Step::Chain, "{what}");
+    }
+    for (tsa, what) in [
+        ("keyUsage=critical,digitalSignature\nextendedKeyUsage=timeStamping\n", "not critical"),
+        (
+            "keyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping,emailProtection\n",
+            "two usages",
+        ),
+    ] {
+        // openssl will not stamp with some of these; what it will is refused here.
+        let pki = Pki::with(KeyKind::P256, SIGNER_USAGE, tsa);
+        let request = tsp::request(b"data", pki.nonce()).expect("a request");
+        let Ok(answer) = pki.stamp(&request) else { continue };
+        if tsp::keep(&answer, b"data", pki.nonce()).is_ok() {
+            assert_eq!(refused_with(SIGNER_USAGE, tsa), Step::Timestamp, "{what}");
+        }
+    }
+}
+
+#[test]
+fn an_authority_of_certificates_for_something_else_stamps() {
+    // openssl refuses to stamp with a certificate that is not for it, so the good one is taken and its root is not:
+    // the report's own root has not issued any authority.
+    let (pki, bundle) = scene();
+    let root = pki.folder.read("root.pem");
+    let anchors = Anchors::new(&root, Some(&root), &bundle.policy).expect("anchors");
+    let refusal = verify(&bundle.files(), &anchors, &demands(), &mut |_, _| ()).expect_err("refused");
+    assert_eq!(refusal.step, Step::Timestamp);
+    // And the other way round, a time-stamping authority does not sign reports.
+    let tsa = pki.folder.read("tsa-root.pem");
+    let anchors = Anchors::new(&tsa, Some(&tsa), &bundle.policy).expect("anchors");
+    let refusal = verify(&bundle.files(), &anchors, &demands(), &mut |_, _| ()).expect_err("refused");
+    assert_eq!(refusal.step, Step::Chain);
+}
+
+#[test]
+fn a_timestamp_is_over_something_else_or_nothing() {
+    let (pki, bundle) = scene();
+    let files = bundle.files().files;
+    let with = |stamp: Vec<u8>| {
+        let mut files = files.clone();
+        files.insert(names::TIMESTAMP.to_owned(), stamp);
+        bundle.refused(&pki, &Memory::new(files))
+    };
+    let stamp = |data: &[u8]| {
+        let request = tsp::request(data, pki.nonce()).expect("a request");
+        pki.stamp(&request).expect("an answer")
+    };
+    let kept = |data: &[u8]| tsp::keep(&stamp(data), data, pki.nonce()).expect("kept");
+    assert_eq!(with(kept(b"other")), Step::Timestamp, "other data");
+    assert_eq!(with(kept(&files[names::SUMS])), Step::Timestamp, "the sums");
+    assert_eq!(with(Vec::new()), Step::Timestamp, "nothing");
+    let whole = stamp(&files[names::SIGNATURE]);
+    assert!(tsp::keep(&whole, &files[names::SIGNATURE], 1).is_err(), "another's nonce");
+    assert!(tsp::keep(&whole, b"other", pki.nonce()).is_err(), "other data");
+    // The bundle of another day, with a timestamp that is right for it.
+    let other = Maker::new().make(&pki, Seal::Stamped).files().files;
+    if other[names::SIGNATURE] != files[names::SIGNATURE] {
+        assert_eq!(with(other[names::TIMESTAMP].clone()), Step::Timestamp);
+    }
+}
+
+#[test]
+fn a_signer_has_expired_or_is_not_yet_valid_and_nobody_says_when_it_signed() {
+    let (pki, bundle) = scene();
+    let mut files: BTreeMap<_, _> = bundle.files().files;
+    files.remove(names::TIMESTAMP);
+    let files = Memory::new(files);
+    for at in ["2099-01-01T00:00:00.000000Z", "2001-01-01T00:00:00.000000Z"] {
+        let demands = Demands { at: time(at), at_given: true, ..demands() };
+        let refusal = verify(&files, &bundle.anchors(&pki), &demands, &mut |_, _| ()).expect_err("refused");
+        assert_eq!(refusal.step, Step::Chain, "{at}");
+    }
+}
+
+#[test]
+fn a_root_that_the_bundle_brings_along_is_not_believed() {
+    let (pki, honest) = scene();
+    // Somebody else's authority, by the same names, and its root in the signature.
+    let mut forger = Pki::new(KeyKind::P256);
+    forger.add_certificate("root");
+    let other = Maker::new().make(&forger, Seal::Signed);
+    assert_eq!(honest.refused(&pki, &other.files()), Step::Chain);
+    // Nor is one beside the files.
+    let mut files = honest.files().files;
+    files.insert("root.pem".to_owned(), forger.folder.read("root.pem"));
+    let step = honest.refused(&pki, &Memory::new(files));
+    assert_eq!(step, Step::Container);
+    assert_eq!(forger.certificates().len(), 2);
+}
+
+#[test]
+fn an_intermediate_is_taken_when_it_may_issue() {
+    for (intermediate, expected) in [
+        ("keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:TRUE,pathlen:0\n", Step::Counts),
+        ("keyUsage=critical,digitalSignature\nbasicConstraints=critical,CA:TRUE\n", Step::Chain),
+        ("keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:FALSE\n", Step::Chain),
+        ("keyUsage=critical,keyCertSign\n", Step::Chain),
+    ] {
+        let mut pki = Pki::new(KeyKind::P256);
+        pki.issue("middle", "root", intermediate);
+        pki.reissue_signer("middle");
+        let bundle = Maker::new().make(&pki, Seal::Stamped);
+        let step = bundle.judge(&pki, &bundle.files()).map_or_else(|refusal| refusal.step, |_| Step::Counts);
+        assert_eq!(step, expected, "{intermediate}");
+    }
+}
