@@ -20,7 +20,7 @@
 //! | `content::ports::UploadSchedule`, `publishing::ports::TurnSchedule` | [`postgres`] |
 //! | `content::ports::ObjectStore` | [`object_store`] |
 //! | `content::ports::MediaProbe`, `content::ports::Transcoder` | [`ffmpeg`] |
-//! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |
+//! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys, LogReader}` | [`postgres`] |
 
 pub mod argon2;
 pub mod aws_kms;

@@ -65,6 +65,7 @@ impl Installation {
             app: login(&admin, "bench_app")?,
             sequencer: login(&admin, "bench_sequencer")?,
             recorder: login(&admin, "bench_recorder")?,
+            verifier: login(&admin, "bench_verifier")?,
         };
         migrate(admin.as_str(), &logins).await?;
         LocalKeyring::create(&dir.join("keyring"), &System)?;
@@ -209,6 +210,7 @@ fn settings(dir: &Path, stores: &Stores, logins: &Logins, address: &str) -> BTre
         ("DATABASE_URL", logins.app.clone()),
         ("DATABASE_SEQUENCER_URL", logins.sequencer.clone()),
         ("DATABASE_RECORDER_URL", logins.recorder.clone()),
+        ("DATABASE_VERIFIER_URL", logins.verifier.clone()),
         ("REDIS_URL", stores.redis_url().to_string()),
         ("KEYS_KEYRING", path("keyring")),
         ("MAIL_SPOOL", path("mail")),

@@ -183,6 +183,22 @@ impl TestApp {
         Box::pin(server::keys::run(self.config.clone(), task, &tenants)).await
     }
 
+    /// Does what `matricula log fsck --json` does: whether all logs of the tenant, or of all, are whole, and what is said
+    /// of each.
+    ///
+    /// # Errors
+    /// A log can't be read.
+    pub async fn fsck(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> Result<(bool, Vec<serde_json::Value>), HarnessError> {
+        let mut told = Vec::new();
+        let is_whole = Box::pin(server::logs::fsck(&self.config, tenant, true, &mut told)).await?;
+        let lines = String::from_utf8(told)?;
+        let reports = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        Ok((is_whole, reports))
+    }
+
     /// Starts the program with these arguments on the same stores, in a process of its own.
     ///
     /// # Errors
@@ -265,6 +281,11 @@ impl TestApp {
     /// Where the database is, for the recorder's role.
     pub fn recorder_url(&self) -> &str {
         &self.logins.recorder
+    }
+
+    /// Where the database is, for the verifier's role.
+    pub fn verifier_url(&self) -> &str {
+        &self.logins.verifier
     }
 
     /// A connection as the recorder's role.
@@ -525,6 +546,7 @@ fn logins_of(database: &Url) -> Result<Logins, HarnessError> {
         app: login("matricula_test_app")?,
         sequencer: login("matricula_test_sequencer")?,
         recorder: login("matricula_test_recorder")?,
+        verifier: login("matricula_test_verifier")?,
     })
 }
 
@@ -549,6 +571,7 @@ fn settings_of(
         ("MATRICULA_DATABASE_URL", logins.app.clone()),
         ("MATRICULA_DATABASE_SEQUENCER_URL", logins.sequencer.clone()),
         ("MATRICULA_DATABASE_RECORDER_URL", logins.recorder.clone()),
+        ("MATRICULA_DATABASE_VERIFIER_URL", logins.verifier.clone()),
         ("MATRICULA_DATABASE_CONNECTIONS_MAX", "8".to_owned()),
         ("MATRICULA_REDIS_URL", redis.to_string()),
         ("MATRICULA_REDIS_PREFIX", prefix.clone()),

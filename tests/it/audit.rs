@@ -2,11 +2,13 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
-    compliance::log::{
-        checkpoint::Checkpoint,
+    compliance::{
         event::AuditEvent,
-        merkle::{Hash, leaf_hash, verify_consistency, verify_inclusion},
-        note::{Note, VerifierKey},
+        log::{
+            checkpoint::Checkpoint,
+            merkle::{Hash, leaf_hash, verify_consistency, verify_inclusion},
+            note::{Note, VerifierKey},
+        },
     },
     kernel::actor::Role,
 };

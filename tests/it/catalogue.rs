@@ -33,11 +33,15 @@ UNION ALL SELECT name || ': has no restrictive tenant policy' FROM tables WHERE 
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' is permissive for a role it should not be'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polpermissive AND NOT p.polroles <@ ARRAY['matricula_app_rw'::regrole::oid, 'matricula_auditor_ro'::regrole::oid,
-        'matricula_sequencer'::regrole::oid, 'matricula_recorder'::regrole::oid]
+        'matricula_sequencer'::regrole::oid, 'matricula_recorder'::regrole::oid, 'matricula_verifier'::regrole::oid]
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' lets a cross-tenant role out of the audit log'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polpermissive AND p.polroles && ARRAY['matricula_sequencer'::regrole::oid, 'matricula_recorder'::regrole::oid]
       AND t.name NOT IN ('compliance.audit_outbox', 'compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads')
+UNION ALL SELECT t.name || ': the policy ' || p.polname || ' lets the verifier do more than read logs'
+    FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
+    WHERE p.polpermissive AND p.polroles @> ARRAY['matricula_verifier'::regrole::oid]
+      AND (p.polcmd <> 'r' OR t.name NOT IN ('compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads', 'compliance.log_keys'))
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' checks nothing that is written'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polcmd IN ('*', 'a', 'w') AND p.polwithcheck IS NULL
@@ -62,7 +66,7 @@ UNION ALL SELECT o.name || ': ' || g.grantee || ' may ' || g.privilege_type
     FROM ours AS o JOIN information_schema.role_table_grants AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
     WHERE g.grantee <> 'matricula_owner' AND (
         g.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER') OR g.is_grantable = 'YES'
-        OR g.grantee NOT IN ('matricula_app_rw', 'matricula_sequencer', 'matricula_recorder', 'matricula_auditor_ro'))
+        OR g.grantee NOT IN ('matricula_app_rw', 'matricula_sequencer', 'matricula_recorder', 'matricula_verifier', 'matricula_auditor_ro'))
 UNION ALL SELECT o.name || ': ' || g.grantee || ' may ' || g.privilege_type || ' what is only ever added to'
     FROM ours AS o JOIN information_schema.role_table_grants AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
     WHERE o.name IN ('compliance.audit_outbox', 'compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads')
@@ -71,6 +75,10 @@ UNION ALL SELECT o.name || ': ' || g.grantee || ' may ' || g.privilege_type || '
 UNION ALL SELECT o.name || ': matricula_recorder may read ' || g.column_name
     FROM ours AS o JOIN information_schema.column_privileges AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
     WHERE g.grantee = 'matricula_recorder' AND g.privilege_type = 'SELECT' AND g.column_name NOT IN ('tenant_id', 'event_id', 'stream')
+UNION ALL SELECT o.name || ': matricula_verifier may ' || g.privilege_type || ' ' || g.column_name
+    FROM ours AS o JOIN information_schema.column_privileges AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
+    WHERE g.grantee = 'matricula_verifier' AND (g.privilege_type <> 'SELECT'
+        OR o.name = 'compliance.log_keys' AND g.column_name NOT IN ('tenant_id', 'public_key', 'created_at'))
 UNION ALL SELECT r.rolname || ': could step around row-level security' FROM pg_roles AS r
     WHERE r.rolname LIKE 'matricula%' AND r.rolname <> 'matricula' AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole)
 ORDER BY 1";
@@ -142,6 +150,18 @@ async fn every_trap_is_found_when_it_is_set() {
         (
             "GRANT SELECT (leaf) ON compliance.audit_leaves TO matricula_recorder",
             "compliance.audit_leaves: matricula_recorder may read leaf",
+        ),
+        (
+            "CREATE POLICY open ON identity.members FOR SELECT TO matricula_verifier USING (true)",
+            "identity.members: the policy open lets the verifier do more than read logs",
+        ),
+        (
+            "GRANT SELECT (seed_sealed) ON compliance.log_keys TO matricula_verifier",
+            "compliance.log_keys: matricula_verifier may SELECT seed_sealed",
+        ),
+        (
+            "GRANT INSERT ON compliance.audit_heads TO matricula_verifier",
+            "compliance.audit_heads: matricula_verifier may INSERT",
         ),
         (
             "CREATE TABLE identity.trap (tenant_id uuid, at date, PRIMARY KEY (tenant_id, at)) PARTITION BY RANGE (at);

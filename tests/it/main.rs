@@ -11,6 +11,7 @@ mod contracts;
 mod coverage;
 mod doors;
 mod faults;
+mod fsck;
 mod identity;
 mod isolation;
 mod keys;

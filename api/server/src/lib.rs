@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dev;
 mod file_store;
 pub mod keys;
+pub mod logs;
 pub mod migrate;
 pub mod rehearsal;
 pub mod serve;

@@ -9,7 +9,11 @@ use std::{
 use clap::{Parser, Subcommand};
 use domain::{
     identity::OpenTenant,
-    kernel::{ids::ComplianceId, outbox::Origin, secret::Secret},
+    kernel::{
+        ids::{ComplianceId, TenantId},
+        outbox::Origin,
+        secret::Secret,
+    },
 };
 use infra::{local_keyring::LocalKeyring, system::System};
 use server::{
@@ -17,6 +21,7 @@ use server::{
     demo,
     dev::{self, DevOptions},
     keys::{self, KeysTask},
+    logs,
     migrate::{Logins, migrate},
     rehearsal,
     serve::{Duties, Queue, asked_to_stop, start},
@@ -86,6 +91,11 @@ enum Verb {
         #[command(subcommand)]
         verb: KeysVerb,
     },
+    /// Check the audit logs.
+    Log {
+        #[command(subcommand)]
+        verb: LogVerb,
+    },
     /// Make root keys.
     Keyring {
         #[command(subcommand)]
@@ -104,6 +114,8 @@ enum QueueName {
     Uploads,
     /// Post what is due, and follow what became of it.
     Posts,
+    /// Derive the audit logs anew and tell what differs.
+    Verify,
 }
 
 impl From<QueueName> for Queue {
@@ -113,6 +125,7 @@ impl From<QueueName> for Queue {
             QueueName::Tokens => Self::Tokens,
             QueueName::Uploads => Self::Uploads,
             QueueName::Posts => Self::Posts,
+            QueueName::Verify => Self::Verify,
         }
     }
 }
@@ -175,6 +188,19 @@ enum KeysVerb {
 }
 
 #[derive(Subcommand)]
+enum LogVerb {
+    /// Derive every tile, root and head anew from the leaves, and say where what is kept differs. Exit code 1 when it does.
+    Fsck {
+        /// Of this tenant alone, by its id.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<uuid::Uuid>,
+        /// As JSON, an object on a line for each log.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
 enum KeyringVerb {
     /// Make the file that keys.keyring names. Back it up apart from the database.
     Create,
@@ -228,6 +254,7 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
                 app: config.database.url,
                 sequencer: config.database.sequencer_url,
                 recorder: config.database.recorder_url,
+                verifier: config.database.verifier_url,
             };
             migrate(&config.database.admin_url, &logins).await
         }
@@ -261,6 +288,16 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             let config = load(Need::Serving)?;
             log(&config)?;
             keys::run(config, task, &whose.tenants).await
+        }
+        Verb::Log { verb: LogVerb::Fsck { tenant, json } } => {
+            let config = load(Need::Checking)?;
+            log(&config)?;
+            let tenant = tenant.map(TenantId::from_uuid);
+            if logs::fsck(&config, tenant, json, &mut std::io::stdout()).await? {
+                Ok(())
+            } else {
+                Err("the audit log is not what it should be; the places are above".into())
+            }
         }
         Verb::Keyring { verb: KeyringVerb::Create } => {
             let path = load(Need::Nothing)?.keys.keyring.ok_or("keys.keyring says no file")?;

@@ -13,6 +13,8 @@ pub struct Logins {
     pub sequencer: String,
     /// Who writes down access events.
     pub recorder: String,
+    /// Who reads whole logs to check them.
+    pub verifier: String,
 }
 
 impl Logins {
@@ -21,6 +23,7 @@ impl Logins {
             (&self.app, "matricula_app_rw"),
             (&self.sequencer, "matricula_sequencer"),
             (&self.recorder, "matricula_recorder"),
+            (&self.verifier, "matricula_verifier"),
         ]
         .into_iter()
         .filter(|(url, _)| !url.is_empty())

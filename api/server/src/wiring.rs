@@ -17,7 +17,7 @@ use api::{
 use chrono::TimeDelta;
 use domain::{
     accounts::{Accounts, AccountsPorts, events::AccountFact},
-    compliance::{Compliance, CompliancePorts, Sequencer, SequencerPorts},
+    compliance::{Compliance, CompliancePorts, LogVerifier, Sequencer, SequencerPorts},
     content::{Content, ContentPorts, events::ContentFact, ports::ObjectStore},
     identity::{Identity, IdentityPorts, events::IdentityFact, ports::Geography},
     kernel::{
@@ -42,9 +42,9 @@ use infra::{
     pkcs11::{Pkcs11Settings, Pkcs11Token},
     platforms::SettingFault,
     postgres::{
-        Db, Feeds, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys,
-        PgTenantDirectory, PgTokenSchedule, PgTurnSchedule, PgUnits, PgUploadSchedule, PoolSettings,
-        recorder::PgAccessRecorder, self_check,
+        Db, Feeds, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgLogReader, PgSequencerStore,
+        PgSigningKeys, PgTenantDirectory, PgTokenSchedule, PgTurnSchedule, PgUnits, PgUploadSchedule,
+        PoolSettings, recorder::PgAccessRecorder, self_check,
     },
     redis::{Redis, RedisFeed, RedisFeedSettings, RedisRateLimiter, RedisSettings},
     spool::{SpoolCourier, SpoolSettings},
@@ -77,6 +77,8 @@ pub struct Parts {
     /// Gives audit events their indexes, and where they wait; only where that is a duty: who serves callers does not
     /// hold a login that could take events away.
     pub sequencing: Option<(Sequencer, PgSequencerStore)>,
+    /// Derives the audit logs anew; only where that is a duty.
+    pub verifying: Option<LogVerifier>,
     /// What `/readyz` asks.
     pub health: Arc<Health>,
     /// The service's pool, for figures.
@@ -193,8 +195,9 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         origins: config.http.origins.clone(),
     });
     let sequencing = duties.has(Queue::Sequence).then(|| sequencing(config, log_keys)).transpose()?;
+    let verifying = duties.has(Queue::Verify).then(|| verifier(config)).transpose()?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
-    Ok(Parts { app, sequencing, health, db, envelope, journal, bookkeeping })
+    Ok(Parts { app, sequencing, verifying, health, db, envelope, journal, bookkeeping })
 }
 
 async fn content(
@@ -272,6 +275,12 @@ fn sequencing(config: &Config, keys: Arc<PgLogKeys>) -> Result<(Sequencer, PgSeq
         host: config.audit.host.clone(),
     });
     Ok((sequencer, store))
+}
+
+/// Reads whole logs, on a login of its own.
+pub(crate) fn verifier(config: &Config) -> Result<LogVerifier, StartupError> {
+    let db = Db::connect(&config.database.verifier_url, pool(config, ROLE_CONNECTIONS))?;
+    Ok(LogVerifier::new(Arc::new(PgLogReader::new(db)), config.audit.host.clone()))
 }
 
 const fn pool(config: &Config, connections_max: u32) -> PoolSettings {

@@ -6,9 +6,11 @@ mod token_pool;
 mod transcodes;
 mod turns;
 mod uploads;
+mod verify;
 
 pub use posts::publish_posts;
 pub use sequence::sequence;
 pub use token_pool::tend_tokens;
 pub use transcodes::make_transcodes;
 pub use uploads::tend_uploads;
+pub use verify::verify_logs;

@@ -1,5 +1,6 @@
-//! Sequencing and reading the audit log on memory adapters.
+//! Sequencing, reading and checking the audit log on memory adapters.
 
 mod reading;
 mod sequencing;
 mod site;
+mod verifying;

@@ -2,7 +2,7 @@
 //!
 //! The pool is private to [`Db`]: the only way to a row of a tenant is a [`scope::TenantTx`], a transaction that
 //! row-level security confines to that tenant from its first statement on. Roles that work across tenants
-//! ([`sequencer`], [`recorder`]) have pools of their own with rights of their own.
+//! ([`sequencer`], [`recorder`], [`PgLogReader`]) have pools of their own with rights of their own.
 //!
 //! Absent on purpose: session-level settings (one missed reset is a read across tenants) and SQL put together
 //! from text (values are bound; the one exception is a parsed UUID in [`scope`]).
@@ -19,6 +19,7 @@ mod idempotency;
 mod identity;
 mod keys;
 mod log_keys;
+mod log_reader;
 mod log_watch;
 mod pool;
 pub mod provision;
@@ -36,6 +37,7 @@ pub use content::PgUploadSchedule;
 pub use file_store::remember_file_store;
 pub use keys::PgKeyStore;
 pub use log_keys::PgLogKeys;
+pub use log_reader::PgLogReader;
 pub use log_watch::{LogWatch, LogWatchSettings};
 pub use pool::{Db, PoolSettings};
 pub use publishing::PgTurnSchedule;

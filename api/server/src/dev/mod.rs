@@ -90,6 +90,7 @@ async fn run_on(
         app: login(&admin, &format!("matricula_dev_app_{own}"))?,
         sequencer: login(&admin, &format!("matricula_dev_sequencer_{own}"))?,
         recorder: login(&admin, &format!("matricula_dev_recorder_{own}"))?,
+        verifier: login(&admin, &format!("matricula_dev_verifier_{own}"))?,
     };
     migrate(admin.as_str(), &logins).await?;
     let keyring = dir.join("keyring");
@@ -200,6 +201,7 @@ fn configuration(
         ("MATRICULA_DATABASE_URL".to_owned(), logins.app.clone()),
         ("MATRICULA_DATABASE_SEQUENCER_URL".to_owned(), logins.sequencer.clone()),
         ("MATRICULA_DATABASE_RECORDER_URL".to_owned(), logins.recorder.clone()),
+        ("MATRICULA_DATABASE_VERIFIER_URL".to_owned(), logins.verifier.clone()),
         ("MATRICULA_REDIS_URL".to_owned(), stores.redis_url().to_string()),
     ]);
     Ok(config::load(options.config.as_deref(), all, Need::Working)?)

@@ -166,6 +166,61 @@ pub trait SequencingTx: Send {
     async fn commit(self: Box<Self>) -> Result<(), PortError>;
 }
 
+/// A leaf as it is kept, with the columns of its row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptLeaf {
+    /// The index, from 0.
+    pub index: u64,
+    /// `event_id`.
+    pub event: EventId,
+    /// `compliance_id`.
+    pub compliance_id: ComplianceId,
+    /// `type`.
+    pub type_name: String,
+    /// `outcome`.
+    pub outcome: String,
+    /// `actor_id`.
+    pub actor: Option<uuid::Uuid>,
+    /// `target_id`.
+    pub target: Option<uuid::Uuid>,
+    /// `occurred_at`.
+    pub occurred_at: Timestamp,
+    /// The leaf.
+    pub leaf: Vec<u8>,
+    /// `leaf_hash`.
+    pub leaf_hash: Vec<u8>,
+}
+
+/// How far a log has come, by its leaves and by its heads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogEnds {
+    /// One past the highest index there is.
+    pub leaves: u64,
+    /// The size of the newest head; 0 when there is none.
+    pub head: u64,
+}
+
+/// Reads whole logs, of all tenants, to check them. Under a role of its own, which may read and nothing else. Gives what
+/// is kept as it is: that it is right is what is to be found out.
+#[async_trait]
+pub trait LogReader: Send + Sync {
+    /// Logs of which anything is left: a leaf, a tile or a head. Of one tenant, or of all.
+    async fn logs(&self, tenant: Option<TenantId>) -> Result<Vec<LogId>, PortError>;
+    /// Both ends at one instant.
+    async fn ends(&self, log: LogId) -> Result<LogEnds, PortError>;
+    /// The leaves with indexes `begin..until`, in order; those that are missing are left out.
+    async fn leaves(&self, log: LogId, begin: u64, until: u64) -> Result<Vec<KeptLeaf>, PortError>;
+    /// The tiles at these levels and indexes, each as wide as it is now, in any order; those that do not exist or are no
+    /// tiles are left out.
+    async fn tiles(&self, log: LogId, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;
+    /// Level and index of some tiles that reach past the newest head.
+    async fn strays(&self, log: LogId) -> Result<Vec<(u8, u64)>, PortError>;
+    /// The heads of more than `after` and up to `until` leaves, smallest first.
+    async fn heads(&self, log: LogId, after: u64, until: u64) -> Result<Vec<SignedHead>, PortError>;
+    /// The public keys that may have signed a tenant's heads.
+    async fn keys(&self, tenant: TenantId) -> Result<Vec<[u8; 32]>, PortError>;
+}
+
 /// Keys that sign a tenant's checkpoints.
 #[async_trait]
 pub trait LogKeys: Send + Sync {

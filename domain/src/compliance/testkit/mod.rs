@@ -8,10 +8,12 @@
 mod keys;
 mod reading;
 mod sequencing;
+mod verifying;
 
 pub use keys::MemoryLogKeys;
 pub use reading::MemoryAudit;
 pub use sequencing::{Log, Logs, MemoryLogs};
+pub use verifying::{MemoryReader, STRANGER};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -4,8 +4,10 @@ mod compose;
 mod keep_keys;
 mod read_audit;
 mod sequence;
+mod verify_log;
 
 pub use compose::{Access, compose, compose_access};
 pub use keep_keys::KeyKeeping;
 pub use read_audit::{AuditProof, Compliance, ComplianceError, CompliancePorts};
 pub use sequence::{Sequenced, Sequencer, SequencerPorts};
+pub use verify_log::LogVerifier;
