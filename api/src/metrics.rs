@@ -63,6 +63,13 @@ pub struct Metrics {
     /// `matricula_audit_verified_timestamp_seconds`: when this process last checked all logs to their ends, in seconds since
     /// 1970; 0 when it has not.
     pub audit_verified_at_s: Gauge,
+    /// `matricula_platform_log_size`: leaves under the head of the platform's log that this process signed last.
+    pub platform_log_size: Gauge,
+    /// `matricula_platform_log_refused`: 1 while this process refuses to sign, as the log is not the one it signed before.
+    pub platform_log_refused: Gauge,
+    /// `matricula_platform_log_turn_timestamp_seconds`: when this process last looked for new heads and all was well, in
+    /// seconds since 1970.
+    pub platform_log_turned_at_s: Gauge,
     /// `matricula_database_connections`: open connections of the application's pool.
     pub database_connections: Gauge,
     /// `matricula_dependency_up`: 1 when a dependency answered last time.
@@ -222,6 +229,9 @@ impl Default for Metrics {
             audit_sequenced: Counter::default(),
             audit_differences: Gauge::default(),
             audit_verified_at_s: Gauge::default(),
+            platform_log_size: Gauge::default(),
+            platform_log_refused: Gauge::default(),
+            platform_log_turned_at_s: Gauge::default(),
             database_connections: Gauge::default(),
             dependency_up: Family::default(),
             limiter: Family::default(),
@@ -320,6 +330,21 @@ impl Metrics {
             "audit_verified_timestamp_seconds",
             "When all logs were last checked to their ends, since 1970",
             m.audit_verified_at_s.clone(),
+        );
+        r.register(
+            "platform_log_size",
+            "Leaves under the newest head that was signed",
+            m.platform_log_size.clone(),
+        );
+        r.register(
+            "platform_log_refused",
+            "Whether signing is refused, as the log was put back",
+            m.platform_log_refused.clone(),
+        );
+        r.register(
+            "platform_log_turn_timestamp_seconds",
+            "When new heads were last looked for, since 1970",
+            m.platform_log_turned_at_s.clone(),
         );
     }
 

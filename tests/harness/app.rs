@@ -22,7 +22,10 @@ use domain::{
         model::{Plan, Post, PostDraft, Visibility},
     },
 };
-use infra::{local_keyring::LocalKeyring, system::System};
+use infra::{
+    local_keyring::{LocalKeyring, LocalSigner},
+    system::System,
+};
 use server::{
     config::{self, Config, Need},
     keys::KeysTask,
@@ -167,6 +170,7 @@ impl TestApp {
         let logins = logins_of(&database)?;
         let dir = new_dir()?;
         LocalKeyring::create(&dir.join("keyring"), &System)?;
+        LocalSigner::create(&dir.join("log-key"), &System)?;
         let settings = settings_of(&redis, &logins, &dir, settings);
         let config = config::load(None, settings.clone(), Need::Working)?;
         let service = Box::pin(start(&config, duties)).await?;
@@ -286,6 +290,11 @@ impl TestApp {
     /// Where the database is, for the verifier's role.
     pub fn verifier_url(&self) -> &str {
         &self.logins.verifier
+    }
+
+    /// Where the database is, for the notary's role.
+    pub fn notary_url(&self) -> &str {
+        &self.logins.notary
     }
 
     /// A connection as the recorder's role.
@@ -547,6 +556,7 @@ fn logins_of(database: &Url) -> Result<Logins, HarnessError> {
         sequencer: login("matricula_test_sequencer")?,
         recorder: login("matricula_test_recorder")?,
         verifier: login("matricula_test_verifier")?,
+        notary: login("matricula_test_notary")?,
     })
 }
 
@@ -572,6 +582,9 @@ fn settings_of(
         ("MATRICULA_DATABASE_SEQUENCER_URL", logins.sequencer.clone()),
         ("MATRICULA_DATABASE_RECORDER_URL", logins.recorder.clone()),
         ("MATRICULA_DATABASE_VERIFIER_URL", logins.verifier.clone()),
+        ("MATRICULA_DATABASE_NOTARY_URL", logins.notary.clone()),
+        ("MATRICULA_NOTARY_KEY_FILE", dir.join("log-key").to_string_lossy().into_owned()),
+        ("MATRICULA_NOTARY_MARK", dir.join("mark").to_string_lossy().into_owned()),
         ("MATRICULA_DATABASE_CONNECTIONS_MAX", "8".to_owned()),
         ("MATRICULA_REDIS_URL", redis.to_string()),
         ("MATRICULA_REDIS_PREFIX", prefix.clone()),

@@ -18,6 +18,7 @@ mod keys;
 mod lists;
 mod members;
 mod plans;
+mod platform_log;
 mod pool;
 mod posts;
 mod posts_soak;

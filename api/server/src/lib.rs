@@ -9,6 +9,7 @@ mod file_store;
 pub mod keys;
 pub mod logs;
 pub mod migrate;
+mod notary;
 pub mod rehearsal;
 pub mod serve;
 pub mod stores;

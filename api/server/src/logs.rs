@@ -3,7 +3,10 @@
 use std::io::Write;
 
 use domain::{
-    compliance::finding::{LogReport, Place},
+    compliance::{
+        finding::{LogReport, Place},
+        ports::WhichLog,
+    },
     kernel::ids::TenantId,
 };
 use serde_json::{Value, json};
@@ -39,7 +42,7 @@ pub async fn fsck(
 }
 
 fn lines(report: &LogReport, out: &mut dyn Write) -> Result<(), StartupError> {
-    let log = format!("{} {}", report.log.tenant.uuid(), report.log.stream.as_str());
+    let log = report.log;
     let state = if report.is_whole() { "whole" } else { "differs" };
     let LogReport { leaves, tiles, heads, .. } = report;
     writeln!(out, "{log}: {state}; {leaves} leaves, {tiles} tiles, {heads} heads")?;
@@ -66,9 +69,13 @@ fn object(report: &LogReport) -> Value {
             json!({ "place": place, "index": index, "field": finding.field, "problem": finding.problem })
         })
         .collect();
+    let (tenant, stream) = match report.log {
+        WhichLog::Tenant(log) => (json!(log.tenant.uuid().to_string()), log.stream.as_str()),
+        WhichLog::Platform => (Value::Null, "platform"),
+    };
     json!({
-        "tenant": report.log.tenant.uuid().to_string(),
-        "stream": report.log.stream.as_str(),
+        "tenant": tenant,
+        "stream": stream,
         "whole": report.is_whole(),
         "leaves": report.leaves,
         "tiles": report.tiles,

@@ -15,7 +15,10 @@ use domain::{
         secret::Secret,
     },
 };
-use infra::{local_keyring::LocalKeyring, system::System};
+use infra::{
+    local_keyring::{LocalKeyring, LocalSigner},
+    system::System,
+};
 use server::{
     config::{self, Config, LogFormat, Need},
     demo,
@@ -116,6 +119,8 @@ enum QueueName {
     Posts,
     /// Derive the audit logs anew and tell what differs.
     Verify,
+    /// Make the platform's log grow by heads of tenants' logs, and sign it.
+    Notarise,
 }
 
 impl From<QueueName> for Queue {
@@ -126,6 +131,7 @@ impl From<QueueName> for Queue {
             QueueName::Uploads => Self::Uploads,
             QueueName::Posts => Self::Posts,
             QueueName::Verify => Self::Verify,
+            QueueName::Notarise => Self::Notarise,
         }
     }
 }
@@ -202,8 +208,11 @@ enum LogVerb {
 
 #[derive(Subcommand)]
 enum KeyringVerb {
-    /// Make the file that keys.keyring names. Back it up apart from the database.
+    /// Make the file that keys.keyring names, and the key that signs the platform's log (notary.key_file) when there is none.
+    /// Back them up apart from the database.
     Create,
+    /// Make the key that signs the platform's log alone.
+    LogKey,
 }
 
 fn main() -> ExitCode {
@@ -255,6 +264,7 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
                 sequencer: config.database.sequencer_url,
                 recorder: config.database.recorder_url,
                 verifier: config.database.verifier_url,
+                notary: config.database.notary_url,
             };
             migrate(&config.database.admin_url, &logins).await
         }
@@ -299,13 +309,23 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
                 Err("the audit log is not what it should be; the places are above".into())
             }
         }
+        Verb::Keyring { verb: KeyringVerb::LogKey } => log_key(&load(Need::Nothing)?),
         Verb::Keyring { verb: KeyringVerb::Create } => {
-            let path = load(Need::Nothing)?.keys.keyring.ok_or("keys.keyring says no file")?;
-            LocalKeyring::create(&path, &System)?;
+            let config = load(Need::Nothing)?;
+            let path = config.keys.keyring.as_ref().ok_or("keys.keyring says no file")?;
+            LocalKeyring::create(path, &System)?;
             writeln!(std::io::stdout(), "made {}; back it up apart from the database", path.display())?;
-            Ok(())
+            if config.notary.key_file.exists() { Ok(()) } else { log_key(&config) }
         }
     }
+}
+
+/// Makes the key that signs the platform's log.
+fn log_key(config: &Config) -> Result<(), StartupError> {
+    let path = &config.notary.key_file;
+    LocalSigner::create(path, &System)?;
+    writeln!(std::io::stdout(), "made {}; back it up apart from the database", path.display())?;
+    Ok(())
 }
 
 fn options(arguments: DevArguments, config: Option<PathBuf>) -> DevOptions {

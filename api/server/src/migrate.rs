@@ -15,6 +15,8 @@ pub struct Logins {
     pub recorder: String,
     /// Who reads whole logs to check them.
     pub verifier: String,
+    /// Who makes the platform's log grow.
+    pub notary: String,
 }
 
 impl Logins {
@@ -24,6 +26,7 @@ impl Logins {
             (&self.sequencer, "matricula_sequencer"),
             (&self.recorder, "matricula_recorder"),
             (&self.verifier, "matricula_verifier"),
+            (&self.notary, "matricula_notary"),
         ]
         .into_iter()
         .filter(|(url, _)| !url.is_empty())

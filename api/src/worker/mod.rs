@@ -1,5 +1,6 @@
 //! What happens without a caller.
 
+mod notarise;
 mod posts;
 mod sequence;
 mod token_pool;
@@ -8,6 +9,7 @@ mod turns;
 mod uploads;
 mod verify;
 
+pub use notarise::notarise;
 pub use posts::publish_posts;
 pub use sequence::sequence;
 pub use token_pool::tend_tokens;

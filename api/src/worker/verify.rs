@@ -52,12 +52,12 @@ async fn check(verifier: &LogVerifier) -> Result<u64, PortError> {
 }
 
 fn tell(report: &LogReport) {
-    let (tenant, stream) = (report.log.tenant.uuid(), report.log.stream.as_str());
+    let log = report.log;
     for finding in &report.findings {
-        tracing::error!(%tenant, stream, place = %finding.place, field = finding.field,
+        tracing::error!(%log, place = %finding.place, field = finding.field,
             "an audit log is not what it should be: {} {}", finding.field, finding.problem);
     }
     if report.more > 0 {
-        tracing::error!(%tenant, stream, more = report.more, "and more");
+        tracing::error!(%log, more = report.more, "and more");
     }
 }

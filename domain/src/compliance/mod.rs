@@ -16,6 +16,7 @@ mod use_cases;
 
 pub use audit_log as log;
 pub use use_cases::{
-    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, KeyKeeping, LogVerifier, Sequenced,
-    Sequencer, SequencerPorts, compose, compose_access,
+    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, KeyKeeping, LogVerifier, Notarised,
+    Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion, Rollback, Sequenced, Sequencer,
+    SequencerPorts, compose, compose_access,
 };

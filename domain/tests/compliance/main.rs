@@ -1,5 +1,6 @@
 //! Sequencing, reading and checking the audit log on memory adapters.
 
+mod notarising;
 mod reading;
 mod sequencing;
 mod site;

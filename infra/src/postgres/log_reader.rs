@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{
     compliance::{
         log::tile::{Tile, TileId},
-        ports::{KeptLeaf, LogEnds, LogId, LogReader, SignedHead},
+        ports::{KeptAnchor, KeptLeaf, LogEnds, LogId, LogReader, SignedHead, WhichLog},
     },
     kernel::{
         fault::PortError,
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{
     audit_log::{signed, stored_hash, tile_of, unsigned},
     error::port_error,
+    platform_log::platform_tiles,
     pool::Db,
 };
 
@@ -94,6 +95,88 @@ fn kept(row: &PgRow) -> Result<KeptLeaf, PortError> {
     })
 }
 
+fn ends(row: &PgRow) -> Result<LogEnds, PortError> {
+    Ok(LogEnds {
+        leaves: unsigned(PORT, row.get::<i64, _>("last").saturating_add(1))?,
+        head: unsigned(PORT, row.get("head"))?,
+    })
+}
+
+fn place(row: &PgRow) -> Result<(u8, u64), PortError> {
+    let level = u8::try_from(row.get::<i16, _>("level")).map_err(|e| PortError::lasting(PORT, e))?;
+    Ok((level, unsigned(PORT, row.get("index"))?))
+}
+
+fn head(row: &PgRow) -> Result<SignedHead, PortError> {
+    Ok(SignedHead {
+        size: unsigned(PORT, row.get("size"))?,
+        root: stored_hash(PORT, row.get("root"))?,
+        note: row.get("note"),
+        signed_at: row.get("signed_at"),
+    })
+}
+
+/// The platform's log, which is in tables of its own.
+impl PgLogReader {
+    async fn platform_ends(&self) -> Result<LogEnds, PortError> {
+        let row = sqlx::query(
+            "SELECT coalesce((SELECT max(index) FROM compliance.platform_anchors), -1) AS last,
+                    coalesce((SELECT max(size) FROM compliance.platform_heads), 0) AS head",
+        );
+        ends(&row.fetch_one(self.db.pool()).await.map_err(fault)?)
+    }
+
+    async fn platform_anchors(&self, begin: u64, until: u64) -> Result<Vec<KeptAnchor>, PortError> {
+        let rows = sqlx::query(
+            "SELECT a.index, a.tenant_id || ' ' || a.stream AS of, a.size, a.salt, a.leaf_hash, h.note
+             FROM compliance.platform_anchors AS a
+             LEFT JOIN compliance.audit_heads AS h
+               ON h.tenant_id = a.tenant_id AND h.stream = a.stream AND h.size = a.size
+             WHERE a.index >= $1 AND a.index < $2 ORDER BY a.index",
+        )
+        .bind(signed(PORT, begin)?)
+        .bind(signed(PORT, until)?)
+        .fetch_all(self.db.pool())
+        .await
+        .map_err(fault)?;
+        let anchor = |row: &PgRow| {
+            Ok(KeptAnchor {
+                index: unsigned(PORT, row.get("index"))?,
+                of: row.get("of"),
+                size: unsigned(PORT, row.get("size"))?,
+                salt: row.get("salt"),
+                leaf_hash: row.get("leaf_hash"),
+                note: row.get("note"),
+            })
+        };
+        rows.iter().map(anchor).collect()
+    }
+
+    async fn platform_strays(&self) -> Result<Vec<(u8, u64)>, PortError> {
+        let rows = sqlx::query(
+            "SELECT t.level, t.index FROM compliance.platform_tiles AS t
+             WHERE t.index::numeric * 256 + t.width > (
+                 SELECT coalesce(max(h.size), 0) >> (8 * t.level) FROM compliance.platform_heads AS h)
+             ORDER BY t.level, t.index LIMIT $1",
+        );
+        let rows = rows.bind(STRAYS_MAX).fetch_all(self.db.pool()).await.map_err(fault)?;
+        rows.iter().map(place).collect()
+    }
+
+    async fn platform_heads(&self, after: u64, until: u64) -> Result<Vec<SignedHead>, PortError> {
+        let rows = sqlx::query(
+            "SELECT size, root, note, made_at AS signed_at FROM compliance.platform_heads
+             WHERE note IS NOT NULL AND size > $1 AND size <= $2 ORDER BY size",
+        )
+        .bind(signed(PORT, after)?)
+        .bind(signed(PORT, until)?)
+        .fetch_all(self.db.pool())
+        .await
+        .map_err(fault)?;
+        rows.iter().map(head).collect()
+    }
+}
+
 #[async_trait]
 impl LogReader for PgLogReader {
     async fn logs(&self, tenant: Option<TenantId>) -> Result<Vec<LogId>, PortError> {
@@ -115,7 +198,8 @@ impl LogReader for PgLogReader {
         Ok(rows.iter().filter_map(log).collect())
     }
 
-    async fn ends(&self, log: LogId) -> Result<LogEnds, PortError> {
+    async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError> {
+        let WhichLog::Tenant(log) = log else { return self.platform_ends().await };
         let row = sqlx::query(
             "SELECT coalesce((SELECT max(index) FROM compliance.audit_leaves
                               WHERE tenant_id = $1 AND stream = $2), -1) AS last,
@@ -127,10 +211,7 @@ impl LogReader for PgLogReader {
         .fetch_one(self.db.pool())
         .await
         .map_err(fault)?;
-        Ok(LogEnds {
-            leaves: unsigned(PORT, row.get::<i64, _>("last").saturating_add(1))?,
-            head: unsigned(PORT, row.get("head"))?,
-        })
+        ends(&row)
     }
 
     async fn leaves(&self, log: LogId, begin: u64, until: u64) -> Result<Vec<KeptLeaf>, PortError> {
@@ -149,7 +230,12 @@ impl LogReader for PgLogReader {
         rows.iter().map(kept).collect()
     }
 
-    async fn tiles(&self, log: LogId, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {
+    async fn anchors(&self, begin: u64, until: u64) -> Result<Vec<KeptAnchor>, PortError> {
+        self.platform_anchors(begin, until).await
+    }
+
+    async fn tiles(&self, log: WhichLog, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {
+        let WhichLog::Tenant(log) = log else { return platform_tiles(self.db.pool(), ids).await };
         let levels: Vec<_> = ids.iter().map(|id| i16::from(id.level())).collect();
         let indexes = ids.iter().map(|id| signed(PORT, id.index())).collect::<Result<Vec<_>, _>>()?;
         let rows = sqlx::query(
@@ -171,7 +257,8 @@ impl LogReader for PgLogReader {
             .collect())
     }
 
-    async fn strays(&self, log: LogId) -> Result<Vec<(u8, u64)>, PortError> {
+    async fn strays(&self, log: WhichLog) -> Result<Vec<(u8, u64)>, PortError> {
+        let WhichLog::Tenant(log) = log else { return self.platform_strays().await };
         let rows = sqlx::query(
             "SELECT t.level, t.index FROM compliance.audit_tiles AS t
              WHERE t.tenant_id = $1 AND t.stream = $2
@@ -186,15 +273,11 @@ impl LogReader for PgLogReader {
         .fetch_all(self.db.pool())
         .await
         .map_err(fault)?;
-        rows.iter()
-            .map(|row| {
-                let level = u8::try_from(row.get::<i16, _>("level"));
-                Ok((level.map_err(|e| PortError::lasting(PORT, e))?, unsigned(PORT, row.get("index"))?))
-            })
-            .collect()
+        rows.iter().map(place).collect()
     }
 
-    async fn heads(&self, log: LogId, after: u64, until: u64) -> Result<Vec<SignedHead>, PortError> {
+    async fn heads(&self, log: WhichLog, after: u64, until: u64) -> Result<Vec<SignedHead>, PortError> {
+        let WhichLog::Tenant(log) = log else { return self.platform_heads(after, until).await };
         let rows = sqlx::query(
             "SELECT size, root, note, signed_at FROM compliance.audit_heads
              WHERE tenant_id = $1 AND stream = $2 AND size > $3 AND size <= $4 ORDER BY size",
@@ -206,26 +289,20 @@ impl LogReader for PgLogReader {
         .fetch_all(self.db.pool())
         .await
         .map_err(fault)?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(SignedHead {
-                    size: unsigned(PORT, row.get("size"))?,
-                    root: stored_hash(PORT, row.get("root"))?,
-                    note: row.get("note"),
-                    signed_at: row.get("signed_at"),
-                })
-            })
-            .collect()
+        rows.iter().map(head).collect()
     }
 
-    async fn keys(&self, tenant: TenantId) -> Result<Vec<[u8; 32]>, PortError> {
-        let keys: Vec<Vec<u8>> = sqlx::query_scalar(
-            "SELECT public_key FROM compliance.log_keys WHERE tenant_id = $1 ORDER BY created_at DESC",
-        )
-        .bind(tenant.uuid())
-        .fetch_all(self.db.pool())
-        .await
-        .map_err(fault)?;
+    async fn keys(&self, log: WhichLog) -> Result<Vec<[u8; 32]>, PortError> {
+        let keys = match log {
+            WhichLog::Tenant(log) => sqlx::query_scalar(
+                "SELECT public_key FROM compliance.log_keys WHERE tenant_id = $1 ORDER BY created_at DESC",
+            )
+            .bind(log.tenant.uuid()),
+            WhichLog::Platform => {
+                sqlx::query_scalar("SELECT public_key FROM compliance.platform_keys ORDER BY created_at DESC")
+            }
+        };
+        let keys: Vec<Vec<u8>> = keys.fetch_all(self.db.pool()).await.map_err(fault)?;
         // One of another length is no key, and so has signed nothing.
         Ok(keys.into_iter().filter_map(|key| key.try_into().ok()).collect())
     }

@@ -5,10 +5,12 @@ mod layers;
 #[macro_use]
 mod sections;
 mod audit;
+mod notary;
 
 use std::{fmt, path::Path};
 
 pub use audit::Audit;
+pub use notary::{NotarySettings, Signer};
 pub use sections::{Bucket, Config, Files, Keys, LogFormat};
 
 /// The default file, which is the manual.

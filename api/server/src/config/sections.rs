@@ -12,7 +12,7 @@ use domain::{identity::model::EmailAddress, kernel::ids::TenantId};
 use infra::outbound::Proxy;
 use toml::{Table, Value};
 
-use super::{Fault, Need, audit::Audit};
+use super::{Fault, Need, audit::Audit, notary::NotarySettings};
 
 /// The configuration in force. Meanings and units are in the default file.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub struct Config {
     pub keys: Keys,
     pub tokens: Tokens,
     pub audit: Audit,
+    pub notary: NotarySettings,
     pub mail: Mail,
     pub geography: Geography,
     pub accounts: Accounts,
@@ -56,6 +57,7 @@ section!(Database {
     sequencer_url: String,
     recorder_url: String,
     verifier_url: String,
+    notary_url: String,
     admin_url: String,
     connections_max: u32,
     acquire_timeout: Duration,
@@ -206,6 +208,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         sequencer_url: r.url("database.sequencer_url", &POSTGRES, working),
         recorder_url: r.url("database.recorder_url", &POSTGRES, serving),
         verifier_url: r.url("database.verifier_url", &POSTGRES, working || need == Need::Checking),
+        notary_url: r.url("database.notary_url", &POSTGRES, working),
         admin_url: r.url("database.admin_url", &POSTGRES, need == Need::Migrating),
         connections_max: r.number("database.connections_max", 2, 1_000),
         acquire_timeout: millis(r.number("database.acquire_timeout_ms", 10, 60_000)),
@@ -216,6 +219,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
     let keys = keys(&mut r);
     let tokens = Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") };
     let audit = Audit::read(&mut r);
+    let notary = NotarySettings::read(&mut r);
     let mail = mail(&mut r);
     let geography = Geography {
         database: Some(r.text("geography.database")).filter(|path| !path.is_empty()).map(Into::into),
@@ -262,6 +266,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         keys,
         tokens,
         audit,
+        notary,
         mail: mail?,
         geography,
         accounts,

@@ -3,8 +3,12 @@
 use super::{LogReport, Place};
 use crate::compliance::{
     event::AuditEvent,
-    log::merkle::{Hash, leaf_hash},
-    ports::KeptLeaf,
+    log::{
+        anchor::anchor_leaf,
+        merkle::{Hash, leaf_hash},
+        note::Note,
+    },
+    ports::{KeptAnchor, KeptLeaf, LogId},
 };
 
 /// What a column is when it is wrong.
@@ -13,11 +17,54 @@ const DIFFERS: &str = "is not what the leaf says";
 /// Takes down what is wrong with a leaf's row, and gives the hash that stands in the tree for it: the one that two of
 /// three agree on, of the leaf's own, the row's and the tile's (`in_tile`). So one thing that was changed is one finding,
 /// and not one for every root above it.
-pub(crate) fn check_leaf(kept: &KeptLeaf, in_tile: Option<Hash>, report: &mut LogReport) -> Hash {
-    check_columns(kept, report);
-    let place = Place::Leaf(kept.index);
-    let own = leaf_hash(&kept.leaf);
+pub(crate) fn check_leaf(log: LogId, kept: &KeptLeaf, in_tile: Option<Hash>, report: &mut LogReport) -> Hash {
+    check_columns(log, kept, report);
     let in_row = Hash::from_slice(&kept.leaf_hash).ok();
+    agreed(kept.index, leaf_hash(&kept.leaf), in_row, in_tile, report)
+}
+
+/// The same for a leaf of the platform's log. A tenant's head that is gone, or is another than it was, shows here: its log
+/// was put back.
+pub(crate) fn check_anchor(kept: &KeptAnchor, in_tile: Option<Hash>, report: &mut LogReport) -> Option<Hash> {
+    let place = Place::Leaf(kept.index);
+    let in_row = Hash::from_slice(&kept.leaf_hash).ok();
+    let Some(note) = &kept.note else {
+        report.add(
+            place,
+            "checkpoint",
+            format!("is gone: there is no head of {} leaves of {}", kept.size, kept.of),
+        );
+        return in_tile.or(in_row);
+    };
+    let salt: Option<[u8; 32]> = kept.salt.as_slice().try_into().ok();
+    let (Ok(note), Some(salt)) = (Note::parse(note.as_bytes()), salt) else {
+        report.add(
+            place,
+            "checkpoint",
+            format!("is no note: the head of {} leaves of {}", kept.size, kept.of),
+        );
+        return in_tile.or(in_row);
+    };
+    let own = leaf_hash(&anchor_leaf(&salt, note.text()));
+    if in_row != Some(own) {
+        report.add(
+            place,
+            "checkpoint",
+            format!("is another: the head of {} leaves of {}", kept.size, kept.of),
+        );
+        return in_tile.or(in_row);
+    }
+    Some(own)
+}
+
+fn agreed(
+    index: u64,
+    own: Hash,
+    in_row: Option<Hash>,
+    in_tile: Option<Hash>,
+    report: &mut LogReport,
+) -> Hash {
+    let place = Place::Leaf(index);
     if in_row == Some(own) {
         // Its tile is told of where tiles are compared.
         return own;
@@ -30,7 +77,7 @@ pub(crate) fn check_leaf(kept: &KeptLeaf, in_tile: Option<Hash>, report: &mut Lo
     own
 }
 
-fn check_columns(kept: &KeptLeaf, report: &mut LogReport) {
+fn check_columns(log: LogId, kept: &KeptLeaf, report: &mut LogReport) {
     let place = Place::Leaf(kept.index);
     let told = match AuditEvent::from_leaf(&kept.leaf) {
         Ok(told) => told,
@@ -41,8 +88,8 @@ fn check_columns(kept: &KeptLeaf, report: &mut LogReport) {
     };
     let target = told.target.as_ref().and_then(|target| target.id);
     for (field, is_told) in [
-        ("tenant_id", told.tenant_id == report.log.tenant),
-        ("stream", told.stream == report.log.stream),
+        ("tenant_id", told.tenant_id == log.tenant),
+        ("stream", told.stream == log.stream),
         ("event_id", told.event_id == kept.event),
         ("compliance_id", told.compliance_id == kept.compliance_id),
         ("type", told.type_name == kept.type_name),

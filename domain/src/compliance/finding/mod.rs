@@ -9,9 +9,9 @@ mod leaf;
 
 use std::fmt;
 
-use super::{log::tile::TileId, ports::LogId};
+use super::{log::tile::TileId, ports::WhichLog};
 
-pub(super) use leaf::check_leaf;
+pub(super) use leaf::{check_anchor, check_leaf};
 
 /// Findings told of one log; the rest are counted.
 pub const FINDINGS_MAX: usize = 64;
@@ -44,7 +44,7 @@ pub struct LogFinding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogReport {
     /// Which log.
-    pub log: LogId,
+    pub log: WhichLog,
     /// Leaves that were looked at.
     pub leaves: u64,
     /// Tiles that were derived from them.
@@ -58,7 +58,7 @@ pub struct LogReport {
 }
 
 impl LogReport {
-    pub(super) const fn new(log: LogId) -> Self {
+    pub(super) const fn new(log: WhichLog) -> Self {
         Self { log, leaves: 0, tiles: 0, heads: 0, findings: Vec::new(), more: 0 }
     }
 
@@ -79,6 +79,15 @@ impl LogReport {
     /// How many findings there are in all.
     pub fn count(&self) -> u64 {
         u64::try_from(self.findings.len()).unwrap_or(u64::MAX).saturating_add(self.more)
+    }
+}
+
+impl fmt::Display for WhichLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tenant(log) => write!(f, "{} {}", log.tenant.uuid(), log.stream.as_str()),
+            Self::Platform => f.write_str("platform"),
+        }
     }
 }
 

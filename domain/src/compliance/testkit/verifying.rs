@@ -9,7 +9,7 @@ use crate::{
     compliance::{
         event::AuditEvent,
         log::tile::{Tile, TileId},
-        ports::{KeptLeaf, LogEnds, LogId, LogKeys as _, LogReader, SignedHead},
+        ports::{KeptAnchor, KeptLeaf, LogEnds, LogId, LogKeys as _, LogReader, SignedHead, WhichLog},
     },
     kernel::{
         fault::PortError,
@@ -31,6 +31,14 @@ impl MemoryReader {
         Self { logs, keys }
     }
 
+    /// The platform's log is not among them.
+    fn which(&self, log: WhichLog) -> Log {
+        match log {
+            WhichLog::Tenant(log) => self.log(log),
+            WhichLog::Platform => Log::default(),
+        }
+    }
+
     fn log(&self, log: LogId) -> Log {
         lock(&self.logs.kept).logs.get(&log).cloned().unwrap_or_default()
     }
@@ -48,8 +56,8 @@ impl LogReader for MemoryReader {
         Ok(kept.logs.keys().filter(wanted).copied().collect())
     }
 
-    async fn ends(&self, log: LogId) -> Result<LogEnds, PortError> {
-        let log = self.log(log);
+    async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError> {
+        let log = self.which(log);
         let head = log.heads.iter().map(|head| head.size).max().unwrap_or_default();
         Ok(LogEnds { leaves: count(log.leaves.len()), head })
     }
@@ -75,13 +83,17 @@ impl LogReader for MemoryReader {
         Ok(kept.collect())
     }
 
-    async fn tiles(&self, log: LogId, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {
-        let log = self.log(log);
+    async fn anchors(&self, _: u64, _: u64) -> Result<Vec<KeptAnchor>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn tiles(&self, log: WhichLog, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {
+        let log = self.which(log);
         Ok(ids.iter().filter_map(|id| log.tiles.get(&(id.level(), id.index())).cloned()).collect())
     }
 
-    async fn strays(&self, log: LogId) -> Result<Vec<(u8, u64)>, PortError> {
-        let log = self.log(log);
+    async fn strays(&self, log: WhichLog) -> Result<Vec<(u8, u64)>, PortError> {
+        let log = self.which(log);
         let size = log.heads.iter().map(|head| head.size).max().unwrap_or_default();
         let is_past = |tile: &&Tile| {
             let id = tile.id();
@@ -90,15 +102,18 @@ impl LogReader for MemoryReader {
         Ok(log.tiles.values().filter(is_past).map(|tile| (tile.id().level(), tile.id().index())).collect())
     }
 
-    async fn heads(&self, log: LogId, after: u64, until: u64) -> Result<Vec<SignedHead>, PortError> {
-        let mut heads = self.log(log).heads;
+    async fn heads(&self, log: WhichLog, after: u64, until: u64) -> Result<Vec<SignedHead>, PortError> {
+        let mut heads = self.which(log).heads;
         heads.retain(|head| head.size > after && head.size <= until);
         heads.sort_by_key(|head| head.size);
         Ok(heads)
     }
 
-    async fn keys(&self, tenant: TenantId) -> Result<Vec<[u8; 32]>, PortError> {
-        self.keys.public_keys(&TenantScope::of(tenant)).await
+    async fn keys(&self, log: WhichLog) -> Result<Vec<[u8; 32]>, PortError> {
+        match log {
+            WhichLog::Tenant(log) => self.keys.public_keys(&TenantScope::of(log.tenant)).await,
+            WhichLog::Platform => Ok(Vec::new()),
+        }
     }
 }
 

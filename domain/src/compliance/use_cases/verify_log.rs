@@ -3,19 +3,20 @@
 //! What this can't see is what is whole in itself: a log put back to how it once was, and events that were taken away
 //! before they had an index.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     super::{
-        finding::{LogReport, Place, check_leaf},
+        finding::{LogReport, Place, check_anchor, check_leaf},
         log::{
             merkle::{CompactRange, Hash},
             note::{VerifierKey, VerifierKind},
             policy::LogPolicy,
             tile::{TILE_WIDTH, Tile, TileId, append, edge_tiles},
         },
-        ports::{KeptLeaf, LogId, LogReader, SignedHead},
+        ports::{LogEnds, LogReader, SignedHead, WhichLog},
     },
+    notarise::platform_origin,
     sequence::origin,
 };
 use crate::kernel::{fault::PortError, ids::TenantId};
@@ -64,12 +65,13 @@ impl LogVerifier {
         Self { reader, host }
     }
 
-    /// The logs there are, of one tenant or of all.
+    /// The logs there are, of one tenant or of all; with all the platform's own, last, as it rests on them.
     ///
     /// # Errors
     /// The store did not answer.
-    pub async fn logs(&self, tenant: Option<TenantId>) -> Result<Vec<LogId>, PortError> {
-        self.reader.logs(tenant).await
+    pub async fn logs(&self, tenant: Option<TenantId>) -> Result<Vec<WhichLog>, PortError> {
+        let logs = self.reader.logs(tenant).await?.into_iter().map(WhichLog::Tenant);
+        Ok(logs.chain(tenant.is_none().then_some(WhichLog::Platform)).collect())
     }
 
     /// Checks one log, as far as it had grown when this began: every leaf against its row and its tile, every tile and
@@ -77,12 +79,15 @@ impl LogVerifier {
     ///
     /// # Errors
     /// The store did not answer.
-    pub async fn verify_log(&self, log: LogId) -> Result<LogReport, PortError> {
+    pub async fn verify_log(&self, log: WhichLog) -> Result<LogReport, PortError> {
         let mut report = LogReport::new(log);
         let ends = self.reader.ends(log).await?;
         if ends.head < ends.leaves {
             let problem = format!("is the newest, and there are {} leaves", ends.leaves);
             report.add(Place::Head(ends.head), "size", problem);
+        }
+        if ends == LogEnds::default() {
+            return Ok(report);
         }
         let policy = self.policy(log, &mut report).await?;
         let end = ends.leaves.max(ends.head);
@@ -105,10 +110,13 @@ impl LogVerifier {
     }
 
     /// What the log's heads must show; `None` when it has no key.
-    async fn policy(&self, log: LogId, report: &mut LogReport) -> Result<Option<LogPolicy>, PortError> {
-        let origin = origin(&self.host, log.tenant, log.stream);
+    async fn policy(&self, log: WhichLog, report: &mut LogReport) -> Result<Option<LogPolicy>, PortError> {
+        let origin = match log {
+            WhichLog::Tenant(log) => origin(&self.host, log.tenant, log.stream),
+            WhichLog::Platform => platform_origin(&self.host),
+        };
         let mut keys = Vec::new();
-        for public in self.reader.keys(log.tenant).await? {
+        for public in self.reader.keys(log).await? {
             match VerifierKey::new(&origin, VerifierKind::Ed25519, &public) {
                 Ok(key) => keys.push(key),
                 Err(fault) => report.add(Place::Log, "public_key", fault.to_string()),
@@ -130,13 +138,11 @@ impl LogVerifier {
         report: &mut LogReport,
     ) -> Result<bool, PortError> {
         let log = report.log;
-        let leaves = self.reader.leaves(log, begin, until).await?;
         let kept = Kept {
             tiles: self.reader.tiles(log, &leaf_tiles(begin, until)).await?,
             heads: self.reader.heads(log, begin, until).await?,
         };
-        report.leaves += u64::try_from(leaves.len()).unwrap_or(u64::MAX);
-        let Some(hashes) = hashes((begin, until), &leaves, &kept, report) else { return Ok(false) };
+        let Some(hashes) = self.hashes((begin, until), &kept, report).await? else { return Ok(false) };
         let mut heads = kept.heads.iter().peekable();
         for hash in &hashes {
             derived.range.append_leaf(*hash).map_err(|e| PortError::lasting(PORT, e))?;
@@ -157,6 +163,43 @@ impl LogVerifier {
         let full: Vec<_> = grown.tiles.into_iter().filter(|tile| tile.id().is_full()).collect();
         self.compare_tiles(&full, report).await?;
         Ok(true)
+    }
+
+    /// The hashes of the leaves `begin..until`: a leaf that is gone is told, and its tile stands in for it. `None` when that
+    /// has not got it either.
+    async fn hashes(
+        &self,
+        (begin, until): (u64, u64),
+        kept: &Kept,
+        report: &mut LogReport,
+    ) -> Result<Option<Vec<Hash>>, PortError> {
+        let mut found: BTreeMap<u64, Option<Hash>> = BTreeMap::new();
+        match report.log {
+            WhichLog::Tenant(log) => {
+                for row in self.reader.leaves(log, begin, until).await? {
+                    found.insert(row.index, Some(check_leaf(log, &row, kept.hash(row.index), report)));
+                }
+            }
+            WhichLog::Platform => {
+                for row in self.reader.anchors(begin, until).await? {
+                    let hash = check_anchor(&row, kept.hash(row.index), report);
+                    if found.insert(row.index, hash).is_some() {
+                        report.add(Place::Leaf(row.index), "index", "is there twice");
+                    }
+                }
+            }
+        }
+        report.leaves += u64::try_from(found.len()).unwrap_or(u64::MAX);
+        let mut hashes = Vec::with_capacity(usize::try_from(until - begin).unwrap_or_default());
+        for index in begin..until {
+            let hash = found.get(&index).copied().unwrap_or_else(|| {
+                report.add(Place::Leaf(index), "row", "is missing");
+                kept.hash(index)
+            });
+            let Some(hash) = hash else { return Ok(None) };
+            hashes.push(hash);
+        }
+        Ok(Some(hashes))
     }
 
     /// Holds the tiles kept against those derived, which may be narrower: the log grows on meanwhile.
@@ -189,29 +232,6 @@ impl LogVerifier {
 fn leaf_tiles(begin: u64, until: u64) -> Vec<TileId> {
     let width = u64::from(TILE_WIDTH);
     (begin / width..until.div_ceil(width)).filter_map(|index| TileId::new(0, index, 1).ok()).collect()
-}
-
-/// The hashes of the leaves `begin..until`: a leaf that is gone is told, and its tile stands in for it. `None` when that
-/// has not got it either.
-fn hashes(
-    (begin, until): (u64, u64),
-    leaves: &[KeptLeaf],
-    kept: &Kept,
-    report: &mut LogReport,
-) -> Option<Vec<Hash>> {
-    let mut rows = leaves.iter().peekable();
-    let mut hashes = Vec::with_capacity(usize::try_from(until - begin).unwrap_or_default());
-    for index in begin..until {
-        let in_tile = kept.hash(index);
-        let hash = if let Some(row) = rows.next_if(|row| row.index == index) {
-            Some(check_leaf(row, in_tile, report))
-        } else {
-            report.add(Place::Leaf(index), "row", "is missing");
-            in_tile
-        };
-        hashes.push(hash?);
-    }
-    Some(hashes)
 }
 
 fn check_head(
