@@ -58,6 +58,18 @@ pub struct Metrics {
     pub audit_lag_s: Gauge<f64, AtomicU64>,
     /// `matricula_audit_sequenced_total`: audit events given an index by this process.
     pub audit_sequenced: Counter,
+    /// `matricula_audit_differences`: findings of the last check of all logs by this process.
+    pub audit_differences: Gauge,
+    /// `matricula_audit_verified_timestamp_seconds`: when this process last checked all logs to their ends, in seconds since
+    /// 1970; 0 when it has not.
+    pub audit_verified_at_s: Gauge,
+    /// `matricula_platform_log_size`: leaves under the head of the platform's log that this process signed last.
+    pub platform_log_size: Gauge,
+    /// `matricula_platform_log_refused`: 1 while this process refuses to sign, as the log is not the one it signed before.
+    pub platform_log_refused: Gauge,
+    /// `matricula_platform_log_turn_timestamp_seconds`: when this process last looked for new heads and all was well, in
+    /// seconds since 1970.
+    pub platform_log_turned_at_s: Gauge,
     /// `matricula_database_connections`: open connections of the application's pool.
     pub database_connections: Gauge,
     /// `matricula_dependency_up`: 1 when a dependency answered last time.
@@ -215,6 +227,11 @@ impl Default for Metrics {
             audit_waiting: Gauge::default(),
             audit_lag_s: Gauge::default(),
             audit_sequenced: Counter::default(),
+            audit_differences: Gauge::default(),
+            audit_verified_at_s: Gauge::default(),
+            platform_log_size: Gauge::default(),
+            platform_log_refused: Gauge::default(),
+            platform_log_turned_at_s: Gauge::default(),
             database_connections: Gauge::default(),
             dependency_up: Family::default(),
             limiter: Family::default(),
@@ -247,17 +264,6 @@ impl Default for Metrics {
         r.register("commands", "Commands, by action and outcome", m.commands.clone());
         r.register("access_log_lost", "Answers not taken down", m.access_log_lost.clone());
         r.register("access_log_waiting", "Access events not yet written", m.access_log_waiting.clone());
-        r.register(
-            "audit_waiting",
-            "Audit events without an index, counted up to 10000",
-            m.audit_waiting.clone(),
-        );
-        r.register(
-            "audit_lag_seconds",
-            "Age of the oldest audit event without an index",
-            m.audit_lag_s.clone(),
-        );
-        r.register("audit_sequenced", "Audit events given an index", m.audit_sequenced.clone());
         r.register("database_connections", "Open connections to Postgres", m.database_connections.clone());
         r.register("dependency_up", "Whether a dependency answered last time", m.dependency_up.clone());
         r.register("limiter", "What the rate limiter did beside answering", m.limiter.clone());
@@ -293,12 +299,55 @@ impl Default for Metrics {
             "From the time a post is planned for until the platform took it",
             m.post_lateness_s.clone(),
         );
+        m.register_audit();
         m.register_outbound();
         metrics
     }
 }
 
 impl Metrics {
+    /// Registers what is told of the audit logs.
+    fn register_audit(&mut self) {
+        let m = self;
+        let r = &mut m.registry;
+        r.register(
+            "audit_waiting",
+            "Audit events without an index, counted up to 10000",
+            m.audit_waiting.clone(),
+        );
+        r.register(
+            "audit_lag_seconds",
+            "Age of the oldest audit event without an index",
+            m.audit_lag_s.clone(),
+        );
+        r.register("audit_sequenced", "Audit events given an index", m.audit_sequenced.clone());
+        r.register(
+            "audit_differences",
+            "What the last check found logs to be that they should not be",
+            m.audit_differences.clone(),
+        );
+        r.register(
+            "audit_verified_timestamp_seconds",
+            "When all logs were last checked to their ends, since 1970",
+            m.audit_verified_at_s.clone(),
+        );
+        r.register(
+            "platform_log_size",
+            "Leaves under the newest head that was signed",
+            m.platform_log_size.clone(),
+        );
+        r.register(
+            "platform_log_refused",
+            "Whether signing is refused, as the log was put back",
+            m.platform_log_refused.clone(),
+        );
+        r.register(
+            "platform_log_turn_timestamp_seconds",
+            "When new heads were last looked for, since 1970",
+            m.platform_log_turned_at_s.clone(),
+        );
+    }
+
     /// Registers what is told of calls to platforms.
     fn register_outbound(&mut self) {
         let m = self;

@@ -20,13 +20,16 @@
 //! | `content::ports::UploadSchedule`, `publishing::ports::TurnSchedule` | [`postgres`] |
 //! | `content::ports::ObjectStore` | [`object_store`] |
 //! | `content::ports::MediaProbe`, `content::ports::Transcoder` | [`ffmpeg`] |
-//! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys}` | [`postgres`] |
+//! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys, LogReader, PlatformStore}` | [`postgres`] |
+//! | `compliance::ports::HighWater` | [`high_water`] |
+//! | `compliance::ports::CheckpointSigner` | [`local_keyring`], [`pkcs11`] |
 
 pub mod argon2;
 pub mod aws_kms;
 pub mod envelope;
 pub mod ffmpeg;
 pub mod governor;
+pub mod high_water;
 pub mod journal;
 pub mod jwt;
 pub mod layers;

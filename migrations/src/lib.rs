@@ -22,6 +22,8 @@ mod m20261127_0011_publishing_figures;
 mod m20261127_0012_content_transcodes;
 mod m20261127_0013_accounts_quota_uses;
 mod m20261127_0014_publishing_timetables;
+mod m20261127_0015_compliance_verifier;
+mod m20261127_0016_compliance_platform_log;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -46,6 +48,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_0012_content_transcodes::Migration),
             Box::new(m20261127_0013_accounts_quota_uses::Migration),
             Box::new(m20261127_0014_publishing_timetables::Migration),
+            Box::new(m20261127_0015_compliance_verifier::Migration),
+            Box::new(m20261127_0016_compliance_platform_log::Migration),
         ]
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use domain::kernel::ids::{Entropy as _, IdSource as _};
 use harness::{client::Client, process::Process, stores::HarnessError};
-use infra::{local_keyring::LocalKeyring, system::System};
+use infra::{
+    local_keyring::{LocalKeyring, LocalSigner},
+    system::System,
+};
 use server::{
     config::{self, Config, Need},
     migrate::{Logins, migrate},
@@ -65,9 +68,12 @@ impl Installation {
             app: login(&admin, "bench_app")?,
             sequencer: login(&admin, "bench_sequencer")?,
             recorder: login(&admin, "bench_recorder")?,
+            verifier: login(&admin, "bench_verifier")?,
+            notary: login(&admin, "bench_notary")?,
         };
         migrate(admin.as_str(), &logins).await?;
         LocalKeyring::create(&dir.join("keyring"), &System)?;
+        LocalSigner::create(&dir.join("log-key"), &System)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let settings = settings(&dir, &stores, &logins, &address);
         Ok(Self { dir, stores, logins, settings, address })
@@ -209,6 +215,10 @@ fn settings(dir: &Path, stores: &Stores, logins: &Logins, address: &str) -> BTre
         ("DATABASE_URL", logins.app.clone()),
         ("DATABASE_SEQUENCER_URL", logins.sequencer.clone()),
         ("DATABASE_RECORDER_URL", logins.recorder.clone()),
+        ("DATABASE_VERIFIER_URL", logins.verifier.clone()),
+        ("DATABASE_NOTARY_URL", logins.notary.clone()),
+        ("NOTARY_KEY_FILE", path("log-key")),
+        ("NOTARY_MARK", path("mark")),
         ("REDIS_URL", stores.redis_url().to_string()),
         ("KEYS_KEYRING", path("keyring")),
         ("MAIL_SPOOL", path("mail")),

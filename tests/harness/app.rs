@@ -22,7 +22,10 @@ use domain::{
         model::{Plan, Post, PostDraft, Visibility},
     },
 };
-use infra::{local_keyring::LocalKeyring, system::System};
+use infra::{
+    local_keyring::{LocalKeyring, LocalSigner},
+    system::System,
+};
 use server::{
     config::{self, Config, Need},
     keys::KeysTask,
@@ -167,6 +170,7 @@ impl TestApp {
         let logins = logins_of(&database)?;
         let dir = new_dir()?;
         LocalKeyring::create(&dir.join("keyring"), &System)?;
+        LocalSigner::create(&dir.join("log-key"), &System)?;
         let settings = settings_of(&redis, &logins, &dir, settings);
         let config = config::load(None, settings.clone(), Need::Working)?;
         let service = Box::pin(start(&config, duties)).await?;
@@ -181,6 +185,22 @@ impl TestApp {
     pub async fn keys(&self, task: KeysTask, tenants: &[&str]) -> Result<(), HarnessError> {
         let tenants: Vec<_> = tenants.iter().map(|slug| (*slug).to_owned()).collect();
         Box::pin(server::keys::run(self.config.clone(), task, &tenants)).await
+    }
+
+    /// Does what `matricula log fsck --json` does: whether all logs of the tenant, or of all, are whole, and what is said
+    /// of each.
+    ///
+    /// # Errors
+    /// A log can't be read.
+    pub async fn fsck(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> Result<(bool, Vec<serde_json::Value>), HarnessError> {
+        let mut told = Vec::new();
+        let is_whole = Box::pin(server::logs::fsck(&self.config, tenant, true, &mut told)).await?;
+        let lines = String::from_utf8(told)?;
+        let reports = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        Ok((is_whole, reports))
     }
 
     /// Starts the program with these arguments on the same stores, in a process of its own.
@@ -265,6 +285,16 @@ impl TestApp {
     /// Where the database is, for the recorder's role.
     pub fn recorder_url(&self) -> &str {
         &self.logins.recorder
+    }
+
+    /// Where the database is, for the verifier's role.
+    pub fn verifier_url(&self) -> &str {
+        &self.logins.verifier
+    }
+
+    /// Where the database is, for the notary's role.
+    pub fn notary_url(&self) -> &str {
+        &self.logins.notary
     }
 
     /// A connection as the recorder's role.
@@ -525,6 +555,8 @@ fn logins_of(database: &Url) -> Result<Logins, HarnessError> {
         app: login("matricula_test_app")?,
         sequencer: login("matricula_test_sequencer")?,
         recorder: login("matricula_test_recorder")?,
+        verifier: login("matricula_test_verifier")?,
+        notary: login("matricula_test_notary")?,
     })
 }
 
@@ -549,6 +581,10 @@ fn settings_of(
         ("MATRICULA_DATABASE_URL", logins.app.clone()),
         ("MATRICULA_DATABASE_SEQUENCER_URL", logins.sequencer.clone()),
         ("MATRICULA_DATABASE_RECORDER_URL", logins.recorder.clone()),
+        ("MATRICULA_DATABASE_VERIFIER_URL", logins.verifier.clone()),
+        ("MATRICULA_DATABASE_NOTARY_URL", logins.notary.clone()),
+        ("MATRICULA_NOTARY_KEY_FILE", dir.join("log-key").to_string_lossy().into_owned()),
+        ("MATRICULA_NOTARY_MARK", dir.join("mark").to_string_lossy().into_owned()),
         ("MATRICULA_DATABASE_CONNECTIONS_MAX", "8".to_owned()),
         ("MATRICULA_REDIS_URL", redis.to_string()),
         ("MATRICULA_REDIS_PREFIX", prefix.clone()),

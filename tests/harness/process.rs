@@ -11,7 +11,7 @@ use domain::kernel::ids::IdSource as _;
 use infra::system::System;
 use tokio::process::{Child, Command};
 
-use crate::stores::HarnessError;
+use crate::{client::PATIENCE, stores::HarnessError};
 
 /// `matricula`, running. Killed when dropped.
 #[derive(Debug)]
@@ -66,6 +66,15 @@ impl Process {
     /// It can't be asked.
     pub fn has_ended(&mut self) -> Result<bool, HarnessError> {
         Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Waits for its end, and gives its exit code.
+    ///
+    /// # Errors
+    /// It can't be waited for, or does not end.
+    pub async fn ended(mut self) -> Result<Option<i32>, HarnessError> {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        Ok(ended.map_err(|_| format!("the process does not end: {}", self.log()))??.code())
     }
 
     /// Ends it with signal 9, at once and without its noticing.

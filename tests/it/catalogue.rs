@@ -33,11 +33,21 @@ UNION ALL SELECT name || ': has no restrictive tenant policy' FROM tables WHERE 
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' is permissive for a role it should not be'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polpermissive AND NOT p.polroles <@ ARRAY['matricula_app_rw'::regrole::oid, 'matricula_auditor_ro'::regrole::oid,
-        'matricula_sequencer'::regrole::oid, 'matricula_recorder'::regrole::oid]
+        'matricula_sequencer'::regrole::oid, 'matricula_recorder'::regrole::oid, 'matricula_verifier'::regrole::oid,
+        'matricula_notary'::regrole::oid]
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' lets a cross-tenant role out of the audit log'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polpermissive AND p.polroles && ARRAY['matricula_sequencer'::regrole::oid, 'matricula_recorder'::regrole::oid]
       AND t.name NOT IN ('compliance.audit_outbox', 'compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads')
+UNION ALL SELECT t.name || ': the policy ' || p.polname || ' lets the verifier do more than read logs'
+    FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
+    WHERE p.polpermissive AND p.polroles @> ARRAY['matricula_verifier'::regrole::oid]
+      AND (p.polcmd <> 'r' OR t.name NOT IN ('compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads', 'compliance.log_keys',
+        'compliance.platform_anchors'))
+UNION ALL SELECT t.name || ': the policy ' || p.polname || ' lets the notary do more than anchor heads'
+    FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
+    WHERE p.polpermissive AND p.polroles @> ARRAY['matricula_notary'::regrole::oid]
+      AND NOT (p.polcmd = 'r' AND t.name = 'compliance.audit_heads' OR p.polcmd IN ('r', 'a') AND t.name = 'compliance.platform_anchors')
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' checks nothing that is written'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polcmd IN ('*', 'a', 'w') AND p.polwithcheck IS NULL
@@ -62,7 +72,7 @@ UNION ALL SELECT o.name || ': ' || g.grantee || ' may ' || g.privilege_type
     FROM ours AS o JOIN information_schema.role_table_grants AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
     WHERE g.grantee <> 'matricula_owner' AND (
         g.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER') OR g.is_grantable = 'YES'
-        OR g.grantee NOT IN ('matricula_app_rw', 'matricula_sequencer', 'matricula_recorder', 'matricula_auditor_ro'))
+        OR g.grantee NOT IN ('matricula_app_rw', 'matricula_sequencer', 'matricula_recorder', 'matricula_verifier', 'matricula_notary', 'matricula_auditor_ro'))
 UNION ALL SELECT o.name || ': ' || g.grantee || ' may ' || g.privilege_type || ' what is only ever added to'
     FROM ours AS o JOIN information_schema.role_table_grants AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
     WHERE o.name IN ('compliance.audit_outbox', 'compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads')
@@ -71,6 +81,17 @@ UNION ALL SELECT o.name || ': ' || g.grantee || ' may ' || g.privilege_type || '
 UNION ALL SELECT o.name || ': matricula_recorder may read ' || g.column_name
     FROM ours AS o JOIN information_schema.column_privileges AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
     WHERE g.grantee = 'matricula_recorder' AND g.privilege_type = 'SELECT' AND g.column_name NOT IN ('tenant_id', 'event_id', 'stream')
+UNION ALL SELECT o.name || ': matricula_verifier may ' || g.privilege_type || ' ' || g.column_name
+    FROM ours AS o JOIN information_schema.column_privileges AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
+    WHERE g.grantee = 'matricula_verifier' AND (g.privilege_type <> 'SELECT'
+        OR o.name = 'compliance.log_keys' AND g.column_name NOT IN ('tenant_id', 'public_key', 'created_at'))
+UNION ALL SELECT o.name || ': matricula_notary may ' || g.privilege_type || ' ' || g.column_name
+    FROM ours AS o JOIN information_schema.column_privileges AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
+    WHERE g.grantee = 'matricula_notary' AND (
+        g.privilege_type = 'SELECT' AND o.name = 'compliance.platform_anchors' AND g.column_name NOT IN ('tenant_id', 'stream', 'size')
+        OR g.privilege_type = 'UPDATE' AND (o.name || '.' || g.column_name) NOT IN (
+            'compliance.platform_tiles.width', 'compliance.platform_tiles.hashes', 'compliance.platform_heads.note')
+        OR g.privilege_type = 'INSERT' AND o.name NOT LIKE 'compliance.platform\_%')
 UNION ALL SELECT r.rolname || ': could step around row-level security' FROM pg_roles AS r
     WHERE r.rolname LIKE 'matricula%' AND r.rolname <> 'matricula' AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole)
 ORDER BY 1";
@@ -142,6 +163,30 @@ async fn every_trap_is_found_when_it_is_set() {
         (
             "GRANT SELECT (leaf) ON compliance.audit_leaves TO matricula_recorder",
             "compliance.audit_leaves: matricula_recorder may read leaf",
+        ),
+        (
+            "CREATE POLICY open ON identity.members FOR SELECT TO matricula_verifier USING (true)",
+            "identity.members: the policy open lets the verifier do more than read logs",
+        ),
+        (
+            "GRANT SELECT (seed_sealed) ON compliance.log_keys TO matricula_verifier",
+            "compliance.log_keys: matricula_verifier may SELECT seed_sealed",
+        ),
+        (
+            "CREATE POLICY open ON identity.members FOR SELECT TO matricula_notary USING (true)",
+            "identity.members: the policy open lets the notary do more than anchor heads",
+        ),
+        (
+            "GRANT SELECT (salt) ON compliance.platform_anchors TO matricula_notary",
+            "compliance.platform_anchors: matricula_notary may SELECT salt",
+        ),
+        (
+            "GRANT UPDATE (root) ON compliance.platform_heads TO matricula_notary",
+            "compliance.platform_heads: matricula_notary may UPDATE root",
+        ),
+        (
+            "GRANT INSERT ON compliance.audit_heads TO matricula_verifier",
+            "compliance.audit_heads: matricula_verifier may INSERT",
         ),
         (
             "CREATE TABLE identity.trap (tenant_id uuid, at date, PRIMARY KEY (tenant_id, at)) PARTITION BY RANGE (at);

@@ -9,14 +9,22 @@ use std::{
 use clap::{Parser, Subcommand};
 use domain::{
     identity::OpenTenant,
-    kernel::{ids::ComplianceId, outbox::Origin, secret::Secret},
+    kernel::{
+        ids::{ComplianceId, TenantId},
+        outbox::Origin,
+        secret::Secret,
+    },
 };
-use infra::{local_keyring::LocalKeyring, system::System};
+use infra::{
+    local_keyring::{LocalKeyring, LocalSigner},
+    system::System,
+};
 use server::{
     config::{self, Config, LogFormat, Need},
     demo,
     dev::{self, DevOptions},
     keys::{self, KeysTask},
+    logs,
     migrate::{Logins, migrate},
     rehearsal,
     serve::{Duties, Queue, asked_to_stop, start},
@@ -86,6 +94,11 @@ enum Verb {
         #[command(subcommand)]
         verb: KeysVerb,
     },
+    /// Check the audit logs.
+    Log {
+        #[command(subcommand)]
+        verb: LogVerb,
+    },
     /// Make root keys.
     Keyring {
         #[command(subcommand)]
@@ -104,6 +117,10 @@ enum QueueName {
     Uploads,
     /// Post what is due, and follow what became of it.
     Posts,
+    /// Derive the audit logs anew and tell what differs.
+    Verify,
+    /// Make the platform's log grow by heads of tenants' logs, and sign it.
+    Notarise,
 }
 
 impl From<QueueName> for Queue {
@@ -113,6 +130,8 @@ impl From<QueueName> for Queue {
             QueueName::Tokens => Self::Tokens,
             QueueName::Uploads => Self::Uploads,
             QueueName::Posts => Self::Posts,
+            QueueName::Verify => Self::Verify,
+            QueueName::Notarise => Self::Notarise,
         }
     }
 }
@@ -175,9 +194,25 @@ enum KeysVerb {
 }
 
 #[derive(Subcommand)]
+enum LogVerb {
+    /// Derive every tile, root and head anew from the leaves, and say where what is kept differs. Exit code 1 when it does.
+    Fsck {
+        /// Of this tenant alone, by its id.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<uuid::Uuid>,
+        /// As JSON, an object on a line for each log.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
 enum KeyringVerb {
-    /// Make the file that keys.keyring names. Back it up apart from the database.
+    /// Make the file that keys.keyring names, and the key that signs the platform's log (notary.key_file) when there is none.
+    /// Back them up apart from the database.
     Create,
+    /// Make the key that signs the platform's log alone.
+    LogKey,
 }
 
 fn main() -> ExitCode {
@@ -228,6 +263,8 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
                 app: config.database.url,
                 sequencer: config.database.sequencer_url,
                 recorder: config.database.recorder_url,
+                verifier: config.database.verifier_url,
+                notary: config.database.notary_url,
             };
             migrate(&config.database.admin_url, &logins).await
         }
@@ -262,13 +299,33 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             log(&config)?;
             keys::run(config, task, &whose.tenants).await
         }
+        Verb::Log { verb: LogVerb::Fsck { tenant, json } } => {
+            let config = load(Need::Checking)?;
+            log(&config)?;
+            let tenant = tenant.map(TenantId::from_uuid);
+            if logs::fsck(&config, tenant, json, &mut std::io::stdout()).await? {
+                Ok(())
+            } else {
+                Err("the audit log is not what it should be; the places are above".into())
+            }
+        }
+        Verb::Keyring { verb: KeyringVerb::LogKey } => log_key(&load(Need::Nothing)?),
         Verb::Keyring { verb: KeyringVerb::Create } => {
-            let path = load(Need::Nothing)?.keys.keyring.ok_or("keys.keyring says no file")?;
-            LocalKeyring::create(&path, &System)?;
+            let config = load(Need::Nothing)?;
+            let path = config.keys.keyring.as_ref().ok_or("keys.keyring says no file")?;
+            LocalKeyring::create(path, &System)?;
             writeln!(std::io::stdout(), "made {}; back it up apart from the database", path.display())?;
-            Ok(())
+            if config.notary.key_file.exists() { Ok(()) } else { log_key(&config) }
         }
     }
+}
+
+/// Makes the key that signs the platform's log.
+fn log_key(config: &Config) -> Result<(), StartupError> {
+    let path = &config.notary.key_file;
+    LocalSigner::create(path, &System)?;
+    writeln!(std::io::stdout(), "made {}; back it up apart from the database", path.display())?;
+    Ok(())
 }
 
 fn options(arguments: DevArguments, config: Option<PathBuf>) -> DevOptions {

@@ -13,6 +13,10 @@ pub struct Logins {
     pub sequencer: String,
     /// Who writes down access events.
     pub recorder: String,
+    /// Who reads whole logs to check them.
+    pub verifier: String,
+    /// Who makes the platform's log grow.
+    pub notary: String,
 }
 
 impl Logins {
@@ -21,6 +25,8 @@ impl Logins {
             (&self.app, "matricula_app_rw"),
             (&self.sequencer, "matricula_sequencer"),
             (&self.recorder, "matricula_recorder"),
+            (&self.verifier, "matricula_verifier"),
+            (&self.notary, "matricula_notary"),
         ]
         .into_iter()
         .filter(|(url, _)| !url.is_empty())

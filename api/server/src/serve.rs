@@ -28,11 +28,16 @@ pub enum Queue {
     Uploads,
     /// Post what is due, and follow what became of it.
     Posts,
+    /// Derive the audit logs anew and tell what differs.
+    Verify,
+    /// Make the platform's log grow by heads of tenants' logs.
+    Notarise,
 }
 
 impl Queue {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sequence, Self::Tokens, Self::Uploads, Self::Posts];
+    pub const ALL: [Self; 6] =
+        [Self::Sequence, Self::Tokens, Self::Uploads, Self::Posts, Self::Verify, Self::Notarise];
 }
 
 /// What this process does.
@@ -109,7 +114,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     let listener = duties.serve.then(|| listen(config.http.listen)).transpose()?;
     let address = listener.as_ref().map_or(Ok(config.http.listen), TcpListener::local_addr)?;
     let public_url = config.accounts.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let Parts { app, sequencing, health, db, envelope, journal, bookkeeping } =
+    let Parts { app, sequencing, verifying, notary, health, db, envelope, journal, bookkeeping } =
         build(config, duties, public_url).await?;
     let bookkeeping = Arc::new(bookkeeping);
     journal.prepare()?;
@@ -136,6 +141,14 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
         let (publishing, metrics, width) =
             (app.publishing.clone(), app.metrics.clone(), config.publishing.width);
         workers.push(tokio::spawn(worker::publish_posts(publishing, metrics, width, stopping.clone())));
+    }
+    if let Some(verifier) = verifying {
+        let (clock, every, metrics) = (app.clock.clone(), config.audit.verify_every, app.metrics.clone());
+        workers.push(tokio::spawn(worker::verify_logs(verifier, clock, every, metrics, stopping.clone())));
+    }
+    if let Some(notary) = notary {
+        let every = config.notary.interval;
+        workers.push(tokio::spawn(worker::notarise(notary, app.clone(), every, stopping.clone())));
     }
     // Until after the workers: what they call for at last is counted too, and others hear how it goes.
     let (books_stop, books_stopping) = watch::channel(false);

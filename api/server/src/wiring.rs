@@ -17,7 +17,7 @@ use api::{
 use chrono::TimeDelta;
 use domain::{
     accounts::{Accounts, AccountsPorts, events::AccountFact},
-    compliance::{Compliance, CompliancePorts, Sequencer, SequencerPorts},
+    compliance::{Compliance, CompliancePorts, LogVerifier, Notary, Sequencer, SequencerPorts},
     content::{Content, ContentPorts, events::ContentFact, ports::ObjectStore},
     identity::{Identity, IdentityPorts, events::IdentityFact, ports::Geography},
     kernel::{
@@ -42,9 +42,9 @@ use infra::{
     pkcs11::{Pkcs11Settings, Pkcs11Token},
     platforms::SettingFault,
     postgres::{
-        Db, Feeds, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgSequencerStore, PgSigningKeys,
-        PgTenantDirectory, PgTokenSchedule, PgTurnSchedule, PgUnits, PgUploadSchedule, PoolSettings,
-        recorder::PgAccessRecorder, self_check,
+        Db, Feeds, LogWatch, LogWatchSettings, PgKeyStore, PgLogKeys, PgLogReader, PgSequencerStore,
+        PgSigningKeys, PgTenantDirectory, PgTokenSchedule, PgTurnSchedule, PgUnits, PgUploadSchedule,
+        PoolSettings, recorder::PgAccessRecorder, self_check,
     },
     redis::{Redis, RedisFeed, RedisFeedSettings, RedisRateLimiter, RedisSettings},
     spool::{SpoolCourier, SpoolSettings},
@@ -68,7 +68,7 @@ pub type StartupError = Box<dyn std::error::Error + Send + Sync>;
 const KEY_CONNECTIONS: u32 = 2;
 
 /// Connections of the roles that work across tenants.
-const ROLE_CONNECTIONS: u32 = 3;
+pub(crate) const ROLE_CONNECTIONS: u32 = 3;
 
 /// What was put together.
 pub struct Parts {
@@ -77,6 +77,10 @@ pub struct Parts {
     /// Gives audit events their indexes, and where they wait; only where that is a duty: who serves callers does not
     /// hold a login that could take events away.
     pub sequencing: Option<(Sequencer, PgSequencerStore)>,
+    /// Derives the audit logs anew; only where that is a duty.
+    pub verifying: Option<LogVerifier>,
+    /// Makes the platform's log grow; only where that is a duty and somebody signs.
+    pub notary: Option<Notary>,
     /// What `/readyz` asks.
     pub health: Arc<Health>,
     /// The service's pool, for figures.
@@ -193,8 +197,9 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         origins: config.http.origins.clone(),
     });
     let sequencing = duties.has(Queue::Sequence).then(|| sequencing(config, log_keys)).transpose()?;
+    let (verifying, notary) = over_all_logs(config, duties).await?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
-    Ok(Parts { app, sequencing, health, db, envelope, journal, bookkeeping })
+    Ok(Parts { app, sequencing, verifying, notary, health, db, envelope, journal, bookkeeping })
 }
 
 async fn content(
@@ -274,12 +279,39 @@ fn sequencing(config: &Config, keys: Arc<PgLogKeys>) -> Result<(Sequencer, PgSeq
     Ok((sequencer, store))
 }
 
-const fn pool(config: &Config, connections_max: u32) -> PoolSettings {
+/// What works on all logs, where that is a duty.
+async fn over_all_logs(
+    config: &Config,
+    duties: &Duties,
+) -> Result<(Option<LogVerifier>, Option<Notary>), StartupError> {
+    let verifying = duties.has(Queue::Verify).then(|| verifier(config)).transpose()?;
+    let notary = if duties.has(Queue::Notarise) { crate::notary::open(config).await? } else { None };
+    Ok((verifying, notary))
+}
+
+/// Reads whole logs, on a login of its own.
+pub(crate) fn verifier(config: &Config) -> Result<LogVerifier, StartupError> {
+    let db = Db::connect(&config.database.verifier_url, pool(config, ROLE_CONNECTIONS))?;
+    Ok(LogVerifier::new(Arc::new(PgLogReader::new(db)), config.audit.host.clone()))
+}
+
+pub(crate) const fn pool(config: &Config, connections_max: u32) -> PoolSettings {
     PoolSettings {
         connections_max,
         acquire_timeout: config.database.acquire_timeout,
         statement_timeout: config.database.statement_timeout,
     }
+}
+
+/// The token of a PKCS #11 module.
+pub(crate) async fn token(keys: &Keys, module: &Path) -> Result<Pkcs11Token, StartupError> {
+    let settings = Pkcs11Settings {
+        module: module.to_owned(),
+        token: keys.pkcs11_token.clone(),
+        pin: secret_in("keys.pkcs11_pin_file", &keys.pkcs11_pin_file)?,
+        key: keys.pkcs11_key.clone(),
+    };
+    Ok(Pkcs11Token::open(settings).await?)
 }
 
 /// All key providers that are set up; the one for new tenants first.
@@ -299,13 +331,7 @@ async fn key_providers(keys: &Keys, metrics: &Arc<Metrics>) -> Result<Providers,
         providers.push(Arc::new(AwsKms::connect(&settings).await));
     }
     if let Some(module) = &keys.pkcs11_module {
-        let settings = Pkcs11Settings {
-            module: module.clone(),
-            token: keys.pkcs11_token.clone(),
-            pin: secret_in("keys.pkcs11_pin_file", &keys.pkcs11_pin_file)?,
-            key: keys.pkcs11_key.clone(),
-        };
-        providers.push(Arc::new(Pkcs11Token::open(settings).await?));
+        providers.push(Arc::new(token(keys, module).await?));
     }
     let metrics = Arc::clone(metrics);
     let observer: KeyCallObserver = Arc::new(move |call| {

@@ -1,14 +1,18 @@
 //! What happens without a caller.
 
+mod notarise;
 mod posts;
 mod sequence;
 mod token_pool;
 mod transcodes;
 mod turns;
 mod uploads;
+mod verify;
 
+pub use notarise::notarise;
 pub use posts::publish_posts;
 pub use sequence::sequence;
 pub use token_pool::tend_tokens;
 pub use transcodes::make_transcodes;
 pub use uploads::tend_uploads;
+pub use verify::verify_logs;

@@ -8,7 +8,7 @@
 //!
 //! Formats are public, so that a tenant can check its log with other people's tools: RFC 6962 (tree), RFC 8785
 //! (canonical JSON, without floats), and the C2SP documents tlog-tiles, signed-note, tlog-checkpoint,
-//! tlog-cosignature and tlog-proof.
+//! tlog-cosignature, tlog-witness, tlog-policy and tlog-proof.
 //!
 //! Invariants:
 //! - Proofs are hashed only once their length is known to be right. No input makes a check panic or overflow, and
@@ -18,6 +18,7 @@
 //! Absent on purpose: what an event says, which is the domain's; storage, clocks and randomness; any way to remove or change a leaf; ECDSA and ML-DSA
 //! signatures, whose lines are read and passed over as those of unknown keys.
 
+pub mod anchor;
 pub mod checkpoint;
 pub mod commitment;
 pub mod jcs;
@@ -26,3 +27,5 @@ pub mod note;
 pub mod policy;
 pub mod proof;
 pub mod tile;
+pub mod trust;
+pub mod witness;

@@ -1,4 +1,4 @@
-//! What operators do to a tenant's keys.
+//! What operators do to a tenant's keys, and what is refused to whoever put a database back.
 
 use crate::kernel::{
     action::{Action, Idempotency},
@@ -26,5 +26,8 @@ pub const REWRAP_KEYS: Action = of_keys("rewrap_keys");
 /// What is wrapped under a tenant's older keys is refused from then on.
 pub const RETIRE_KEYS: Action = of_keys("retire_keys");
 
+/// The platform's log gets a signed head. Only refusals are events: that one was signed is in the log itself.
+pub const SIGN_PLATFORM_LOG: Action = of_keys("sign_platform_log");
+
 /// All of them.
-pub const ALL: &[Action] = &[ROTATE_KEYS, REWRAP_KEYS, RETIRE_KEYS];
+pub const ALL: &[Action] = &[ROTATE_KEYS, REWRAP_KEYS, RETIRE_KEYS, SIGN_PLATFORM_LOG];

@@ -8,6 +8,7 @@
 
 pub mod actions;
 pub mod event;
+pub mod finding;
 pub mod ports;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
@@ -15,6 +16,7 @@ mod use_cases;
 
 pub use audit_log as log;
 pub use use_cases::{
-    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, KeyKeeping, Sequenced, Sequencer,
+    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, KeyKeeping, LogVerifier, Notarised,
+    Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion, Rollback, Sequenced, Sequencer,
     SequencerPorts, compose, compose_access,
 };

@@ -1,6 +1,8 @@
-//! Sequencing and reading the audit log on memory adapters.
+//! Sequencing, reading and checking the audit log on memory adapters.
 
 mod events;
+mod notarising;
 mod reading;
 mod sequencing;
 mod site;
+mod verifying;

@@ -33,7 +33,7 @@ pub(crate) struct Site {
     pub(crate) compliance: Compliance,
 }
 
-const HOST: &str = "matricula.example";
+pub(crate) const HOST: &str = "matricula.example";
 
 pub(crate) fn actor(tenant: TenantId) -> Actor {
     Actor { tenant, principal: Principal::System }

@@ -21,6 +21,7 @@
 
 mod fault;
 mod file;
+mod signer;
 
 use std::{
     fmt,
@@ -32,8 +33,11 @@ use async_trait::async_trait;
 use domain::kernel::{fault::PortError, ids::Entropy};
 use zeroize::Zeroizing;
 
-pub use self::fault::{KeyringError, KeyringFault};
 use self::file::RootKey;
+pub use self::{
+    fault::{KeyringError, KeyringFault},
+    signer::LocalSigner,
+};
 use crate::envelope::{KeyContext, KeyProvider, bound, keywrap};
 
 const PORT: &str = "local_keyring";

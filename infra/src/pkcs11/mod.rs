@@ -15,7 +15,9 @@
 //!
 //! Modules that make nonces themselves (some in FIPS mode) are not supported: they would refuse ours.
 
+mod pair;
 mod session;
+mod signer;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -25,6 +27,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use self::session::{Connection, ModuleFault};
+pub use self::signer::Pkcs11Signer;
 use crate::envelope::{KeyContext, KeyProvider, bound};
 
 const PORT: &str = "pkcs11";

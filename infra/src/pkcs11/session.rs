@@ -30,6 +30,10 @@ pub(super) enum ModuleFault {
     NoKey(String),
     #[error("the key {0} could be taken out of the module: it must be sensitive and not extractable")]
     Extractable(u32),
+    #[error("the token has no Ed25519 key pair with the label {0}")]
+    NoPair(String),
+    #[error("the key pair {0} could be taken out of the module: it must be sensitive and not extractable")]
+    ExtractablePair(String),
     #[error("a key's CKA_ID is not its version, 1 to 4 bytes of a number above zero")]
     Unnumbered,
     #[error("the key {0} has {1} bytes: it must be an AES key of 32")]
@@ -205,6 +209,10 @@ impl Open {
         let roots = roots(&session, &settings.key)?;
         let newest = *roots.last().ok_or_else(|| ModuleFault::NoKey(settings.key.clone()))?;
         Ok(Self { session, roots, newest })
+    }
+
+    pub(super) const fn session(&self) -> &Session {
+        &self.session
     }
 
     pub(super) const fn newest(&self) -> Root {

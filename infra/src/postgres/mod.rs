@@ -2,12 +2,13 @@
 //!
 //! The pool is private to [`Db`]: the only way to a row of a tenant is a [`scope::TenantTx`], a transaction that
 //! row-level security confines to that tenant from its first statement on. Roles that work across tenants
-//! ([`sequencer`], [`recorder`]) have pools of their own with rights of their own.
+//! ([`sequencer`], [`recorder`], [`PgLogReader`], [`PgPlatformStore`]) have pools of their own with rights of their own.
 //!
 //! Absent on purpose: session-level settings (one missed reset is a read across tenants) and SQL put together
 //! from text (values are bound; the one exception is a parsed UUID in [`scope`]).
 
 mod accounts;
+mod anchors;
 mod audit_log;
 mod claim;
 mod columns;
@@ -19,7 +20,9 @@ mod idempotency;
 mod identity;
 mod keys;
 mod log_keys;
+mod log_reader;
 mod log_watch;
+mod platform_log;
 mod pool;
 pub mod provision;
 mod publishing;
@@ -36,7 +39,9 @@ pub use content::PgUploadSchedule;
 pub use file_store::remember_file_store;
 pub use keys::PgKeyStore;
 pub use log_keys::PgLogKeys;
+pub use log_reader::PgLogReader;
 pub use log_watch::{LogWatch, LogWatchSettings};
+pub use platform_log::PgPlatformStore;
 pub use pool::{Db, PoolSettings};
 pub use publishing::PgTurnSchedule;
 pub use scope::TenantTx;

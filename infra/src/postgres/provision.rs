@@ -17,7 +17,7 @@ DO $$
 DECLARE name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['matricula_owner', 'matricula_app_rw', 'matricula_sequencer',
-                                'matricula_recorder', 'matricula_auditor_ro']
+                                'matricula_recorder', 'matricula_verifier', 'matricula_notary', 'matricula_auditor_ro']
     LOOP
         BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB', name);
@@ -31,7 +31,7 @@ const DATABASE: &str = "
 DO $$
 BEGIN
     EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO matricula_owner', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO matricula_app_rw, matricula_sequencer, matricula_recorder, matricula_auditor_ro', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO matricula_app_rw, matricula_sequencer, matricula_recorder, matricula_verifier, matricula_notary, matricula_auditor_ro', current_database());
     EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     REVOKE ALL ON SCHEMA public FROM PUBLIC;
     GRANT USAGE, CREATE ON SCHEMA public TO matricula_owner;

@@ -14,7 +14,13 @@ use cryptoki::{
     session::{Session, UserType},
     types::AuthPin,
 };
-use domain::kernel::{fault::Retry, ids::Entropy as _};
+use domain::{
+    compliance::{
+        log::note::{Note, VerifierKey, VerifierKind},
+        ports::CheckpointSigner as _,
+    },
+    kernel::{fault::Retry, ids::Entropy as _},
+};
 use infra::{
     envelope::KeyProvider as _,
     pkcs11::{Pkcs11Settings, Pkcs11Token},
@@ -101,6 +107,48 @@ fn make_key_of(session: &Session, label: &str, version: &[u8], extractable: bool
     session.generate_key(&Mechanism::AesKeyGen, &template).unwrap();
 }
 
+/// Makes an Ed25519 key pair. The parameters are the curve's name, as a PrintableString.
+fn make_pair(session: &Session, label: &str, id: u8, extractable: bool) {
+    let of_both =
+        [Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec()), Attribute::Id(vec![id])];
+    let curve = [&[0x13, 12][..], b"edwards25519"].concat();
+    let public = [&of_both[..], &[Attribute::EcParams(curve), Attribute::Verify(true)]].concat();
+    let hidden = [
+        Attribute::Private(true),
+        Attribute::Sensitive(!extractable),
+        Attribute::Extractable(extractable),
+        Attribute::Sign(true),
+    ];
+    let private = [&of_both[..], &hidden].concat();
+    session.generate_key_pair(&Mechanism::EccEdwardsKeyPairGen, &public, &private).unwrap();
+}
+
+/// The platform's log is signed by the newest pair with the label, which can't be taken out.
+async fn signs(session: &Session, provider: &Pkcs11Token) {
+    let signer = provider.signer("log".to_owned());
+    let absent = signer.public_key().await.unwrap_err();
+    assert!(
+        absent.source.to_string().contains("no Ed25519 key pair with the label log"),
+        "{:?}",
+        absent.source
+    );
+    let text = "audit.matricula.example/platform\n";
+    let mut keys = Vec::new();
+    for id in [1, 2] {
+        make_pair(session, "log", id, false);
+        let public = signer.public_key().await.unwrap();
+        let key = VerifierKey::new("log", VerifierKind::Ed25519, &public).unwrap();
+        let line = key.line(signer.sign(text.as_bytes()).await.unwrap().to_vec());
+        let note = Note::with_signature(text.to_owned(), line).unwrap();
+        assert_eq!(note.verify(std::slice::from_ref(&key)).unwrap().len(), 1);
+        keys.push(public);
+    }
+    assert_ne!(keys[0], keys[1], "the newest signs");
+    make_pair(session, "open log", 1, true);
+    let open = provider.signer("open log".to_owned()).sign(b"x").await.unwrap_err();
+    assert!(open.source.to_string().contains("could be taken out"), "{:?}", open.source);
+}
+
 async fn refusal(settings: Pkcs11Settings) -> String {
     let error = Pkcs11Token::open(settings).await.unwrap_err();
     assert_eq!(error.retry, Retry::Useless, "{:?}", error.source);
@@ -136,6 +184,7 @@ async fn with_a_token() {
     let unknown = provider.unwrap(&CONTEXT, &unknown).await.unwrap_err();
     assert!(unknown.source.to_string().contains("v9"), "{:?}", unknown.source);
 
+    signs(&session, &provider).await;
     let absent = Pkcs11Settings { token: "another".to_owned(), ..settings("root") };
     let absent = Pkcs11Token::open(absent).await.unwrap_err();
     assert_eq!(absent.retry, Retry::MayHelp, "{:?}", absent.source);

@@ -30,6 +30,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &[
             "infra/src/envelope/",
             "infra/src/jwt/",
+            "infra/src/local_keyring/",
             "infra/src/platforms/",
             "infra/src/postgres/",
             "infra/src/redis/",

@@ -2,10 +2,15 @@
 //! together, before anything is opened.
 
 mod layers;
+#[macro_use]
 mod sections;
+mod audit;
+mod notary;
 
 use std::{fmt, path::Path};
 
+pub use audit::Audit;
+pub use notary::{NotarySettings, Signer};
 pub use sections::{Bucket, Config, Files, Keys, LogFormat};
 
 /// The default file, which is the manual.
@@ -47,6 +52,8 @@ pub enum Need {
     Working,
     /// To migrate.
     Migrating,
+    /// To check logs.
+    Checking,
 }
 
 /// Reads the configuration.

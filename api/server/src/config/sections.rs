@@ -12,7 +12,7 @@ use domain::{identity::model::EmailAddress, kernel::ids::TenantId};
 use infra::outbound::Proxy;
 use toml::{Table, Value};
 
-use super::{Fault, Need};
+use super::{Fault, Need, audit::Audit, notary::NotarySettings};
 
 /// The configuration in force. Meanings and units are in the default file.
 #[derive(Clone, Debug)]
@@ -24,6 +24,7 @@ pub struct Config {
     pub keys: Keys,
     pub tokens: Tokens,
     pub audit: Audit,
+    pub notary: NotarySettings,
     pub mail: Mail,
     pub geography: Geography,
     pub accounts: Accounts,
@@ -55,6 +56,8 @@ section!(Database {
     url: String,
     sequencer_url: String,
     recorder_url: String,
+    verifier_url: String,
+    notary_url: String,
     admin_url: String,
     connections_max: u32,
     acquire_timeout: Duration,
@@ -74,7 +77,6 @@ section!(Keys {
     cursor_key: Option<[u8; 32]>,
 });
 section!(Tokens { issuer: String, audience: String });
-section!(Audit { host: String, index_wait: Duration, waiting_max: u32 });
 section!(Mail { spool: PathBuf, from: EmailAddress, reset_url: String });
 section!(Geography { database: Option<PathBuf> });
 section!(Accounts { public_url: Option<String>, journal: PathBuf, pool_width: u32 });
@@ -126,26 +128,26 @@ pub enum LogFormat {
 }
 
 /// Reads settings and collects what is wrong with them.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     table: &'a Table,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Reader<'_> {
-    fn fault(&mut self, setting: &str, problem: impl Into<String>) {
+    pub(super) fn fault(&mut self, setting: &str, problem: impl Into<String>) {
         self.faults.push(Fault { setting: setting.to_owned(), problem: problem.into() });
     }
 
-    fn value(&self, setting: &str) -> Option<&Value> {
+    pub(super) fn value(&self, setting: &str) -> Option<&Value> {
         let (section, key) = setting.split_once('.')?;
         self.table.get(section)?.as_table()?.get(key)
     }
 
-    fn text(&self, setting: &str) -> String {
+    pub(super) fn text(&self, setting: &str) -> String {
         self.value(setting).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    fn filled(&mut self, setting: &str) -> String {
+    pub(super) fn filled(&mut self, setting: &str) -> String {
         let text = self.text(setting);
         if text.trim().is_empty() {
             self.fault(setting, "must not be empty");
@@ -161,7 +163,7 @@ impl Reader<'_> {
         parsed
     }
 
-    fn number(&mut self, setting: &str, least: u32, most: u32) -> u32 {
+    pub(super) fn number(&mut self, setting: &str, least: u32, most: u32) -> u32 {
         let number = self.value(setting).and_then(Value::as_integer).and_then(|n| u32::try_from(n).ok());
         match number {
             Some(number) if (least..=most).contains(&number) => number,
@@ -172,13 +174,13 @@ impl Reader<'_> {
         }
     }
 
-    fn list(&self, setting: &str) -> Vec<String> {
+    pub(super) fn list(&self, setting: &str) -> Vec<String> {
         let items = self.value(setting).and_then(Value::as_array).into_iter().flatten();
         items.filter_map(Value::as_str).map(ToOwned::to_owned).collect()
     }
 
     /// A connection string; empty is a fault when it is needed.
-    fn url(&mut self, setting: &str, schemes: &[&str], needed: bool) -> String {
+    pub(super) fn url(&mut self, setting: &str, schemes: &[&str], needed: bool) -> String {
         let text = self.text(setting);
         if text.is_empty() {
             if needed {
@@ -205,6 +207,8 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         url: r.url("database.url", &POSTGRES, serving || need == Need::Migrating),
         sequencer_url: r.url("database.sequencer_url", &POSTGRES, working),
         recorder_url: r.url("database.recorder_url", &POSTGRES, serving),
+        verifier_url: r.url("database.verifier_url", &POSTGRES, working || need == Need::Checking),
+        notary_url: r.url("database.notary_url", &POSTGRES, working),
         admin_url: r.url("database.admin_url", &POSTGRES, need == Need::Migrating),
         connections_max: r.number("database.connections_max", 2, 1_000),
         acquire_timeout: millis(r.number("database.acquire_timeout_ms", 10, 60_000)),
@@ -214,11 +218,8 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         Redis { url: r.url("redis.url", &["redis", "rediss"], serving), prefix: r.filled("redis.prefix") };
     let keys = keys(&mut r);
     let tokens = Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") };
-    let audit = Audit {
-        host: audit_host(&mut r),
-        index_wait: millis(r.number("audit.index_wait_ms", 0, 10_000)),
-        waiting_max: r.number("audit.waiting_max", 1, 1_000_000),
-    };
+    let audit = Audit::read(&mut r);
+    let notary = NotarySettings::read(&mut r);
     let mail = mail(&mut r);
     let geography = Geography {
         database: Some(r.text("geography.database")).filter(|path| !path.is_empty()).map(Into::into),
@@ -265,6 +266,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         keys,
         tokens,
         audit,
+        notary,
         mail: mail?,
         geography,
         accounts,
@@ -316,7 +318,7 @@ fn content(r: &mut Reader<'_>) -> Content {
     }
 }
 
-fn optional(text: String) -> Option<String> {
+pub(super) fn optional(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
@@ -354,7 +356,7 @@ fn egress(r: &mut Reader<'_>) -> Egress {
     }
 }
 
-fn millis(number: u32) -> Duration {
+pub(super) fn millis(number: u32) -> Duration {
     Duration::from_millis(number.into())
 }
 
@@ -438,15 +440,6 @@ fn keys(r: &mut Reader<'_>) -> Keys {
         r.fault(setting, "must be set for the provider that keys.provider names");
     }
     keys
-}
-
-fn audit_host(r: &mut Reader<'_>) -> String {
-    let host = r.filled("audit.host");
-    // It becomes part of a note's key name, which allows neither spaces nor plus signs (C2SP signed-note).
-    if host.chars().any(|c| c.is_whitespace() || c == '+' || c == '/') {
-        r.fault("audit.host", "must be a host name");
-    }
-    host
 }
 
 fn masked_proxy(entry: &str) -> String {

@@ -9,7 +9,10 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use domain::kernel::ids::Entropy as _;
-use infra::{local_keyring::LocalKeyring, system::System};
+use infra::{
+    local_keyring::{LocalKeyring, LocalSigner},
+    system::System,
+};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -90,11 +93,17 @@ async fn run_on(
         app: login(&admin, &format!("matricula_dev_app_{own}"))?,
         sequencer: login(&admin, &format!("matricula_dev_sequencer_{own}"))?,
         recorder: login(&admin, &format!("matricula_dev_recorder_{own}"))?,
+        verifier: login(&admin, &format!("matricula_dev_verifier_{own}"))?,
+        notary: login(&admin, &format!("matricula_dev_notary_{own}"))?,
     };
     migrate(admin.as_str(), &logins).await?;
     let keyring = dir.join("keyring");
     if !keyring.exists() {
         LocalKeyring::create(&keyring, &System)?;
+    }
+    let log_key = dir.join("log-key");
+    if !log_key.exists() {
+        LocalSigner::create(&log_key, &System)?;
     }
     let sandbox = rehearsal::start(([127, 0, 0, 1], 0).into(), Some(dir.join("sandbox")), None)?;
     let config = configuration(options, dir, stores, &logins, &sandbox, environment)?;
@@ -179,6 +188,8 @@ fn configuration(
         ("MATRICULA_HTTP_LISTEN".to_owned(), format!("127.0.0.1:{}", options.port)),
         ("MATRICULA_HTTP_OPERATORS_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
         ("MATRICULA_KEYS_KEYRING".to_owned(), text(&dir.join("keyring"))),
+        ("MATRICULA_NOTARY_KEY_FILE".to_owned(), text(&dir.join("log-key"))),
+        ("MATRICULA_NOTARY_MARK".to_owned(), text(&dir.join("mark"))),
         ("MATRICULA_MAIL_SPOOL".to_owned(), text(&dir.join("mail"))),
         ("MATRICULA_ACCOUNTS_JOURNAL".to_owned(), text(&dir.join("journal"))),
         ("MATRICULA_CONTENT_FOLDER".to_owned(), text(&dir.join("content"))),
@@ -200,6 +211,8 @@ fn configuration(
         ("MATRICULA_DATABASE_URL".to_owned(), logins.app.clone()),
         ("MATRICULA_DATABASE_SEQUENCER_URL".to_owned(), logins.sequencer.clone()),
         ("MATRICULA_DATABASE_RECORDER_URL".to_owned(), logins.recorder.clone()),
+        ("MATRICULA_DATABASE_VERIFIER_URL".to_owned(), logins.verifier.clone()),
+        ("MATRICULA_DATABASE_NOTARY_URL".to_owned(), logins.notary.clone()),
         ("MATRICULA_REDIS_URL".to_owned(), stores.redis_url().to_string()),
     ]);
     Ok(config::load(options.config.as_deref(), all, Need::Working)?)

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::types::{
     AuditCheckpoint, AuditConsistencyProof, AuditEventConnection, AuditEventFilter, AuditInclusionProof,
-    AuditStream, AuditTrail,
+    AuditStream, AuditTrail, PlatformCheckpoint, PlatformInclusion,
 };
 use crate::graphql::{
     command::app,
@@ -67,6 +67,23 @@ impl ComplianceQuery {
         size: Option<String>,
     ) -> Option<Result<AuditCheckpoint, ApiError>> {
         checkpoint(ctx, stream, size).await.transpose()
+    }
+
+    /// The newest signed head of the platform's log, whose leaves are salted heads of all tenants' logs.
+    async fn platform_checkpoint(&self, ctx: &Context<'_>) -> Option<Result<PlatformCheckpoint, ApiError>> {
+        platform_checkpoint(ctx).await.transpose()
+    }
+
+    /// Proves that a head of a log of yours is in the platform's log: the head of `size` leaves, or the newest that is
+    /// there. Heads come into it every few seconds, and only those that are the newest then.
+    #[graphql(directive = transport::cost::apply(10))]
+    async fn platform_inclusion(
+        &self,
+        ctx: &Context<'_>,
+        stream: AuditStream,
+        size: Option<String>,
+    ) -> Option<Result<PlatformInclusion, ApiError>> {
+        platform_inclusion(ctx, stream, size).await.transpose()
     }
 
     /// Proves that an event is in its log, against the newest head or that of `size` leaves.
@@ -165,6 +182,26 @@ async fn checkpoint(
     work.let_go();
     let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
     Ok(Some(AuditCheckpoint::new(head, keys)))
+}
+
+async fn platform_checkpoint(ctx: &Context<'_>) -> Result<Option<PlatformCheckpoint>, ApiError> {
+    let (actor, mut work) = reading(ctx, "platform_checkpoint").await?;
+    let checkpoint = app(ctx).compliance.platform_checkpoint(&mut *work, &actor).await?;
+    Ok(checkpoint.map(Into::into))
+}
+
+async fn platform_inclusion(
+    ctx: &Context<'_>,
+    stream: AuditStream,
+    size: Option<String>,
+) -> Result<Option<PlatformInclusion>, ApiError> {
+    let (actor, mut work) = reading(ctx, "platform_inclusion").await?;
+    let (compliance, size) = (&app(ctx).compliance, size_of(size.as_ref())?);
+    let proof = compliance.platform_inclusion(&mut *work, &actor, stream.into(), size).await?;
+    drop(work);
+    let Some(proof) = proof else { return Ok(None) };
+    let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
+    Ok(Some(PlatformInclusion::new(proof, keys)))
 }
 
 async fn inclusion(

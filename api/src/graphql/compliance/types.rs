@@ -1,10 +1,11 @@
 //! Types of the audit log.
 
 use async_graphql::{Enum, ID, InputObject, SimpleObject};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use domain::{
     compliance::{
-        AuditProof,
+        self, AuditProof,
         event::EventParty,
         ports::{LoggedEvent, SignedHead},
     },
@@ -149,6 +150,65 @@ impl AuditCheckpoint {
             note: head.note,
             signed_at: head.signed_at,
             verifier_keys,
+        }
+    }
+}
+
+/// A signed head of the platform's log.
+#[derive(SimpleObject, Output, Clone)]
+pub struct PlatformCheckpoint {
+    /// How many leaves it covers. A decimal number.
+    size: String,
+    /// The Merkle root over them, base64.
+    root: String,
+    /// The checkpoint as a signed note (C2SP signed-note, tlog-checkpoint).
+    note: String,
+    /// When it was made.
+    made_at: DateTime<Utc>,
+    /// Keys that verify checkpoints of this log (C2SP signed-note), newest first. Compare them with those you were
+    /// given by another way.
+    verifier_keys: Vec<String>,
+}
+
+impl From<compliance::PlatformCheckpoint> for PlatformCheckpoint {
+    fn from(checkpoint: compliance::PlatformCheckpoint) -> Self {
+        Self {
+            size: checkpoint.head.size.to_string(),
+            root: checkpoint.head.root.to_base64(),
+            note: checkpoint.head.note,
+            made_at: checkpoint.head.signed_at,
+            verifier_keys: checkpoint.verifier_keys,
+        }
+    }
+}
+
+/// Proves that a head of a tenant's log is in the platform's log (RFC 6962 section 2.1.1). The leaf is the byte 0x11, the
+/// salt, and the head's checkpoint without its signatures.
+#[derive(SimpleObject, Output)]
+pub struct PlatformInclusion {
+    /// The leaf's place in the platform's log. A decimal number.
+    index: String,
+    /// 32 bytes that nobody else is told, base64.
+    salt: String,
+    /// SHA-256 of the leaf, base64.
+    leaf_hash: String,
+    /// The hashes from the leaf to the root, base64.
+    hashes: Vec<String>,
+    /// The head of the tenant's log.
+    tenant_checkpoint: AuditCheckpoint,
+    /// The head of the platform's log that it is proven against.
+    checkpoint: PlatformCheckpoint,
+}
+
+impl PlatformInclusion {
+    pub(super) fn new(proof: compliance::PlatformInclusion, verifier_keys: Vec<String>) -> Self {
+        Self {
+            index: proof.anchor.index.to_string(),
+            salt: STANDARD.encode(proof.anchor.salt),
+            leaf_hash: proof.anchor.leaf_hash.to_base64(),
+            hashes: proof.hashes.iter().map(compliance::log::merkle::Hash::to_base64).collect(),
+            tenant_checkpoint: AuditCheckpoint::new(proof.tenant_head, verifier_keys),
+            checkpoint: proof.checkpoint.into(),
         }
     }
 }

@@ -97,6 +97,12 @@ impl VerifierKey {
         self.key.as_bytes()
     }
 
+    /// The line of a signature that this key's holder made: an Ed25519 signature over the text, or of a witness its time and
+    /// signature. It is not checked here.
+    pub fn line(&self, bytes: Vec<u8>) -> NoteSignature {
+        NoteSignature { name: self.name.clone(), key_id: self.id, bytes }
+    }
+
     /// Whether the signature line claims to be this key's.
     pub(super) fn is_meant_by(&self, signature: &NoteSignature) -> bool {
         signature.name == self.name && signature.key_id == self.id
@@ -185,6 +191,42 @@ impl NoteSigner {
 impl fmt::Debug for NoteSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NoteSigner({})", self.verifier)
+    }
+}
+
+/// A witness's private key under its name. Wiped when dropped, never shown.
+pub struct Cosigner {
+    key: SigningKey,
+    verifier: VerifierKey,
+}
+
+impl Cosigner {
+    /// The key made from a seed of 32 secret bytes (RFC 8032 section 5.1.5), which must sign nothing but cosignatures.
+    ///
+    /// # Errors
+    /// `BadKeyName`.
+    pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, NoteError> {
+        let key = SigningKey::from_bytes(seed);
+        let verifier = VerifierKey::new(name, VerifierKind::Cosignature, key.verifying_key().as_bytes())?;
+        Ok(Self { key, verifier })
+    }
+
+    /// The key that verifies.
+    pub const fn verifier(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    /// The cosignature of a checkpoint's text at `at_s`, seconds since 1970 (C2SP tlog-cosignature). Its caller has made
+    /// sure that the log only grew, and that this is remembered.
+    pub fn cosign(&self, text: &str, at_s: u64) -> NoteSignature {
+        let signature = self.key.sign(format!("cosignature/v1\ntime {at_s}\n{text}").as_bytes());
+        self.verifier.line([&at_s.to_be_bytes(), signature.to_bytes().as_slice()].concat())
+    }
+}
+
+impl fmt::Debug for Cosigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cosigner({})", self.verifier)
     }
 }
 

@@ -10,8 +10,8 @@
 mod key;
 mod text;
 
-pub use key::{NoteSigner, VerifierKey, VerifierKind};
-pub use text::{NOTE_MAX_BYTES, Note, NoteSignature, SIGNATURES_MAX, Verified};
+pub use key::{Cosigner, NoteSigner, VerifierKey, VerifierKind};
+pub use text::{NOTE_MAX_BYTES, Note, NoteSignature, SIGNATURES_MAX, Verified, parse_signature_lines};
 
 /// Why a note or a key is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

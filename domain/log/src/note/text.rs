@@ -1,6 +1,6 @@
 //! Reading, writing and checking notes.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -38,6 +38,13 @@ pub struct Verified<'k> {
     pub key: &'k VerifierKey,
     /// When a witness cosigned, in seconds since 1970, by its own clock; `None` for plain signatures.
     pub cosigned_at_s: Option<u64>,
+}
+
+/// The line, without its end.
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "— {} {}", self.name, STANDARD.encode([&self.key_id, self.bytes.as_slice()].concat()))
+    }
 }
 
 impl Note {
@@ -80,6 +87,19 @@ impl Note {
         if bytes > NOTE_MAX_BYTES { Err(NoteError::TooLong { bytes }) } else { Ok(note) }
     }
 
+    /// A note of `text` with a signature that was made elsewhere, as by a key service. It is not checked here.
+    ///
+    /// # Errors
+    /// `Malformed` when the text does not end in a newline, `ControlCharacter`, `BadKeyName`.
+    pub fn with_signature(text: String, signature: NoteSignature) -> Result<Self, NoteError> {
+        check_characters(&text)?;
+        if !text.ends_with('\n') {
+            return Err(NoteError::Malformed);
+        }
+        check_name(&signature.name)?;
+        Ok(Self { text, signatures: vec![signature] })
+    }
+
     /// Adds a signature line as it came from its maker, after those already there.
     ///
     /// # Errors
@@ -107,9 +127,8 @@ impl Note {
     pub fn to_text(&self) -> String {
         let mut note = format!("{}\n", self.text);
         for signature in &self.signatures {
-            let encoded = STANDARD.encode([&signature.key_id, signature.bytes.as_slice()].concat());
             // Writing to a string cannot fail.
-            let _ = writeln!(note, "— {} {encoded}", signature.name);
+            let _ = writeln!(note, "{signature}");
         }
         note
     }
@@ -134,6 +153,21 @@ impl Note {
         }
         if verified.is_empty() { Err(NoteError::NoKnownSignature) } else { Ok(verified) }
     }
+}
+
+/// Reads signature lines that stand alone, as a witness answers with them.
+///
+/// # Errors
+/// `NotUtf8`, `Malformed` without a newline at the end, `TooManySignatures`, `BadSignatureLine`.
+pub fn parse_signature_lines(bytes: &[u8]) -> Result<Vec<NoteSignature>, NoteError> {
+    let text = str::from_utf8(bytes).map_err(|_| NoteError::NotUtf8)?;
+    let lines = text.strip_suffix('\n').ok_or(NoteError::Malformed)?;
+    let count = lines.split('\n').count();
+    if count > SIGNATURES_MAX {
+        return Err(NoteError::TooManySignatures { count });
+    }
+    let lines = lines.split('\n').zip(1..);
+    lines.map(|(text, line)| parse_signature(text).ok_or(NoteError::BadSignatureLine { line })).collect()
 }
 
 fn check_characters(text: &str) -> Result<(), NoteError> {

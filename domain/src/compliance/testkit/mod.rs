@@ -6,12 +6,16 @@
 //! Absent on purpose: rows an event is found by. A reader looks at the leaves.
 
 mod keys;
+mod platform;
 mod reading;
 mod sequencing;
+mod verifying;
 
 pub use keys::MemoryLogKeys;
+pub use platform::{MemoryHighWater, MemoryPlatform, MemorySigner, PlatformLog, Tripwire};
 pub use reading::MemoryAudit;
 pub use sequencing::{Log, Logs, MemoryLogs};
+pub use verifying::{MemoryReader, STRANGER};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

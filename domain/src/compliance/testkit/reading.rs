@@ -14,7 +14,8 @@ use crate::{
             tile::{Tile, TileId},
         },
         ports::{
-            AuditStore, ComplianceTx, EventFilter, EventKey, LogId, LoggedEvent, SignedHead, Unsequenced,
+            Anchor, AnchorStore, AuditStore, ComplianceTx, EventFilter, EventKey, LogId, LoggedEvent,
+            SignedHead, Unsequenced,
         },
     },
     kernel::{
@@ -127,6 +128,26 @@ impl AuditStore for MemoryAudit {
     async fn tiles(&mut self, stream: Stream, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {
         let log = self.log(stream);
         Ok(ids.iter().filter_map(|id| log.tiles.get(&(id.level(), id.index())).cloned()).collect())
+    }
+}
+
+/// There is none in memory.
+#[async_trait]
+impl AnchorStore for MemoryAudit {
+    async fn anchor(&mut self, _: Stream, _: Option<u64>, _: u64) -> Result<Option<Anchor>, PortError> {
+        Ok(None)
+    }
+
+    async fn platform_head(&mut self) -> Result<Option<SignedHead>, PortError> {
+        Ok(None)
+    }
+
+    async fn platform_tiles(&mut self, _: &[TileId]) -> Result<Vec<Tile>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn platform_keys(&mut self) -> Result<Vec<[u8; 32]>, PortError> {
+        Ok(Vec::new())
     }
 }
 

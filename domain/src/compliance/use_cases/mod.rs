@@ -2,10 +2,16 @@
 
 mod compose;
 mod keep_keys;
+mod notarise;
 mod read_audit;
+mod read_platform;
 mod sequence;
+mod verify_log;
 
 pub use compose::{Access, compose, compose_access};
 pub use keep_keys::KeyKeeping;
+pub use notarise::{Notarised, Notary, NotaryPorts, Rollback};
 pub use read_audit::{AuditProof, Compliance, ComplianceError, CompliancePorts};
+pub use read_platform::{PlatformCheckpoint, PlatformInclusion};
 pub use sequence::{Sequenced, Sequencer, SequencerPorts};
+pub use verify_log::LogVerifier;

@@ -66,7 +66,7 @@ pub struct CompliancePorts {
 }
 
 /// Reads the audit log.
-pub struct Compliance(CompliancePorts);
+pub struct Compliance(pub(super) CompliancePorts);
 
 impl Compliance {
     /// Takes its ports.

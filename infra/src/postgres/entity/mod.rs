@@ -114,6 +114,9 @@ tenant_entity!(audit_tile, "compliance", "audit_tiles", keys { stream: String, l
 tenant_entity!(audit_head, "compliance", "audit_heads", keys { stream: String, size: i64 }, columns {
     root: Vec<u8>, note: String, signed_at: super::At,
 });
+tenant_entity!(platform_anchor, "compliance", "platform_anchors", keys { stream: String, size: i64 }, columns {
+    index: i64, salt: Vec<u8>, leaf_hash: Vec<u8>,
+});
 tenant_entity!(tenant_key, "compliance", "tenant_keys", keys { version: i32 }, columns {
     provider: String, wrapped: Vec<u8>, retired_at: Option<super::At>,
 });

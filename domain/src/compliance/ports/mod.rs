@@ -1,5 +1,7 @@
 //! What the audit log needs from outside.
 
+mod platform;
+
 use async_trait::async_trait;
 
 use super::{
@@ -13,6 +15,11 @@ use crate::kernel::{
     outbox::{Outbox, Outcome, Stream},
     page::{Direction, Page, PageRequest},
     scope::TenantScope,
+};
+
+pub use platform::{
+    Anchor, AnchorStore, CheckpointSigner, HighWater, Mark, PlatformGrowth, PlatformHead, PlatformStore,
+    PlatformTx, Unanchored,
 };
 
 /// One log: a stream of a tenant.
@@ -96,7 +103,7 @@ pub trait AuditStore: Send {
 }
 
 /// All of compliance's stores in one transaction of one tenant.
-pub trait ComplianceTx: AuditStore + Outbox {}
+pub trait ComplianceTx: AuditStore + AnchorStore + Outbox {}
 
 /// An event that has no index yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +171,89 @@ pub trait SequencingTx: Send {
     async fn grow(&mut self, growth: &[LogGrowth]) -> Result<(), PortError>;
     /// Makes it durable.
     async fn commit(self: Box<Self>) -> Result<(), PortError>;
+}
+
+/// A leaf as it is kept, with the columns of its row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptLeaf {
+    /// The index, from 0.
+    pub index: u64,
+    /// `event_id`.
+    pub event: EventId,
+    /// `compliance_id`.
+    pub compliance_id: ComplianceId,
+    /// `type`.
+    pub type_name: String,
+    /// `outcome`.
+    pub outcome: String,
+    /// `actor_id`.
+    pub actor: Option<uuid::Uuid>,
+    /// `target_id`.
+    pub target: Option<uuid::Uuid>,
+    /// `occurred_at`.
+    pub occurred_at: Timestamp,
+    /// The leaf.
+    pub leaf: Vec<u8>,
+    /// `leaf_hash`.
+    pub leaf_hash: Vec<u8>,
+}
+
+/// A log of which signed heads are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichLog {
+    /// A tenant's.
+    Tenant(LogId),
+    /// The platform's own, of tenants' heads.
+    Platform,
+}
+
+/// A leaf of the platform's log as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAnchor {
+    /// The index, from 0.
+    pub index: u64,
+    /// The head's tenant and stream, as `<tenant> <stream>`.
+    pub of: String,
+    /// The head's size.
+    pub size: u64,
+    /// `salt`.
+    pub salt: Vec<u8>,
+    /// `leaf_hash`.
+    pub leaf_hash: Vec<u8>,
+    /// The note of the tenant's head of that size; `None` when there is no such head.
+    pub note: Option<String>,
+}
+
+/// How far a log has come, by its leaves and by its heads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogEnds {
+    /// One past the highest index there is.
+    pub leaves: u64,
+    /// The size of the newest head; 0 when there is none.
+    pub head: u64,
+}
+
+/// Reads whole logs, of all tenants, to check them. Under a role of its own, which may read and nothing else. Gives what
+/// is kept as it is: that it is right is what is to be found out.
+#[async_trait]
+pub trait LogReader: Send + Sync {
+    /// Logs of which anything is left: a leaf, a tile or a head. Of one tenant, or of all.
+    async fn logs(&self, tenant: Option<TenantId>) -> Result<Vec<LogId>, PortError>;
+    /// Both ends at one instant.
+    async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError>;
+    /// The leaves with indexes `begin..until`, in order; those that are missing are left out.
+    async fn leaves(&self, log: LogId, begin: u64, until: u64) -> Result<Vec<KeptLeaf>, PortError>;
+    /// The leaves of the platform's log with indexes `begin..until`, in order; those that are missing are left out.
+    async fn anchors(&self, begin: u64, until: u64) -> Result<Vec<KeptAnchor>, PortError>;
+    /// The tiles at these levels and indexes, each as wide as it is now, in any order; those that do not exist or are no
+    /// tiles are left out.
+    async fn tiles(&self, log: WhichLog, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;
+    /// Level and index of some tiles that reach past the newest head.
+    async fn strays(&self, log: WhichLog) -> Result<Vec<(u8, u64)>, PortError>;
+    /// The signed heads of more than `after` and up to `until` leaves, smallest first.
+    async fn heads(&self, log: WhichLog, after: u64, until: u64) -> Result<Vec<SignedHead>, PortError>;
+    /// The public keys that may have signed the log's heads.
+    async fn keys(&self, log: WhichLog) -> Result<Vec<[u8; 32]>, PortError>;
 }
 
 /// Keys that sign a tenant's checkpoints.

@@ -1,0 +1,53 @@
+//! What is set of the platform's log.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::sections::{Reader, millis};
+
+/// Who signs the platform's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// Nobody.
+    Off,
+    /// The key in that file.
+    Local(PathBuf),
+    /// The key pair with that label in the token.
+    Pkcs11(String),
+}
+
+/// The section `notary` of the default file.
+#[derive(Clone, Debug)]
+pub struct NotarySettings {
+    /// `signer`, with the key it signs with.
+    pub signer: Signer,
+    /// `key_file`, whoever signs.
+    pub key_file: PathBuf,
+    /// `interval_ms`.
+    pub interval: Duration,
+    /// `mark`.
+    pub mark: PathBuf,
+}
+
+impl NotarySettings {
+    pub(super) fn read(r: &mut Reader<'_>) -> Self {
+        let key_file: PathBuf = r.text("notary.key_file").into();
+        let signer = match r.text("notary.signer").as_str() {
+            "off" => Signer::Off,
+            "local-keyring" => Signer::Local(r.filled("notary.key_file").into()),
+            "pkcs11" => {
+                r.filled("keys.pkcs11_module");
+                Signer::Pkcs11(r.filled("notary.pkcs11_key"))
+            }
+            _ => {
+                r.fault("notary.signer", "must be \"local-keyring\", \"pkcs11\" or \"off\"");
+                Signer::Off
+            }
+        };
+        Self {
+            signer,
+            key_file,
+            interval: millis(r.number("notary.interval_ms", 10, 3_600_000)),
+            mark: r.filled("notary.mark").into(),
+        }
+    }
+}

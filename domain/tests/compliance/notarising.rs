@@ -1,0 +1,223 @@
+//! The platform's log grows by tenants' heads and never forks, whatever breaks off or is put back.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use domain::{
+    compliance::{
+        Notarised, Notary, NotaryPorts, Rollback,
+        log::{
+            anchor::anchor_leaf,
+            checkpoint::Checkpoint,
+            merkle::{CompactRange, Hash, leaf_hash, verify_inclusion},
+            note::Note,
+            policy::LogPolicy,
+            tile::{TileSet, tiles_for_inclusion},
+        },
+        ports::{LogId, Mark},
+        testkit::{MemoryHighWater, MemoryPlatform, MemorySigner, Tripwire},
+    },
+    kernel::{
+        fault::PortError,
+        ids::TenantId,
+        outbox::Stream,
+        testkit::{Counted, FixedClock},
+    },
+};
+
+use crate::site::{HOST, Site, drain, now};
+
+struct Platform {
+    site: Site,
+    tenants: [TenantId; 2],
+    store: MemoryPlatform,
+    mark: Arc<MemoryHighWater>,
+    signer: Arc<MemorySigner>,
+    tripwire: Arc<Tripwire>,
+}
+
+impl Platform {
+    fn new() -> Self {
+        let site = Site::new();
+        let (left, right) = site.two();
+        let tripwire = Arc::<Tripwire>::default();
+        Self {
+            store: MemoryPlatform::over(site.logs.clone(), Arc::clone(&tripwire)),
+            mark: Arc::new(MemoryHighWater::new(Arc::clone(&tripwire))),
+            signer: Arc::new(MemorySigner::new([5; 32], Arc::clone(&tripwire))),
+            tripwire,
+            site,
+            tenants: [left, right],
+        }
+    }
+
+    fn notary(&self) -> Notary {
+        Notary::new(NotaryPorts {
+            store: Arc::new(self.store.clone()),
+            high_water: Arc::<MemoryHighWater>::clone(&self.mark),
+            signer: Arc::<MemorySigner>::clone(&self.signer),
+            clock: Arc::<FixedClock>::clone(&self.site.clock),
+            entropy: Arc::<Counted>::clone(&self.site.ids),
+            host: HOST.to_owned(),
+        })
+    }
+
+    /// Lets both tenants' logs grow.
+    fn grow(&self) {
+        for tenant in self.tenants {
+            self.site.happen(tenant, 3);
+        }
+        drain(&mut self.site.sequencer(), 100);
+    }
+
+    fn turn(&self) -> Result<Notarised, PortError> {
+        now(self.notary().notarise(100))
+    }
+
+    /// Size and root of every head that was signed, each checked.
+    fn signed(&self) -> Vec<(u64, Hash)> {
+        let origin = format!("audit.{HOST}/platform");
+        let key = self.signer.under(&origin).expect("a name").verifier().clone();
+        let policy = LogPolicy::new(&origin, vec![key], Vec::new(), 0).expect("sound");
+        let heads =
+            self.store.kept().heads.into_iter().filter_map(|head| Some((head.note?, head.size, head.root)));
+        heads
+            .map(|(note, size, root)| {
+                let checkpoint =
+                    policy.open(note.as_bytes(), None).expect("signed by the platform").checkpoint;
+                assert_eq!((checkpoint.size(), checkpoint.root()), (size, root));
+                (size, root)
+            })
+            .collect()
+    }
+
+    /// Whether the heads signed are all of one tree: that of the leaves kept.
+    fn is_one_tree(&self, signed: &[(u64, Hash)]) -> bool {
+        let mut range = CompactRange::starting_at(0);
+        let mut roots = Vec::new();
+        for anchor in self.store.kept().anchors {
+            range.append_leaf(anchor.leaf_hash).expect("room");
+            roots.push(range.root().expect("from the start"));
+        }
+        signed.iter().all(|(size, root)| roots.get(usize::try_from(*size).expect("few") - 1) == Some(root))
+    }
+}
+
+#[test]
+fn a_tenants_head_is_proven_to_be_in_it() {
+    let platform = Platform::new();
+    assert_eq!(platform.turn().expect("goes on"), Notarised::Nothing);
+    platform.grow();
+    assert_eq!(platform.turn().expect("goes on"), Notarised::Signed { size: 2, more: false });
+    assert_eq!(platform.turn().expect("goes on"), Notarised::Nothing, "nothing has changed");
+    platform.site.happen(platform.tenants[1], 1);
+    drain(&mut platform.site.sequencer(), 100);
+    assert_eq!(platform.turn().expect("goes on"), Notarised::Signed { size: 3, more: false });
+    let (size, root) = *platform.signed().last().expect("signed");
+    assert_eq!(size, 3);
+    let kept = platform.store.kept();
+    for anchor in &kept.anchors {
+        let log = platform.site.log(anchor.log.tenant);
+        let head = log.heads.iter().find(|head| head.size == anchor.size).expect("a head of that size");
+        let text = Note::parse(head.note.as_bytes()).expect("a note").text().to_owned();
+        assert_eq!(Checkpoint::parse(&text).map(|checkpoint| checkpoint.root()), Ok(head.root));
+        let hash = leaf_hash(&anchor_leaf(&anchor.salt, &text));
+        let wanted = tiles_for_inclusion(anchor.index, size).expect("inside");
+        let tiles = TileSet::new(wanted.iter().map(|id| kept.tiles[&(id.level(), id.index())].clone()));
+        let proof = tiles.inclusion_proof(anchor.index, size).expect("at hand");
+        assert_eq!(verify_inclusion(hash, anchor.index, size, &proof, root), Ok(()));
+    }
+    assert_eq!(kept.anchors[0].log, LogId { tenant: platform.tenants[0], stream: Stream::Iam });
+    let salts: std::collections::BTreeSet<_> = kept.anchors.iter().map(|anchor| anchor.salt).collect();
+    assert_eq!(salts.len(), 3, "each leaf has a salt of its own");
+}
+
+#[test]
+fn wherever_it_breaks_off_the_next_goes_on_and_nothing_forks() {
+    for first in 1..80 {
+        let platform = Platform::new();
+        platform.grow();
+        platform.turn().expect("goes on");
+        let mut seen = platform.signed();
+        platform.grow();
+        platform.tripwire.set(first);
+        let broke = platform.turn().is_err();
+        seen.extend(platform.signed());
+        // And once more, in the middle of going on.
+        if broke {
+            platform.tripwire.set(first % 7 + 1);
+            let _ = platform.turn();
+            seen.extend(platform.signed());
+        }
+        platform.tripwire.set(0);
+        platform.grow();
+        while platform.turn().expect("goes on") != Notarised::Nothing {
+            seen.extend(platform.signed());
+        }
+        assert!(platform.is_one_tree(&seen), "{first}: {seen:?}");
+        let anchors = platform.store.kept().anchors;
+        let newest = platform.signed().last().map(|(size, _)| *size);
+        assert_eq!(newest, u64::try_from(anchors.len()).ok(), "{first}: all of it is signed");
+        for tenant in platform.tenants {
+            let of = anchors.iter().filter(|anchor| anchor.log.tenant == tenant).map(|anchor| anchor.size);
+            assert_eq!(of.max(), Some(platform.site.size(tenant)), "{first}: everything is in it");
+        }
+        if !broke {
+            assert!(first > 10, "it was not broken off at {first}");
+            return;
+        }
+    }
+    panic!("a turn has no end");
+}
+
+#[test]
+fn attack_7_a_log_that_was_put_back_is_not_signed_again() {
+    let platform = Platform::new();
+    platform.grow();
+    platform.turn().expect("goes on");
+    let yesterday = platform.store.kept();
+    platform.grow();
+    platform.turn().expect("goes on");
+    let signed = platform.signed();
+    platform.store.put_back(yesterday.clone());
+    let smaller = Notarised::Refused(Rollback::Smaller { have: 2, signed: 4 });
+    assert_eq!(platform.turn().expect("answers"), smaller);
+    assert_eq!(platform.store.kept(), yesterday, "and it does not grow");
+    // Grown on by other hands until it is as large, it has another root.
+    platform.mark.put(None);
+    assert_eq!(platform.turn().expect("answers"), Notarised::Refused(Rollback::Unmarked { signed: 2 }));
+    platform.mark.put(Some(Mark { size: 2, root: yesterday.heads[0].root }));
+    platform.grow();
+    platform.turn().expect("goes on");
+    let forked = platform.store.kept();
+    platform.mark.put(Some(Mark { size: signed[1].0, root: signed[1].1 }));
+    platform.grow();
+    assert_eq!(platform.turn().expect("answers"), Notarised::Refused(Rollback::Different { size: 4 }));
+    assert_eq!(platform.store.kept(), forked);
+    // Everything gone is smaller too.
+    platform.store.put_back(domain::compliance::testkit::PlatformLog::default());
+    assert_eq!(
+        platform.turn().expect("answers"),
+        Notarised::Refused(Rollback::Smaller { have: 0, signed: 4 })
+    );
+}
+
+#[test]
+fn a_signature_that_does_not_verify_is_not_published() {
+    let platform = Platform::new();
+    platform.grow();
+    platform.signer.is_broken.store(true, Ordering::Relaxed);
+    assert!(platform.turn().is_err());
+    assert!(platform.signed().is_empty());
+    platform.signer.is_broken.store(false, Ordering::Relaxed);
+    assert_eq!(platform.turn().expect("goes on"), Notarised::Signed { size: 2, more: true });
+}
+
+#[test]
+fn many_heads_are_taken_in_turns() {
+    let platform = Platform::new();
+    platform.grow();
+    let notary = platform.notary();
+    assert_eq!(now(notary.notarise(1)).expect("goes on"), Notarised::Signed { size: 1, more: true });
+    assert_eq!(now(notary.notarise(1)).expect("goes on"), Notarised::Signed { size: 2, more: true });
+    assert_eq!(now(notary.notarise(1)).expect("goes on"), Notarised::Nothing);
+}
