@@ -270,9 +270,9 @@ impl ApiKeyStore for MemoryUnit {
     ) -> Result<HashMap<ApiKeyId, IssuedKey>, PortError> {
         let issued = |id: &ApiKeyId| {
             let key = self.rows.api_keys.get(id).filter(|key| key.is_live(now))?;
-            let issuer = self.rows.members.get(&key.issued_by)?;
-            let issued = IssuedKey { scopes: key.scopes.clone(), issuer: issuer.role };
-            (issuer.status == MemberStatus::Active).then_some((*id, issued))
+            let by = self.rows.members.get(&key.issued_by)?;
+            let issued = IssuedKey { scopes: key.scopes.clone(), issuer: by.role };
+            (by.status == MemberStatus::Active).then_some((*id, issued))
         };
         Ok(keys.iter().filter_map(issued).collect())
     }
