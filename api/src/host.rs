@@ -110,7 +110,8 @@ pub(crate) async fn caller_of(
         // Bad credentials alone are counted: behind one address there may be a thousand callers with good ones.
         let address = facts.ip.map_or_else(|| "unknown".to_owned(), network_of);
         let bucket = format!("credentials:{}", bucket_part(&address));
-        let verdict = app.limiter.take(&bucket, app.quotas.credentials, 1).await.map_err(unlimited)?;
+        let verdict =
+            app.limiter.take(&bucket, app.quotas.credentials, 1).await.map_err(|fault| unlimited(&fault))?;
         return Err(if verdict.allowed {
             Refusal::new(
                 ErrorCode::Unauthenticated,
@@ -126,7 +127,7 @@ pub(crate) async fn caller_of(
 }
 
 /// Nobody is let in uncounted.
-fn unlimited(fault: PortError) -> Refusal {
+fn unlimited(fault: &PortError) -> Refusal {
     tracing::warn!(port = fault.port, error = %fault.source, "no rate limiter answered");
     Refusal::new(ErrorCode::Unavailable, "temporarily unavailable").retry_after(1)
 }
@@ -176,7 +177,7 @@ impl Host for ProductHost {
             // Last, and only for who is within their own: nobody uses up what belongs to all by being refused.
             Want { key: "endpoint:graphql", quota: quotas.endpoint, units: 1 },
         ];
-        let verdicts = self.app.limiter.take_in_turn(&wants).await.map_err(unlimited)?;
+        let verdicts = self.app.limiter.take_in_turn(&wants).await.map_err(|fault| unlimited(&fault))?;
         let told = [
             ("requests", "too many requests"),
             ("cost", "the points of this caller are used up"),

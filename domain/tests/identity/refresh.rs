@@ -212,10 +212,8 @@ fn many_are_looked_at_again_at_once_and_each_has_an_answer_of_their_own() {
         let_in(&long.key),
         let_in(&first.access_token),
     ];
-    let look = || {
-        let looked = world.identity.look_all_again(&world.origin(), home.scope.tenant(), &all);
-        now(looked).expect("answers")
-    };
+    let look =
+        || now(world.identity.look_all_again(&world.origin(), home.scope.tenant(), &all)).expect("answers");
     assert_eq!(look(), [true; 6]);
     assert_eq!(
         now(world.identity.look_all_again(&world.origin(), home.scope.tenant(), &[])).ok(),
@@ -223,8 +221,9 @@ fn many_are_looked_at_again_at_once_and_each_has_an_answer_of_their_own() {
     );
     world.revoke_session(&all[1].actor.clone(), second.session).expect("ends");
     assert_eq!(look(), [true, false, true, true, true, true]);
-    let elsewhere = now(world.identity.look_all_again(&world.origin(), other.scope.tenant(), &all));
-    assert_eq!(elsewhere.expect("answers"), [false; 6], "another tenant's callers are none of its own");
+    let elsewhere =
+        now(world.identity.look_all_again(&world.origin(), other.scope.tenant(), &all)).expect("answers");
+    assert_eq!(elsewhere, [false; 6], "another tenant's callers are none of its own");
     world.change_role(&home.owner, id_of(&ada), Role::Analyst).expect("changes");
     assert_eq!(look(), [false, false, true, true, true, false]);
     world.wait(TimeDelta::days(1));
