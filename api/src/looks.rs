@@ -177,15 +177,16 @@ mod tests {
     fn a_gathering_that_is_given_up_lets_its_listeners_go_and_the_next_begins_anew() {
         let looks = Looks::new(Box::new(|_, known| async move { vec![false; known.len()] }.boxed()));
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("starts");
-        let other = runtime();
-        // The thread that gathers goes away before it has looked.
-        let known = caller(1, 1);
-        let mut first = Box::pin(looks.look(&known));
-        let gone = runtime();
-        gone.block_on(async { assert!(futures_util::poll!(&mut first).is_pending()) });
-        drop(gone);
-        assert!(other.block_on(first), "who could not be looked up stays");
-        assert!(!other.block_on(looks.look(&known)), "and is looked up the next time");
+        let (gone, other) = (runtime(), runtime());
+        let (first, second) = (caller(1, 1), caller(1, 2));
+        // The thread of the first gathers for both, and goes away before it has looked.
+        let mut gathers = Box::pin(looks.look(&first));
+        gone.block_on(async { assert!(futures_util::poll!(&mut gathers).is_pending()) });
+        let mut joins = Box::pin(looks.look(&second));
+        other.block_on(async { assert!(futures_util::poll!(&mut joins).is_pending()) });
+        drop((gathers, gone));
+        assert!(other.block_on(joins), "who could not be looked up stays");
+        assert!(!other.block_on(looks.look(&second)), "and is looked up the next time");
     }
 
     #[tokio::test]
