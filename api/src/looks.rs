@@ -68,35 +68,36 @@ impl Looks {
         };
         if is_first {
             // On a task of its own: who began it may stop listening before the others have their answer.
-            tokio::spawn(Arc::clone(self).look_together(tenant));
+            let gathering = Gathering { looks: Arc::clone(self), tenant, ended: false };
+            tokio::spawn(gathering.look_together());
         }
         timeout(PATIENCE, told).await.ok().and_then(Result::ok).unwrap_or(true)
     }
+}
 
-    async fn look_together(self: Arc<Self>, tenant: TenantId) {
-        let gathering = Gathering { looks: &self, tenant, ended: false };
+/// A tenant's listeners being gathered. When its task is given up, they are let go, and the next one begins anew.
+struct Gathering {
+    looks: Arc<Looks>,
+    tenant: TenantId,
+    ended: bool,
+}
+
+impl Gathering {
+    async fn look_together(self) {
+        let (looks, tenant) = (Arc::clone(&self.looks), self.tenant);
         sleep(GATHER).await;
         // It is never closed.
-        let _room = self.room.acquire().await;
-        let mut asked = gathering.end();
+        let _room = looks.room.acquire().await;
+        let mut asked = self.end();
         asked.retain(|(_, tell)| !tell.is_closed());
         let known = asked.iter().map(|(known, _)| known.clone()).collect();
-        let good = (self.look_up)(tenant, known).await;
+        let good = (looks.look_up)(tenant, known).await;
         for ((_, tell), good) in asked.into_iter().zip(good) {
             // Who went away meanwhile needs no answer.
             let _gone = tell.send(good);
         }
     }
-}
 
-/// A tenant's listeners being gathered. When its task is given up, they are let go, and the next one begins anew.
-struct Gathering<'a> {
-    looks: &'a Looks,
-    tenant: TenantId,
-    ended: bool,
-}
-
-impl Gathering<'_> {
     /// Those who came.
     fn end(mut self) -> Vec<(SignedIn, oneshot::Sender<bool>)> {
         self.ended = true;
@@ -104,7 +105,7 @@ impl Gathering<'_> {
     }
 }
 
-impl Drop for Gathering<'_> {
+impl Drop for Gathering {
     fn drop(&mut self) {
         if !self.ended {
             let _let_go = self.looks.waiting().remove(&self.tenant);

@@ -189,14 +189,14 @@ fn every_action_has_a_door_and_every_mutation_an_action() {
     }
 }
 
-/// What operators do, on the machine itself: the verbs of `matricula`.
+/// What operators do, on the machine itself: the verbs of `matricula`, and what its workers do for the platform.
 #[test]
 fn what_operators_do_has_names_of_its_own() {
     let operators: Vec<_> = compliance::actions::ALL.iter().map(|action| action.name).collect();
     assert_eq!(
         operators,
-        ["rotate_keys", "rewrap_keys", "retire_keys"],
-        "each is tested in tests/it/keys.rs"
+        ["rotate_keys", "rewrap_keys", "retire_keys", "sign_platform_log"],
+        "the keys' are tested in tests/it/keys.rs, the last in tests/it/platform_log.rs"
     );
     let mutations = fields_of("Mutation");
     for action in compliance::actions::ALL {
