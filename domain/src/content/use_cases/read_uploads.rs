@@ -40,6 +40,14 @@ pub struct ContentRoom {
     pub max_bytes: u64,
 }
 
+/// Who may manage files may read them too.
+fn may_read(actor: &Actor) -> Result<(), ContentError> {
+    if !actor.may(Permission::ManageContent) {
+        actor.require(Permission::ReadContent)?;
+    }
+    Ok(())
+}
+
 impl Content {
     /// An upload; `None` when this tenant has none of this id. Who may bring files in may look at one.
     ///
@@ -51,9 +59,7 @@ impl Content {
         actor: &Actor,
         id: UploadId,
     ) -> Result<Option<Upload>, ContentError> {
-        if !actor.may(Permission::ManageContent) {
-            actor.require(Permission::ReadContent)?;
-        }
+        may_read(actor)?;
         Ok(tx.upload(id).await?)
     }
 
@@ -71,9 +77,7 @@ impl Content {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        if !actor.may(Permission::ManageContent) {
-            actor.require(Permission::ReadContent)?;
-        }
+        may_read(actor)?;
         let found = tx.uploads_by_id(&ids).await?;
         Ok(found.into_iter().map(|upload| (upload.id, upload)).collect())
     }
@@ -93,9 +97,7 @@ impl Content {
         actor: &Actor,
         uploads: &[UploadId],
     ) -> Result<HashMap<UploadId, Transcode>, ContentError> {
-        if !actor.may(Permission::ManageContent) {
-            actor.require(Permission::ReadContent)?;
-        }
+        may_read(actor)?;
         Ok(tx.transcodes(uploads).await?)
     }
 
@@ -108,9 +110,7 @@ impl Content {
         tx: &mut dyn ContentTx,
         actor: &Actor,
     ) -> Result<ContentRoom, ContentError> {
-        if !actor.may(Permission::ManageContent) {
-            actor.require(Permission::ReadContent)?;
-        }
+        may_read(actor)?;
         Ok(ContentRoom { used_bytes: tx.used_bytes().await?, max_bytes: self.0.tenant_bytes_max })
     }
 
