@@ -63,8 +63,8 @@ impl From<NoteError> for PolicyError {
 /// One witness's cosignature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cosigned {
-    /// The witness's name.
-    pub witness: String,
+    /// The witness's key, with its name.
+    pub witness: VerifierKey,
     /// When it cosigned, in seconds since 1970, by its own clock.
     pub at_s: u64,
 }
@@ -133,7 +133,7 @@ impl LogPolicy {
             .iter()
             .filter_map(|signed| {
                 let at_s = signed.cosigned_at_s.filter(|at| not_after_s.is_none_or(|limit| *at <= limit))?;
-                Some(Cosigned { witness: signed.key.name().to_owned(), at_s })
+                Some(Cosigned { witness: signed.key.clone(), at_s })
             })
             .collect();
         if cosigned.len() < self.quorum {

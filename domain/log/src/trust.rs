@@ -125,6 +125,11 @@ impl TrustPolicy {
         &self.witnesses
     }
 
+    /// Whether anybody must have cosigned.
+    pub const fn wants_witnesses(&self) -> bool {
+        self.quorum.is_some()
+    }
+
     /// Whether those who cosigned (by their keys) are enough.
     pub fn is_met(&self, cosigned: &[&VerifierKey]) -> bool {
         self.quorum.is_none_or(|quorum| self.has_witnessed(quorum, cosigned))

@@ -27,7 +27,7 @@ const fn column(name: &'static str, source: &'static str, meaning: &'static str)
 }
 
 /// The columns, in order.
-pub const COLUMNS: [Column; 15] = [
+pub const COLUMNS: [Column; 17] = [
     column("index", "", "Position of the event in the log, from 0"),
     column("event_id", "event_id", "Identifier of the event (UUID)"),
     column("occurred_at", "occurred_at", "When it happened: UTC, six digits of a second"),
@@ -44,9 +44,12 @@ pub const COLUMNS: [Column; 15] = [
     column(
         "diff",
         "diff_commit",
-        "What changed, if it is disclosed; [withheld] if it is not, [erased: n] if event n of the admin log erased it",
+        "What changed, as JSON, if it is disclosed; [withheld] if it is not, [erased: n] if event n of the admin log \
+         erased it",
     ),
     column("prev_state", "prev_state_commit", "What was there before, shown as `diff` is"),
+    column("recorded_at", "recorded_at", "When it was written down: UTC, six digits of a second"),
+    column("late", "", "true if it was written down later than it should have been"),
 ];
 
 /// What a commitment that is not opened shows as.
@@ -58,8 +61,8 @@ pub fn describe() -> Vec<u8> {
         .iter()
         .map(|column| json!({"name": column.name, "source": column.source, "meaning": column.meaning}))
         .collect();
-    let rules =
-        "A cell that would begin like a formula, or with an apostrophe, has one apostrophe more in front.";
+    let rules = "Where a cell, or a part of one behind a comma, semicolon, bar, quote, tab or line end, would begin like \
+                 a formula or with an apostrophe, it has one apostrophe more.";
     let mut text = canonical(&json!({"columns": columns, "neutralised": rules})).unwrap_or_default();
     text.push(b'\n');
     text
@@ -70,22 +73,25 @@ pub fn push_headings(csv: &mut Vec<u8>) {
     csv::push_line(csv, COLUMNS.iter().map(|column| Cow::Borrowed(column.name)));
 }
 
-/// What a row shows of its commitments, in the order of [`Field::ALL`].
-pub type Openings<'s> = [Option<&'s Shown>; 2];
+/// What a row shows besides its leaf.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'s> {
+    /// The leaf's index.
+    pub index: u64,
+    /// What is shown of its commitments, in the order of [`Field::ALL`].
+    pub openings: [Option<&'s Shown>; 2],
+    /// Whether it was written down late ([`Leaf::is_late`]).
+    pub late: bool,
+}
 
-/// Adds a row.
+/// Adds a row. The leaf was checked ([`Leaf::check_shown`]).
 ///
 /// # Errors
 /// When a disclosed value has no canonical form.
-pub fn push_row(
-    csv: &mut Vec<u8>,
-    index: u64,
-    leaf: &Leaf<'_>,
-    openings: Openings<'_>,
-) -> Result<(), crate::FormatError> {
+pub fn push_row(csv: &mut Vec<u8>, row: Row<'_>, leaf: &Leaf<'_>) -> Result<(), crate::FormatError> {
     let text = |path: &[&str]| leaf.text(path).unwrap_or_default();
     let mut shown = [Cow::Borrowed(""), Cow::Borrowed("")];
-    for ((cell, field), opening) in shown.iter_mut().zip(Field::ALL).zip(openings) {
+    for ((cell, field), opening) in shown.iter_mut().zip(Field::ALL).zip(row.openings) {
         *cell = match (leaf.commitment(field), opening) {
             (None, _) => Cow::Borrowed(""),
             (Some(_), None) => Cow::Borrowed(WITHHELD),
@@ -96,7 +102,7 @@ pub fn push_row(
     csv::push_line(
         csv,
         [
-            Cow::Owned(index.to_string()),
+            Cow::Owned(row.index.to_string()),
             text(&["event_id"]),
             text(&["occurred_at"]),
             pair(leaf, ["actor", "kind"], ["actor", "id"], ':'),
@@ -111,11 +117,14 @@ pub fn push_row(
             text(&["reason"]),
             diff,
             prev_state,
+            text(&["recorded_at"]),
+            Cow::Borrowed(if row.late { "true" } else { "false" }),
         ],
     );
     Ok(())
 }
 
+/// Two values in a cell. The first cannot have what stands between them ([`Leaf::check_shown`]).
 fn pair<'l>(leaf: &Leaf<'l>, first: [&str; 2], second: [&str; 2], between: char) -> Cow<'l, str> {
     match (leaf.text(&first), leaf.text(&second)) {
         (Some(first), Some(second)) => Cow::Owned(format!("{first}{between}{second}")),
@@ -146,19 +155,20 @@ mod tests {
         let leaf = reader.read(&leaf).expect("a leaf");
         let row = |openings| {
             let mut csv = Vec::new();
-            push_row(&mut csv, 7, &leaf, openings).expect("has a form");
+            push_row(&mut csv, Row { index: 7, openings, late: true }, &leaf).expect("has a form");
             String::from_utf8(csv).expect("UTF-8")
         };
+        let tail = "2026-07-01T00:00:00.000000Z,true\r\n";
         let head =
             "7,e,2026-07-01T00:00:00.000000Z,member:m1,d,CN/GD,passed,2026Q3:ab,success,c,sign_in,,'=1+1,";
-        assert_eq!(row([None, None]), format!("{head}[withheld],[withheld]\r\n"));
+        assert_eq!(row([None, None]), format!("{head}[withheld],[withheld],{tail}"));
         let text = Shown::Opened { salt: [0; 32], value: json!("-1") };
         let gone = Shown::Erased { by: 5 };
-        assert_eq!(row([Some(&text), Some(&gone)]), format!("{head}'-1,[erased: 5]\r\n"));
+        assert_eq!(row([Some(&text), Some(&gone)]), format!("{head}\"'\"\"'-1\"\"\",[erased: 5],{tail}"));
         let whole = Shown::Opened { salt: [0; 32], value: json!({"b": 1, "a": 2}) };
         assert_eq!(
             row([Some(&whole), None]),
-            format!("{head}\"{{\"\"a\"\":2,\"\"b\"\":1}}\",[withheld]\r\n")
+            format!("{head}\"{{\"\"a\"\":2,\"\"b\"\":1}}\",[withheld],{tail}")
         );
     }
 }

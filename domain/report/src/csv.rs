@@ -1,30 +1,69 @@
 //! Cells and lines of `report.csv` (RFC 4180, CRLF after every line).
 //!
-//! A spreadsheet runs cells that begin like a formula. Such a cell gets an apostrophe in front, and so does one that
-//! begins with an apostrophe, so that taking one apostrophe off gives back every value ([`neutral`], [`plain`]).
+//! A spreadsheet runs cells that begin like a formula, and a careless reader finds cells inside of values, behind what
+//! it takes for a separator. Whatever would begin a formula in either way gets an apostrophe in front, and so does an
+//! apostrophe that stands there, so that taking one apostrophe off gives back every value ([`neutral`], [`plain`]).
 
 use std::borrow::Cow;
 
-/// What begins a formula in some spreadsheet: signs, their full-width forms, tab and carriage return.
-const FORMULA: [char; 11] =
-    ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+/// What begins a formula in some spreadsheet: signs and their full-width forms, and what such a sign is looked for behind.
+const SIGNS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+const CONTROLS: [char; 3] = ['\t', '\r', '\n'];
 
-/// What a careless reader drops or splits at before it looks for a formula.
-const SKIPPED: [char; 9] = [' ', '"', ',', ';', '|', '\u{a0}', '\u{3000}', '\u{feff}', '\u{ff0c}'];
+/// What a careless reader drops before it looks for a formula, alone or with what it splits at.
+const BLANK: [char; 4] = [' ', '\u{a0}', '\u{3000}', '\u{feff}'];
+const SKIPPED: [char; 12] =
+    [' ', '\u{a0}', '\u{3000}', '\u{feff}', '"', ',', ';', '|', '\t', '\r', '\n', '\u{ff0c}'];
+
+/// What some reader splits cells or lines at.
+const SEPARATORS: [char; 9] = [',', ';', '|', '\t', '\r', '\n', '"', '\u{ff0c}', '\u{ff1b}'];
 
 /// The value as a cell may show it.
 pub fn neutral(value: &str) -> Cow<'_, str> {
-    let behind = value.trim_start_matches(SKIPPED);
-    if value.starts_with('\'') || value.starts_with(FORMULA) || behind.starts_with(FORMULA) {
-        Cow::Owned(format!("'{value}"))
-    } else {
-        Cow::Borrowed(value)
+    let begins_formula = |start: usize, part: &str| {
+        // Behind a separator the next one is looked at by itself.
+        let behind =
+            if start == 0 { part.trim_start_matches(SKIPPED) } else { part.trim_start_matches(BLANK) };
+        part.starts_with('\'') || behind.starts_with(SIGNS) || start == 0 && part.starts_with(CONTROLS)
+    };
+    let mut marked = String::new();
+    let mut from = 0;
+    for start in starts(value) {
+        let (before, part) = (value.get(from..start), value.get(start..));
+        if part.is_some_and(|part| begins_formula(start, part)) {
+            marked.push_str(before.unwrap_or_default());
+            marked.push('\'');
+            from = start;
+        }
     }
+    if marked.is_empty() {
+        return Cow::Borrowed(value);
+    }
+    marked.push_str(value.get(from..).unwrap_or_default());
+    Cow::Owned(marked)
 }
 
 /// The value behind what [`neutral`] shows.
-pub fn plain(cell: &str) -> &str {
-    cell.strip_prefix('\'').unwrap_or(cell)
+pub fn plain(cell: &str) -> Cow<'_, str> {
+    let mut value = String::new();
+    let mut from = 0;
+    for start in starts(cell) {
+        if cell.get(start..).is_some_and(|part| part.starts_with('\'')) {
+            value.push_str(cell.get(from..start).unwrap_or_default());
+            from = start + 1;
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(cell);
+    }
+    value.push_str(cell.get(from..).unwrap_or_default());
+    Cow::Owned(value)
+}
+
+/// Where some reader lets a cell begin: at the beginning, and behind separators.
+fn starts(text: &str) -> impl Iterator<Item = usize> {
+    let behind = text.match_indices(SEPARATORS).map(|(at, separator)| at + separator.len());
+    std::iter::once(0).chain(behind)
 }
 
 /// Adds a line.
@@ -101,18 +140,34 @@ mod tests {
             assert!(cell.starts_with('\''), "{value:?}");
             assert_eq!(plain(&cell), value);
         }
-        for value in ["a", "1", "2026-07-01", "a=1", "", "[erased: 7]", "{\"a\":-1}"] {
+        for value in ["a", "1", "2026-07-01", "a=1", "", "[erased: 7]", "{\"a\":-1}", "a, b", "it's"] {
             assert_eq!(neutral(value), value);
         }
-        // Behind a comma inside a value, the quotes are what keeps it from being a cell.
-        assert_eq!(line(&["a,=1+1"]), "\"a,=1+1\"\r\n");
+        for (value, cell) in [
+            ("a,=1+1", "a,'=1+1"),
+            ("a; =1+1;b", "a;' =1+1;b"),
+            ("x\n@y", "x\n'@y"),
+            ("{\"a\":\"=1\"}", "{\"a\":\"'=1\"}"),
+            ("x\r\n=1", "x\r\n'=1"),
+            ("a,'b", "a,''b"),
+            ("a，＝1", "a，'＝1"),
+        ] {
+            assert_eq!(neutral(value), cell);
+            assert_eq!(plain(cell), value);
+        }
+        assert_eq!(line(&["a,=1+1"]), "\"a,'=1+1\"\r\n");
     }
 
     proptest! {
         #[test]
-        fn values_come_back(value in any::<String>()) {
-            let cell = neutral(&value);
-            prop_assert_eq!(plain(&cell), &value);
+        fn values_come_back(value in any::<String>(), near in "[=+',;\"\\n\\r\\t a＝，-]{0,12}") {
+            for value in [value, near] {
+                let cell = neutral(&value);
+                prop_assert_eq!(plain(&cell), value.as_str());
+                for part in cell.split(SEPARATORS) {
+                    prop_assert!(!part.trim_start_matches(BLANK).starts_with(SIGNS), "{:?}", cell);
+                }
+            }
         }
     }
 }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::{FormatError, csv, names};
 
-/// The longest line of `disclosures.jsonl` or `erasures.jsonl`, in bytes.
-pub const LINE_MAX_BYTES: usize = 4 << 20;
+/// The longest line of `disclosures.jsonl` or `erasures.jsonl`, in bytes. Larger values are committed to by hash.
+pub const LINE_MAX_BYTES: usize = 1 << 20;
 
 /// The type of the event that says that a subject's values were erased. Its `target` is that subject, and it stands in
 /// the tenant's `admin` log.
@@ -66,13 +66,13 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// The cell, before it is made neutral. A text is shown as it is, anything else as canonical JSON.
+    /// The cell, before it is made neutral: canonical JSON, also of a text, so that no value looks like another or like
+    /// what stands in place of one.
     ///
     /// # Errors
     /// `Strict` when the value has no canonical form.
     pub fn cell(&self) -> Result<String, FormatError> {
         match self {
-            Self::Opened { value: Value::String(text), .. } => Ok(text.clone()),
             Self::Opened { value, .. } => Ok(String::from_utf8_lossy(&canonical(value)?).into_owned()),
             Self::Erased { by } => Ok(format!("[erased: {by}]")),
         }
@@ -151,9 +151,10 @@ pub fn parse_line<T: Serialize + for<'d> Deserialize<'d>>(
     if write_line(what, &read)? == line { Ok(read) } else { Err(FormatError::OtherForm { what }) }
 }
 
-/// The value behind a cell of a disclosed text, as a reader of the CSV gets it back.
-pub fn text_of_cell(cell: &str) -> &str {
-    csv::plain(cell)
+/// The value behind a cell of a disclosed value, as a reader of the CSV gets it back; `None` for a cell that shows
+/// none.
+pub fn value_of_cell(cell: &str) -> Option<Value> {
+    parse_strict(csv::plain(cell).as_bytes()).ok()
 }
 
 #[cfg(test)]
@@ -189,5 +190,21 @@ mod tests {
         assert_eq!(other.opens(&commitment), Ok(false));
         let bad = Disclosure { salt: "x".to_owned(), ..line };
         assert!(bad.opens(&commitment).is_err());
+    }
+
+    #[test]
+    fn cells_give_their_values_back_and_no_value_looks_like_another() {
+        let values =
+            [json!("=1,@x"), json!("[withheld]"), json!("{\"a\":1}"), json!({"a": 1}), json!("1"), json!(1)];
+        let mut cells = Vec::new();
+        for value in values {
+            let cell = Shown::Opened { salt: [0; 32], value: value.clone() }.cell().expect("has a form");
+            let cell = csv::neutral(&cell).into_owned();
+            assert_eq!(value_of_cell(&cell), Some(value));
+            assert!(!cells.contains(&cell));
+            cells.push(cell);
+        }
+        assert_eq!(value_of_cell("[withheld]"), None);
+        assert_eq!(value_of_cell(&Shown::Erased { by: 7 }.cell().expect("has a form")), None);
     }
 }

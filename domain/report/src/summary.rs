@@ -3,10 +3,12 @@
 //! It is what most people read, so the verifier makes it again and compares: a change of its text is a change of the
 //! format, and so is one of `VERIFY.txt`.
 
-use crate::manifest::Manifest;
+use crate::{manifest::Manifest, time::Time};
 
 /// The page.
 pub fn html(manifest: &Manifest) -> String {
+    let period = manifest.query.period();
+    let bound = |at: Option<Time>, none: &str| at.map_or_else(|| none.to_owned(), |at| at.to_string());
     let rows = [
         ("Report", manifest.report_id.clone()),
         ("Kind", manifest.kind.clone()),
@@ -14,6 +16,11 @@ pub fn html(manifest: &Manifest) -> String {
         ("Log", manifest.origin.clone()),
         ("Asked", manifest.query_text.clone()),
         ("Asked, as it was evaluated", manifest.query.to_json().to_string()),
+        ("From (UTC)", bound(period.and_then(|period| period.since), "the beginning of the log")),
+        (
+            "To before (UTC)",
+            bound(period.and_then(|period| period.until), "no end: what there was when it was made"),
+        ),
         ("Time zone of the question", manifest.time_zone.clone()),
         ("Made at (UTC, by the maker's clock)", manifest.created_at.to_string()),
         ("Events looked through", format!("{} to before {}", manifest.range.first, manifest.range.end)),

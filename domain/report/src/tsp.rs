@@ -5,7 +5,7 @@
 
 use audit_log::merkle::Hash;
 use der::{
-    Any, Decode as _, Encode as _, Sequence, Tag, Tagged as _,
+    Any, Decode as _, Encode as _, Sequence, Tag, TagNumber, Tagged as _,
     asn1::{Int, Null, OctetString, SetOfVec},
 };
 use sha2::{Digest as _, Sha256};
@@ -16,13 +16,16 @@ use x509_cert::{
 
 use crate::{
     FormatError,
-    cms::{ContentInfo, oid},
+    cms::{ContentInfo, low_s, oid},
     names::TIMESTAMP,
     time::Time,
 };
 
 /// The longest answer that is read, in bytes.
 pub const RESPONSE_MAX_BYTES: usize = 256 << 10;
+
+/// What the authority's name is tagged with in [`TstInfo`]'s structure.
+const AUTHORITY: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
 
 /// How certificates are reached from the signer's, at most.
 const CHAIN_MAX: usize = 8;
@@ -126,6 +129,12 @@ fn prune(token: &mut ContentInfo) -> Result<(), FormatError> {
     let mut signers = signed.signers.as_slice().to_vec();
     for info in &mut signers {
         info.unsigned_attributes = None;
+        // Nothing or NULL: nobody signs which.
+        info.digest_algorithm.parameters = None;
+        if info.signature_algorithm.oid == oid::ECDSA_SHA_256 {
+            let low = low_s(info.signature.as_bytes()).ok_or_else(fault)?;
+            info.signature = OctetString::new(low).map_err(|_| fault())?;
+        }
         // One of two ways to say the same; the digest is named beside it.
         if [oid::RSA_SHA_256, oid::RSA_SHA_384, oid::RSA_SHA_512].contains(&info.signature_algorithm.oid) {
             info.signature_algorithm =
@@ -149,6 +158,8 @@ fn prune(token: &mut ContentInfo) -> Result<(), FormatError> {
         // Roots issue themselves, and come from outside.
         next = all.iter().find(|(_, other)| names(other).0 == issuer && names(other).1 != issuer);
     }
+    signed.digest_algorithms =
+        SetOfVec::try_from(vec![only.digest_algorithm.clone()]).map_err(|_| fault())?;
     signed.signers = SetOfVec::try_from(signers).map_err(|_| fault())?;
     signed.certificates = Some(SetOfVec::try_from(kept).map_err(|_| fault())?);
     Ok(())
@@ -175,8 +186,8 @@ pub fn parse(kept: &[u8]) -> Result<Token, FormatError> {
     Ok(Token { info, content, says })
 }
 
-/// RFC 3161 section 2.4.2. Read as a list: of what may follow the time only the nonce is of use, and it is the one
-/// INTEGER.
+/// RFC 3161 section 2.4.2. Read as a list: of what may follow the time only the nonce is of use. Extensions are refused:
+/// one could say that the rest is meant otherwise.
 fn tst_info(content: &[u8]) -> Result<TstInfo, FormatError> {
     let parts = Vec::<Any>::from_der(content).map_err(|_| fault())?;
     let [version, policy, imprint, serial, at, rest @ ..] = parts.as_slice() else { return Err(fault()) };
@@ -187,6 +198,13 @@ fn tst_info(content: &[u8]) -> Result<TstInfo, FormatError> {
     let imprint = imprint.decode_as::<Imprint>().map_err(|_| fault())?;
     let hash = Hash::from_slice(imprint.hash.as_bytes()).map_err(|_| fault())?;
     if !typed || imprint.algorithm.oid != oid::SHA_256 {
+        return Err(fault());
+    }
+    // Accuracy, ordering, nonce and authority's name, each or not, in this order.
+    let order = [Tag::Sequence, Tag::Boolean, Tag::Integer, AUTHORITY];
+    let places = rest.iter().map(|part| order.iter().position(|tag| *tag == part.tag()));
+    let places: Vec<_> = places.collect::<Option<_>>().ok_or_else(fault)?;
+    if !places.is_sorted_by(|earlier, later| earlier < later) {
         return Err(fault());
     }
     let nonce = rest.iter().find(|part| part.tag() == Tag::Integer);
@@ -229,6 +247,37 @@ mod tests {
             ["20260701000000", "202607010000Z", "20260701000000+0800", "20261301000000Z", "2026070100000éZ"]
         {
             assert!(gen_time(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_an_authority_says_has_one_order_and_no_extensions() {
+        let hash = OctetString::new([7; 32]).expect("short");
+        let algorithm = AlgorithmIdentifierOwned { oid: oid::SHA_256, parameters: None };
+        let any = |der: Vec<u8>| Any::from_der(&der).expect("DER");
+        let head = [
+            any(1_u8.to_der().expect("DER")),
+            any(ObjectIdentifier::new_unwrap("1.2.3").to_der().expect("DER")),
+            any(Imprint { algorithm, hash }.to_der().expect("DER")),
+            any(5_u8.to_der().expect("DER")),
+            any(b"\x18\x0f20260701000000Z".to_vec()),
+        ];
+        let read = |rest: &[&[u8]]| {
+            let rest = rest.iter().map(|der| any(der.to_vec()));
+            let all: Vec<_> = head.iter().cloned().chain(rest).collect();
+            tst_info(&all.to_der().expect("DER"))
+        };
+        let (accuracy, ordering, nonce): (&[u8], &[u8], &[u8]) =
+            (b"\x30\x00", b"\x01\x01\xff", b"\x02\x01\x09");
+        let (name, extensions): (&[u8], &[u8]) = (b"\xa0\x02\x30\x00", b"\xa1\x02\x30\x00");
+        for good in [&[][..], &[nonce], &[accuracy, nonce], &[accuracy, ordering, nonce, name]] {
+            assert!(read(good).is_ok(), "{good:?}");
+        }
+        assert_eq!(read(&[nonce]).map(|says| says.nonce), Ok(Some(vec![9])));
+        for bad in
+            [&[nonce, accuracy][..], &[nonce, nonce], &[extensions], &[nonce, extensions], &[name, nonce]]
+        {
+            assert!(read(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -57,14 +57,7 @@ fn anchors() -> &'static Anchors {
 
 fn is_verified(bundle: &dyn Container) -> bool {
     let at = Time::parse(AT.trim_end().as_bytes()).expect("the seeds' time");
-    let demands = Demands {
-        at,
-        at_given: true,
-        tenant: None,
-        timestamp: false,
-        inflated_max_bytes: 64 << 20,
-        threads: 1,
-    };
+    let demands = Demands { at_given: true, inflated_max_bytes: 64 << 20, ..Demands::at(at) };
     verify(bundle, anchors(), &demands, &mut |_, _| ()).is_ok()
 }
 

@@ -1,6 +1,6 @@
 //! That the manifest counts right, and that what is there for people says what it says.
 
-use report_bundle::{manifest::Manifest, names, query::Kind, summary, verify_txt};
+use report_bundle::{manifest::Manifest, names, summary, verify_txt};
 
 use crate::{
     Refusal, Step,
@@ -41,13 +41,8 @@ pub(crate) fn check(bundle: &dyn Container, manifest: &Manifest, found: &Found) 
     Ok(())
 }
 
-/// What of the report's name and of what is gone has only its maker's word.
+/// What of what is gone has only its maker's word.
 pub(crate) fn remark(manifest: &Manifest, remarks: &mut Vec<String>) {
-    let named = Kind::NAMED.iter().find(|kind| kind.word() == manifest.kind);
-    let query = manifest.query.period().zip(named).map(|(period, kind)| kind.query(period));
-    if named.is_some() && query.as_ref() != Some(&manifest.query) {
-        remarks.push(format!("it is called {} and asks for something else; read its query", manifest.kind));
-    }
     if manifest.erasures > 0 {
         remarks.push(
             "that values were erased is the admin log's own word: no witness is asked for it".to_owned(),

@@ -1,10 +1,17 @@
-//! Heads: what the tenant's log had at the ends of the range, and that others have seen it.
+//! The heads of the logs: what is signed, by whom it was seen, and when.
+//!
+//! When a range ends cannot be read off a platform's checkpoint: a platform may log an old head of a tenant anew, so a
+//! fresh platform's checkpoint shows that the head was there by then, and not that there was no later one. What shows
+//! that are cosignatures on the tenant's own checkpoint (a witness signs no head that is smaller than one it has seen)
+//! and heads that whoever checks has fetched himself.
+
+use std::collections::BTreeMap;
 
 use audit_log::{
     checkpoint::Checkpoint,
-    merkle::{CompactRange, verify_consistency},
+    merkle::{CompactRange, Hash, verify_consistency},
     note::NOTE_MAX_BYTES,
-    policy::TrustedCheckpoint,
+    policy::{LogPolicy, TrustedCheckpoint},
     proof::LogProof,
 };
 use report_bundle::{
@@ -15,7 +22,7 @@ use report_bundle::{
 };
 
 use crate::{
-    Policy, Refusal, Step, TimeBasis,
+    Demands, Policy, Refusal, Step, TimeBasis,
     container::{Container, read_small},
     policy::is_of_tenant,
 };
@@ -23,50 +30,72 @@ use crate::{
 /// The longest list of hashes, in bytes.
 const HASHES_MAX_BYTES: usize = 16 << 10;
 
-/// The longest proof file, in bytes: a note, a salt or leaf, and hashes.
-pub(crate) const PROOF_MAX_BYTES: usize = NOTE_MAX_BYTES + (128 << 10);
+/// The longest proof file, in bytes: its leaf may be as long as leaves are.
+const PROOF_MAX_BYTES: usize = NOTE_MAX_BYTES + (128 << 10);
+
+/// A checkpoint of the tenant's log that whoever checks has kept.
+#[derive(Clone, Debug)]
+pub struct KeptHead {
+    /// What it is called in messages.
+    pub name: String,
+    /// The signed note.
+    pub note: Vec<u8>,
+    /// When it was the log's newest, if that is known.
+    pub seen_at: Option<Time>,
+}
 
 /// Heads that hold.
 #[derive(Debug)]
 pub(crate) struct Heads {
     /// The tenant's checkpoint at the end of the range.
-    pub(crate) checkpoint: Checkpoint,
+    checkpoint: Checkpoint,
     /// The leaves before the range, about to be continued.
     pub(crate) before: CompactRange,
+    /// Roots at sizes within the range, its ends included, each with where it is from.
+    pub(crate) roots: BTreeMap<u64, (Hash, String)>,
     /// Whether the platform's log has it.
     platform: Option<String>,
     /// Who has seen it.
     witnesses: Vec<String>,
-    /// When the first witness had seen the range's end, and the last its beginning.
-    end_seen_s: Option<u64>,
-    begin_seen_s: Option<u64>,
+    /// Whether the range is shown to begin before the period does, and to end behind it.
+    begins: bool,
+    ends: bool,
+    /// Whether a kept head was compared.
+    has_kept: bool,
+    /// Kept heads that could not be.
+    beyond: Vec<String>,
 }
 
 struct Judge<'j> {
     bundle: &'j dyn Container,
     policy: &'j Policy,
+    manifest: &'j Manifest,
     not_after_s: Option<u64>,
+}
+
+/// Whose heads are asked after, and where.
+pub(crate) struct Asked<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) basis: &'a TimeBasis,
+    pub(crate) demands: &'a Demands,
 }
 
 /// Checks all heads that are there, and that those are that the policy demands.
 ///
 /// # Errors
 /// `heads`.
-pub(crate) fn check(
-    bundle: &dyn Container,
-    policy: &Policy,
-    manifest: &Manifest,
-    basis: &TimeBasis,
-) -> Result<Heads, Refusal> {
+pub(crate) fn check(bundle: &dyn Container, asked: &Asked<'_>) -> Result<Heads, Refusal> {
     let step = Step::Heads;
-    let judge = Judge { bundle, policy, not_after_s: basis.seconds() };
-    let end = judge.tenant(names::CHECKPOINT, manifest, manifest.range.end)?;
+    let Asked { policy, manifest, .. } = *asked;
+    let judge = Judge { bundle, policy, manifest, not_after_s: asked.basis.seconds() };
+    let end = judge.tenant(names::CHECKPOINT, manifest.range.end)?;
     let boundary = judge.read(names::BOUNDARY, HASHES_MAX_BYTES)?;
     let boundary = parse_hashes(names::BOUNDARY, &boundary).map_err(step.by())?;
     let before = CompactRange::from_hashes(0, manifest.range.first, &boundary).map_err(step.by())?;
     let begin = judge
         .has(names::CHECKPOINT_BEFORE)
-        .then(|| judge.tenant(names::CHECKPOINT_BEFORE, manifest, manifest.range.first))
+        .then(|| judge.tenant(names::CHECKPOINT_BEFORE, manifest.range.first))
         .transpose()?;
     if begin.as_ref().is_some_and(|begin| before.root() != Ok(begin.checkpoint.root())) {
         return Err(step.because("the boundary is not that of the earlier checkpoint"));
@@ -79,7 +108,7 @@ pub(crate) fn check(
         );
     }
     let seen = platform.as_ref().unwrap_or(&end);
-    if policy.wants_quorum() && !policy.has_quorum(seen) {
+    if policy.wants_witnesses() && !policy.is_met(&seen.cosigned) {
         return Err(step.because("fewer witnesses have cosigned than the policy demands"));
     }
     let begin_seen = match &begin {
@@ -89,16 +118,89 @@ pub(crate) fn check(
         }
         None => None,
     };
-    let begin_seen = begin_seen.filter(|seen| policy.wants_quorum() && policy.has_quorum(seen));
-    let latest = |seen: &TrustedCheckpoint| seen.cosigned.iter().map(|seen| seen.at_s).max();
+    let kept = asked.demands.heads.iter().map(|head| judge.kept(head)).collect::<Result<Vec<_>, _>>()?;
+    let (within, beyond): (Vec<_>, Vec<_>) =
+        kept.into_iter().partition(|kept| (manifest.range.first..=manifest.range.end).contains(&kept.size));
+    let reach = Reach { policy, manifest, lateness_s: asked.demands.lateness_s, kept: &within };
+    let reaches = (reach.begins(begin_seen.as_ref()), reach.ends(&end));
+    // What the bundle itself says of both ends is compared with kept heads first; what is between, while it is folded.
+    let ends = [
+        (manifest.range.first, before.root().map_err(step.by())?, names::BOUNDARY.to_owned()),
+        (manifest.range.end, end.checkpoint.root(), names::CHECKPOINT.to_owned()),
+    ];
+    let has_kept = !within.is_empty();
+    let mut roots: BTreeMap<u64, (Hash, String)> = BTreeMap::new();
+    for (size, root, name) in
+        ends.into_iter().chain(within.into_iter().map(|kept| (kept.size, kept.root, kept.name)))
+    {
+        match roots.get(&size) {
+            Some((other, earlier)) if *other != root => {
+                return Err(step.because(format!("{earlier} and {name} are of one size and two trees")));
+            }
+            Some(_) => {}
+            None => drop(roots.insert(size, (root, name))),
+        }
+    }
     Ok(Heads {
-        witnesses: seen.cosigned.iter().map(|seen| seen.witness.clone()).collect(),
-        end_seen_s: seen.cosigned.iter().map(|seen| seen.at_s).min(),
-        begin_seen_s: begin_seen.as_ref().and_then(latest),
+        witnesses: seen.cosigned.iter().map(|seen| seen.witness.name().to_owned()).collect(),
         platform: platform.map(|platform| platform.checkpoint.origin().to_owned()),
         checkpoint: end.checkpoint,
         before,
+        roots,
+        has_kept,
+        begins: reaches.0,
+        ends: reaches.1,
+        beyond: beyond.into_iter().map(|kept| kept.name).collect(),
     })
+}
+
+/// A kept head, opened.
+struct Kept {
+    name: String,
+    size: u64,
+    root: Hash,
+    seen_at: Option<Time>,
+}
+
+/// How far in time the range is shown to reach.
+struct Reach<'r> {
+    policy: &'r Policy,
+    manifest: &'r Manifest,
+    lateness_s: Option<u64>,
+    kept: &'r [Kept],
+}
+
+impl Reach<'_> {
+    /// Whether nothing of the period can stand before the range: what stands there was seen before the period began.
+    /// Kept heads are of the range here, so that each is of the same tree.
+    fn begins(&self, seen: Option<&TrustedCheckpoint>) -> bool {
+        let first = self.manifest.range.first;
+        let since = self.manifest.query.period().and_then(|period| period.since);
+        let Some(since) = since else { return first == 0 };
+        let early = u64::try_from(since.seconds()).unwrap_or(0);
+        let witnessed = |seen: &TrustedCheckpoint| {
+            self.policy.wants_witnesses()
+                && self.policy.is_met(seen.cosigned.iter().filter(|seen| seen.at_s <= early))
+        };
+        let kept = |kept: &Kept| kept.seen_at.is_some_and(|at| at <= since);
+        first == 0 || seen.is_some_and(witnessed) || self.kept.iter().any(kept)
+    }
+
+    /// Whether nothing of the period can stand behind the range: long enough after the period, nobody had seen more.
+    fn ends(&self, end: &TrustedCheckpoint) -> bool {
+        let until = self.manifest.query.period().and_then(|period| period.until);
+        let Some(until) = until else { return false };
+        let lateness_s = self.lateness_s.unwrap_or(self.manifest.max_lateness_s);
+        let whole = i64::from(until.micros().rem_euclid(1_000_000) != 0) + until.seconds();
+        let late = u64::try_from(whole).unwrap_or(0).saturating_add(lateness_s);
+        let witnessed = self.policy.wants_witnesses()
+            && self.policy.is_met(end.cosigned.iter().filter(|seen| seen.at_s >= late));
+        let kept = |kept: &Kept| {
+            let at_s = kept.seen_at.and_then(|at| u64::try_from(at.seconds()).ok());
+            at_s.is_some_and(|at_s| at_s >= late)
+        };
+        witnessed || self.kept.iter().any(kept)
+    }
 }
 
 impl Judge<'_> {
@@ -110,19 +212,31 @@ impl Judge<'_> {
         read_small(self.bundle, Step::Heads, name, max_bytes)
     }
 
+    fn log(&self) -> Result<LogPolicy, Refusal> {
+        let origin = &self.manifest.origin;
+        let unknown = || Step::Heads.because(format!("the policy does not name the log {origin}"));
+        self.policy.log(origin).ok_or_else(unknown)
+    }
+
     /// A checkpoint of the tenant's log.
-    fn tenant(&self, name: &str, manifest: &Manifest, size: u64) -> Result<TrustedCheckpoint, Refusal> {
+    fn tenant(&self, name: &str, size: u64) -> Result<TrustedCheckpoint, Refusal> {
         let step = Step::Heads;
         let note = self.read(name, NOTE_MAX_BYTES)?;
-        let unknown = || step.because(format!("the policy does not name the log {}", manifest.origin));
-        let log = self.policy.log(&manifest.origin).ok_or_else(unknown)?;
-        let trusted =
-            log.open(&note, self.not_after_s).map_err(|fault| step.because(format!("{name}: {fault}")))?;
+        let trusted = self.log()?.open(&note, self.not_after_s);
+        let trusted = trusted.map_err(|fault| step.because(format!("{name}: {fault}")))?;
         if trusted.checkpoint.size() == size {
             Ok(trusted)
         } else {
             Err(step.because(format!("{name} is of another size than the range")))
         }
+    }
+
+    /// A checkpoint of the tenant's log from elsewhere.
+    fn kept(&self, head: &KeptHead) -> Result<Kept, Refusal> {
+        let fault = |why: &dyn std::fmt::Display| Step::Heads.because(format!("{}: {why}", head.name));
+        let trusted = self.log()?.open(&head.note, None).map_err(|why| fault(&why))?;
+        let (size, root) = (trusted.checkpoint.size(), trusted.checkpoint.root());
+        Ok(Kept { name: head.name.clone(), size, root, seen_at: head.seen_at })
     }
 
     fn consistency(&self, begin: Option<&TrustedCheckpoint>, end: &TrustedCheckpoint) -> Result<(), Refusal> {
@@ -176,32 +290,41 @@ impl Heads {
         format!("the log has signed its root at {size} leaves{platform}{witnesses}")
     }
 
+    /// Whether the range is shown to reach over the whole period.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.begins && self.ends
+    }
+
     /// What of the period was not shown.
-    pub(crate) fn remark(&self, manifest: &Manifest, remarks: &mut Vec<String>) {
-        let period = manifest.query.period();
-        let seconds = |time: Time| u64::try_from(time.seconds()).unwrap_or(0);
-        let since = period.and_then(|period| period.since).map(seconds);
-        let begins = match (manifest.range.first, self.begin_seen_s, since) {
-            (0, _, _) => true,
-            (_, Some(seen), Some(since)) => seen <= since,
-            (_, _, _) => false,
-        };
-        if !begins {
-            remarks.push("no witness shows that the range begins before the period does".to_owned());
+    pub(crate) fn remark(&self, asked: &Asked<'_>, remarks: &mut Vec<String>) {
+        if !self.begins {
+            remarks.push("nothing shows that the range begins before the period does".to_owned());
         }
-        let until = period.and_then(|period| period.until).map(seconds);
-        let ends = match (self.end_seen_s, until) {
-            (Some(seen), Some(until)) => seen >= until.saturating_add(manifest.max_lateness_s),
-            (_, _) => false,
-        };
-        if !ends {
-            remarks.push("no witness shows that the range ends after the period does".to_owned());
+        let until = asked.manifest.query.period().and_then(|period| period.until);
+        match (self.ends, until, asked.demands.lateness_s) {
+            (true, _, Some(_)) => {}
+            (true, _, None) => remarks.push(format!(
+                "that events are written down within {} s, so that none of the period can come later, is the log's \
+                 keeper's word; --lateness asks for more",
+                asked.manifest.max_lateness_s
+            )),
+            (false, Some(_), _) => remarks.push(
+                "nothing shows that the range ends behind the period: no witness's signature on the log's own \
+                 checkpoint, and no head that was kept, is from long enough after it"
+                    .to_owned(),
+            ),
+            (false, None, _) => remarks.push(
+                "the question has no end, and nothing can show that the log had no more when it was asked".to_owned(),
+            ),
         }
-        if self.witnesses.is_empty() {
+        if self.witnesses.is_empty() && !self.has_kept {
             remarks.push(
-                "no witness has seen the log: that it shows everybody the same is its keeper's word"
+                "nobody else has seen the log: that it shows everybody the same is its keeper's word"
                     .to_owned(),
             );
+        }
+        for name in &self.beyond {
+            remarks.push(format!("{name} is not of the range, and was not compared"));
         }
     }
 }

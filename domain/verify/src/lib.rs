@@ -8,6 +8,9 @@
 //! memory it takes does not grow with leaves or rows; what is compared is bytes, and nothing is taken that could be
 //! written in two ways.
 //!
+//! A bundle may be right and not shown to be whole: [`Verdict::is_complete`] says whether witnesses, or heads that were
+//! kept, show that its range reaches over the whole period.
+//!
 //! Absent on purpose: revocation, which needs a network (ask the issuers for a list of the time of signing); repairing
 //! or unpacking bundles; formats of other times; signatures other than RSA and ECDSA on P-256.
 
@@ -22,11 +25,18 @@ mod sealing;
 mod step;
 mod trust;
 
-use report_bundle::{columns, manifest::Manifest, names, query::Filter, time::Time};
+use report_bundle::{
+    columns,
+    manifest::Manifest,
+    names,
+    query::{CUSTOM, Filter, Kind},
+    time::Time,
+};
 
 pub use anchors::{AnchorError, Anchors};
 pub use clock::TimeBasis;
 use container::{Container, read_small};
+pub use heads::KeptHead;
 pub use policy::{Policy, PolicyFileError};
 pub use step::{Refusal, Step, Verdict};
 
@@ -39,12 +49,38 @@ pub struct Demands {
     pub at_given: bool,
     /// Whose report it must be; `None` when the policy's logs say enough.
     pub tenant: Option<String>,
+    /// Which of the tenant's logs it must be of.
+    pub stream: Option<String>,
+    /// Who must have signed it: the certificate's subject (RFC 4514).
+    pub signer: Option<String>,
     /// Whether there must be a timestamp.
     pub timestamp: bool,
+    /// How long after they happened events may have been written down, in seconds; `None` takes the maker's word.
+    pub lateness_s: Option<u64>,
+    /// Checkpoints of the log that whoever checks has kept.
+    pub heads: Vec<KeptHead>,
     /// How many bytes files may inflate to, all together.
     pub inflated_max_bytes: u64,
     /// How many threads may work.
     pub threads: usize,
+}
+
+impl Demands {
+    /// Nothing more than that certificates were good at that time, by the clock of who checks.
+    pub const fn at(at: Time) -> Self {
+        Self {
+            at,
+            at_given: false,
+            tenant: None,
+            stream: None,
+            signer: None,
+            timestamp: false,
+            lateness_s: None,
+            heads: Vec::new(),
+            inflated_max_bytes: INFLATED_MAX_BYTES,
+            threads: 1,
+        }
+    }
 }
 
 /// What files may inflate to unless more is allowed: 64 GiB.
@@ -65,21 +101,23 @@ pub fn verify(
     passed(Step::Container, &format!("{} files", bundle.files().len()));
     let sums = sealing::read_sums(bundle)?;
     passed(Step::Sums, &format!("{} files are listed, and no other is there", sums.len()));
-    sealing::check_hashes(bundle, &sums, demands.threads)?;
-    passed(Step::Hashes, "every file is the one that is listed");
     let signed = trust::Signed::read(bundle)?;
     passed(Step::Signature, &signed.says());
-    let basis = trust::time_basis(bundle, anchors, demands, &signed)?;
+    let basis = trust::time_basis(bundle, anchors, demands, &signed, &mut remarks)?;
     passed(Step::Timestamp, &basis.says());
     basis.remark(&mut remarks);
     signed.check_chain(anchors, &basis)?;
     passed(Step::Chain, &format!("{} was good at {}", signed.subject(), basis.at()));
+    sealing::check_hashes(bundle, &sums, demands.threads)?;
+    passed(Step::Hashes, "every file is the one that is listed");
     let manifest = read_manifest(bundle, demands, &signed)?;
     passed(Step::Manifest, &format!("report {} of {}", manifest.report_id, manifest.origin));
-    let heads = heads::check(bundle, anchors.policy(), &manifest, &basis)?;
+    let asked = heads::Asked { policy: anchors.policy(), manifest: &manifest, basis: &basis, demands };
+    let heads = heads::check(bundle, &asked)?;
     passed(Step::Heads, &heads.says());
-    heads.remark(&manifest, &mut remarks);
+    heads.remark(&asked, &mut remarks);
     let filter = Filter::new(&manifest.query).map_err(Step::Query.by())?;
+    let is_named_right = check_kind(&manifest, &mut remarks)?;
     passed(Step::Query, "the query is within bounds and asks of clear fields alone");
     let erasures = pass::Erasures::read(bundle, anchors.policy(), &manifest, &basis);
     let asked = pass::Asked { manifest: &manifest, heads: &heads, filter: &filter, erasures: &erasures };
@@ -92,12 +130,19 @@ pub fn verify(
     }
     passed(Step::Columns, &format!("{} columns", columns::COLUMNS.len()));
     passed(Step::Disclosures, &format!("{} values open their commitments", found.disclosures));
-    erasures?;
+    erasures?.check_all_named(&found.erased_by)?;
     passed(Step::Erasures, &format!("{} values are gone, each by an event that is proven", found.erasures));
     counts::check(bundle, &manifest, &found)?;
     counts::remark(&manifest, &mut remarks);
     passed(Step::Counts, "the manifest counts right, and the texts for people say the same");
-    Ok(Verdict { manifest, at: basis.at(), signer: signed.subject(), leaves: found.leaves, remarks })
+    Ok(Verdict {
+        is_complete: heads.is_complete() && is_named_right,
+        at: basis.at(),
+        signer: signed.subject(),
+        leaves: found.leaves,
+        manifest,
+        remarks,
+    })
 }
 
 fn read_manifest(
@@ -108,11 +153,18 @@ fn read_manifest(
     let step = Step::Manifest;
     let text = read_small(bundle, step, names::MANIFEST, report_bundle::manifest::MANIFEST_MAX_BYTES)?;
     let manifest = Manifest::parse(&text).map_err(step.by())?;
-    if manifest.signer.certificate_sha256 != signed.certificate_sha256() {
+    let named = &manifest.signer;
+    if named.certificate_sha256 != signed.certificate_sha256() || named.subject != signed.subject() {
         return Err(step.because("it names another signer"));
     }
-    if demands.tenant.as_ref().is_some_and(|tenant| *tenant != manifest.tenant_id) {
-        return Err(step.because("it is another tenant's report"));
+    for (demanded, is, what) in [
+        (&demands.signer, &named.subject, "it is signed by somebody else"),
+        (&demands.tenant, &manifest.tenant_id, "it is another tenant's report"),
+        (&demands.stream, &manifest.stream, "it is of another of the tenant's logs"),
+    ] {
+        if demanded.as_ref().is_some_and(|demanded| demanded != is) {
+            return Err(step.because(what));
+        }
     }
     let name = format!("/t/{}/{}", manifest.tenant_id, manifest.stream);
     if manifest.origin.ends_with(&name) {
@@ -120,4 +172,24 @@ fn read_manifest(
     } else {
         Err(step.because("the log is not that tenant's"))
     }
+}
+
+/// Whether the report asks for what its name says.
+fn check_kind(manifest: &Manifest, remarks: &mut Vec<String>) -> Result<bool, Refusal> {
+    let word = &manifest.kind;
+    let Some(kind) = Kind::named(word, &manifest.query) else {
+        return if word == CUSTOM {
+            Ok(true)
+        } else {
+            Err(Step::Query.because(format!("no report is called {word:?}")))
+        };
+    };
+    if kind.stream() != manifest.stream {
+        return Err(Step::Query.because(format!("{word} is asked of another log")));
+    }
+    let asks = kind.asks(&manifest.query);
+    if !asks {
+        remarks.push(format!("it is called {word} and asks for something else; read its query"));
+    }
+    Ok(asks)
 }

@@ -1,6 +1,7 @@
 //! `matricula-verify`: checks an auditor's report offline.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File},
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
@@ -8,12 +9,12 @@ use std::{
 };
 
 use matricula_verify::{
-    Anchors, Demands, INFLATED_MAX_BYTES, Refusal, Step, Verdict,
+    Anchors, Demands, INFLATED_MAX_BYTES, KeptHead, Refusal, Step, Verdict,
     container::{Container, Directory, Zip},
     verify,
 };
 use report_bundle::{manifest::is_uuid, time::Time};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const USAGE: &str = "\
 Usage: matricula-verify --root FILE --policy FILE [options] BUNDLE
@@ -25,27 +26,43 @@ come from somewhere else. Nothing is fetched.
   --tsa-root FILE      certificates (PEM) that a timestamp must lead to; without, timestamps are not checked
   --policy FILE        the logs and witnesses to believe, and how many of them (C2SP tlog-policy)
   --tenant ID          whose report it must be
+  --stream NAME        which of the tenant's logs it must be of
+  --signer SUBJECT     who must have signed it (RFC 4514, as CN=reports,O=Example)
   --at TIME            check certificates as of then (2026-07-01T00:00:00.000000Z) when no timestamp tells;
                        without, as of now
   --require-timestamp  refuse a bundle without a timestamp that was checked
+  --head FILE[@TIME]   a checkpoint of the log that you have kept, and when it was the log's newest; again for more.
+                       The report must be of the same tree
+  --lateness N         how many seconds after it happens an event may be written down; without, what the bundle says
+  --allow-incomplete   exit with 0 also when nothing shows that the events reach over the whole period
   --max-bytes N        how much files may inflate to, all together (default 68719476736)
   --threads N          how many threads may work (default: as many as there are cores)
   --json               say everything as one JSON object
   --help               this
 
-Exit status: 0 verified, 2 wrong arguments, 3 something given could not be read, 10 and up the step that failed:
+Exit status: 0 verified, 2 wrong arguments, 3 something given could not be read, 4 verified and not shown to reach
+over the whole period, 10 and up the step that failed:
 ";
+
+/// What the program exits with when a bundle is right and not shown to be whole.
+const INCOMPLETE: u8 = 4;
 
 /// What was typed.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that is there or not")]
 struct Typed {
     root: Option<PathBuf>,
     tsa_root: Option<PathBuf>,
     policy: Option<PathBuf>,
     bundle: Option<PathBuf>,
     tenant: Option<String>,
+    stream: Option<String>,
+    signer: Option<String>,
     at: Option<Time>,
     require_timestamp: bool,
+    heads: Vec<(PathBuf, Option<Time>)>,
+    lateness_s: Option<u64>,
+    allow_incomplete: bool,
     max_bytes: Option<u64>,
     threads: Option<usize>,
     json: bool,
@@ -74,7 +91,7 @@ fn main() -> ExitCode {
     let json = typed.json;
     let checked = check(&typed, &mut |step, says| {
         if !json {
-            let _ = writeln!(out, "ok    {step:<12} {says}");
+            let _ = writeln!(out, "ok    {step:<12} {}", visible(says));
         }
         steps.push((step, says.to_owned()));
     });
@@ -86,7 +103,11 @@ fn main() -> ExitCode {
             } else {
                 write!(out, "{}", as_text(&outcome))
             };
-            outcome.map_or_else(|refusal| ExitCode::from(refusal.step.exit_code()), |_| ExitCode::SUCCESS)
+            match outcome {
+                Err(refusal) => ExitCode::from(refusal.step.exit_code()),
+                Ok(verdict) if verdict.is_complete || typed.allow_incomplete => ExitCode::SUCCESS,
+                Ok(_) => ExitCode::from(INCOMPLETE),
+            }
         }
     }
 }
@@ -97,7 +118,7 @@ fn complain(fault: &Fault) -> ExitCode {
         Fault::Arguments(why) => (2, format!("{why}\nmatricula-verify --help tells more")),
         Fault::Reading(why) => (3, why.clone()),
     };
-    let _ = writeln!(err, "matricula-verify: {why}");
+    let _ = writeln!(err, "matricula-verify: {}", visible(&why));
     ExitCode::from(code)
 }
 
@@ -114,6 +135,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Typed, String> {
                 let at = Time::parse(value()?.as_bytes());
                 typed.at = Some(at.map_err(|fault| format!("--at {fault}"))?);
             }
+            "--stream" => typed.stream = Some(value()?),
+            "--signer" => typed.signer = Some(value()?),
+            "--head" => typed.heads.push(head(&value()?)),
+            "--lateness" => typed.lateness_s = Some(number(&value()?)?),
+            "--allow-incomplete" => typed.allow_incomplete = true,
             "--require-timestamp" => typed.require_timestamp = true,
             "--max-bytes" => typed.max_bytes = Some(number(&value()?)?),
             "--threads" => typed.threads = Some(number(&value()?)?),
@@ -131,6 +157,12 @@ fn tenant(id: String) -> Result<String, String> {
     if is_uuid(&id) { Ok(id) } else { Err("--tenant is a UUID in lower case".to_owned()) }
 }
 
+/// A file, and a time behind an `@` if what stands there is one.
+fn head(text: &str) -> (PathBuf, Option<Time>) {
+    let timed = text.rsplit_once('@').and_then(|(file, at)| Some((file, Time::parse(at.as_bytes()).ok()?)));
+    timed.map_or_else(|| (text.into(), None), |(file, at)| (file.into(), Some(at)))
+}
+
 fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| format!("{text} is not a number that can be used"))
 }
@@ -146,11 +178,19 @@ fn check(typed: &Typed, passed: &mut dyn FnMut(Step, &str)) -> Result<Result<Ver
     let policy = String::from_utf8(policy).map_err(|fault| Fault::Reading(format!("the policy: {fault}")))?;
     let anchors = Anchors::new(&root, tsa_root.as_deref(), &policy)
         .map_err(|fault| Fault::Reading(fault.to_string()))?;
+    let heads = typed.heads.iter().map(|(path, seen_at)| {
+        let name = path.display().to_string();
+        read(path).map(|note| KeptHead { name, note, seen_at: *seen_at })
+    });
     let demands = Demands {
         at: typed.at.map_or_else(now, Ok)?,
         at_given: typed.at.is_some(),
         tenant: typed.tenant.clone(),
+        stream: typed.stream.clone(),
+        signer: typed.signer.clone(),
         timestamp: typed.require_timestamp,
+        lateness_s: typed.lateness_s,
+        heads: heads.collect::<Result<_, _>>()?,
         inflated_max_bytes: typed.max_bytes.unwrap_or(INFLATED_MAX_BYTES),
         threads: typed.threads.unwrap_or_else(cores),
     };
@@ -194,32 +234,75 @@ fn cores() -> usize {
 }
 
 fn as_text(outcome: &Result<Verdict, Refusal>) -> String {
-    match outcome {
-        Err(refusal) => format!("FAIL  {:<12} {}\nNOT VERIFIED\n", refusal.step, refusal.why),
-        Ok(verdict) => {
-            let remarks =
-                verdict.remarks.iter().fold(String::new(), |all, remark| all + "note  " + remark + "\n");
-            let Verdict { manifest, signer, at, leaves, .. } = verdict;
-            format!(
-                "{remarks}VERIFIED: report {}, {} rows of {leaves} events of {}, signed by {signer}, as of {at}\n",
-                manifest.report_id, manifest.rows, manifest.origin,
-            )
+    let verdict = match outcome {
+        Err(refusal) => {
+            return format!("FAIL  {:<12} {}\nNOT VERIFIED\n", refusal.step, visible(&refusal.why));
         }
-    }
+        Ok(verdict) => verdict,
+    };
+    let note = |all: String, remark: &String| all + "note  " + &visible(remark) + "\n";
+    let remarks = verdict.remarks.iter().fold(String::new(), note);
+    let Verdict { manifest, signer, at, leaves, is_complete, .. } = verdict;
+    let whole = if *is_complete { "" } else { ", NOT SHOWN TO BE WHOLE" };
+    let says = format!(
+        "VERIFIED{whole}: report {}, {} rows of {leaves} events of {}, signed by {signer}, as of {at}",
+        manifest.report_id, manifest.rows, manifest.origin,
+    );
+    format!("{remarks}{}\n", visible(&says))
 }
 
-fn as_json(steps: &[(Step, String)], outcome: &Result<Verdict, Refusal>) -> Value {
+fn as_json(steps: &[(Step, String)], outcome: &Result<Verdict, Refusal>) -> String {
     let steps: Vec<_> = steps.iter().map(|(step, says)| json!({"step": step.name(), "says": says})).collect();
-    match outcome {
+    let value = match outcome {
         Err(refusal) => json!({
             "verified": false, "steps": steps,
             "failed": {"step": refusal.step.name(), "why": refusal.why, "exit": refusal.step.exit_code()},
         }),
         Ok(verdict) => json!({
-            "verified": true, "steps": steps, "remarks": verdict.remarks, "signer": verdict.signer,
-            "at": verdict.at.to_string(), "leaves": verdict.leaves, "rows": verdict.manifest.rows,
-            "report_id": verdict.manifest.report_id, "tenant_id": verdict.manifest.tenant_id,
-            "origin": verdict.manifest.origin, "query": verdict.manifest.query.to_json(),
+            "verified": true, "complete": verdict.is_complete, "steps": steps, "remarks": verdict.remarks,
+            "signer": verdict.signer, "at": verdict.at.to_string(), "leaves": verdict.leaves,
+            "rows": verdict.manifest.rows, "report_id": verdict.manifest.report_id,
+            "tenant_id": verdict.manifest.tenant_id, "origin": verdict.manifest.origin,
+            "kind": verdict.manifest.kind, "query": verdict.manifest.query.to_json(),
         }),
+    };
+    // Inside of texts, where JSON has the same escapes.
+    visible(&value.to_string())
+}
+
+/// The text with everything escaped that a terminal would do something else with than show it: controls, marks that
+/// change the direction of text, and marks that have no width. What a bundle says is its maker's choice.
+fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
+        if c.is_control() || hidden {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_bundle_says_moves_the_cursor() {
+        assert_eq!(visible("a\u{1b}[2Jb\r\n\u{202e}c\u{200b}"), "a\\u001b[2Jb\\u000d\\u000a\\u202ec\\u200b");
+        assert_eq!(visible("账号 é"), "账号 é");
+        let json = visible(&json!({"why": "x\u{202e}y"}).to_string());
+        assert_eq!(serde_json::from_str::<Value>(&json).expect("JSON")["why"], "x\u{202e}y");
+    }
+
+    #[test]
+    fn heads_are_given_with_a_time_or_without() {
+        let at = Time::parse(b"2026-08-02T00:00:00.000000Z").expect("a time");
+        assert_eq!(head("kept@2026-08-02T00:00:00.000000Z"), (PathBuf::from("kept"), Some(at)));
+        assert_eq!(head("me@home/kept"), (PathBuf::from("me@home/kept"), None));
     }
 }

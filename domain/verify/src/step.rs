@@ -11,19 +11,19 @@ pub enum Step {
     Container,
     /// `SHA256SUMS` is in its one form and lists exactly the files that are there.
     Sums,
-    /// Every file has the hash that is listed.
-    Hashes,
     /// The signature over `SHA256SUMS` is CAdES and verifies.
     Signature,
     /// The timestamp over the signature verifies; tells the time that counts.
     Timestamp,
     /// The signer's certificate leads to a root that was given, may sign, and was good at that time.
     Chain,
+    /// Every file has the hash that is listed.
+    Hashes,
     /// The manifest is in its one form, and names this signer, tenant and log.
     Manifest,
     /// Checkpoints are signed by logs of the policy, cosigned as it demands, and follow from each other.
     Heads,
-    /// The query is within bounds.
+    /// The query is within bounds, and asked of the log that the report's name belongs to.
     Query,
     /// Every leaf is canonical JSON, of this tenant and log.
     Leaves,
@@ -46,10 +46,10 @@ impl Step {
     pub const ALL: [Self; 16] = [
         Self::Container,
         Self::Sums,
-        Self::Hashes,
         Self::Signature,
         Self::Timestamp,
         Self::Chain,
+        Self::Hashes,
         Self::Manifest,
         Self::Heads,
         Self::Query,
@@ -89,10 +89,10 @@ impl Step {
         match self {
             Self::Container => 10,
             Self::Sums => 11,
-            Self::Hashes => 12,
-            Self::Signature => 13,
-            Self::Timestamp => 14,
-            Self::Chain => 15,
+            Self::Signature => 12,
+            Self::Timestamp => 13,
+            Self::Chain => 14,
+            Self::Hashes => 15,
             Self::Manifest => 16,
             Self::Heads => 17,
             Self::Query => 18,
@@ -151,6 +151,9 @@ pub struct Verdict {
     pub signer: String,
     /// How many leaves were looked through.
     pub leaves: u64,
+    /// Whether it is shown, by others than its maker, that these leaves are all of the period, and the query is what
+    /// the report's name says.
+    pub is_complete: bool,
     /// What was not proven.
     pub remarks: Vec<String>,
 }

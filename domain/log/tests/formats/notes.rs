@@ -165,7 +165,7 @@ fn one_witness_twice_is_one_witness() {
     let both = note(5, [one.cosign(&text, 100), two.cosign(&text, 7), one.cosign(&text, 101)]);
     let trusted = policy.open(&both, None).expect("both witnesses");
     assert_eq!(trusted.checkpoint, checkpoint(5));
-    let seen: Vec<_> = trusted.cosigned.iter().map(|c| (c.witness.as_str(), c.at_s)).collect();
+    let seen: Vec<_> = trusted.cosigned.iter().map(|c| (c.witness.name(), c.at_s)).collect();
     assert_eq!(seen, [("one.example", 101), ("two.example", 7)]);
     // A cosignature does not name its maker: one key under two names must not count twice.
     let alias = Witness::new("alias.example", 2);

@@ -48,7 +48,7 @@ fn both_checkpoints_and_the_proof_between_them() {
     let file = golden();
     let (old, new) = (open(&file, "checkpoint_200"), open(&file, "checkpoint_300"));
     assert_eq!((old.checkpoint.size(), new.checkpoint.size()), (200, number(&file, "size")));
-    let witnesses: Vec<_> = new.cosigned.iter().map(|cosigned| cosigned.witness.as_str()).collect();
+    let witnesses: Vec<_> = new.cosigned.iter().map(|cosigned| cosigned.witness.name()).collect();
     assert_eq!(witnesses, ["witness.example.org/w1", "witness.example.net/w2"]);
     assert!(old.cosigned.iter().zip(&new.cosigned).all(|(old, new)| old.at_s < new.at_s));
 

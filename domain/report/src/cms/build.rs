@@ -2,7 +2,7 @@
 
 use der::{
     Any, Decode as _, Encode as _, Tag,
-    asn1::{GeneralizedTime, Null, OctetString, SetOfVec, UtcTime},
+    asn1::{GeneralizedTime, Null, OctetString, SetOfVec, Uint, UtcTime},
 };
 use sha2::{Digest as _, Sha256};
 use x509_cert::{
@@ -16,6 +16,12 @@ use super::{
     SignerInfo, SigningCertificateV2, oid,
 };
 use crate::{BundleError, FormatError, manifest, names, time::Time};
+
+/// The order of the group of P-256 (SEC 2 section 2.4.2).
+const ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+    0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
 
 /// How a key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +143,8 @@ impl CadesDraft {
         }
     }
 
-    /// The signature's file, DER. Whether the signature is right is not looked at.
+    /// The signature's file, DER. Whether the signature is right is not looked at; of the two forms that an ECDSA
+    /// signature has, [`low_s`] is written.
     ///
     /// # Errors
     /// `Der`.
@@ -145,6 +152,10 @@ impl CadesDraft {
         let what = names::SIGNATURE;
         let fault = |_| FormatError::Der { what };
         let digest = algorithm(oid::SHA_256, None);
+        let signature = match self.algorithm {
+            SignatureAlgorithm::RsaSha256 => signature.to_vec(),
+            SignatureAlgorithm::EcdsaP256Sha256 => low_s(signature).ok_or(FormatError::Der { what })?,
+        };
         let signer = SignerInfo {
             version: 1,
             signer: self.signer,
@@ -166,6 +177,27 @@ impl CadesDraft {
         };
         info.write(what)
     }
+}
+
+/// The one form that bundles have of an ECDSA signature on P-256 (DER): where `s` verifies, the group's order less `s`
+/// does too, and the lower is taken. `None` for what is no signature.
+pub fn low_s(der: &[u8]) -> Option<Vec<u8>> {
+    let numbers = Vec::<Uint>::from_der(der).ok()?;
+    let [r, s] = numbers.as_slice() else { return None };
+    let mut wide = [0; ORDER.len()];
+    let from = wide.len().checked_sub(s.as_bytes().len())?;
+    wide.get_mut(from..)?.copy_from_slice(s.as_bytes());
+    if wide >= ORDER {
+        return None;
+    }
+    let mut other = [0; ORDER.len()];
+    let mut borrow = 0;
+    for (other, (order, s)) in other.iter_mut().zip(ORDER.iter().zip(&wide)).rev() {
+        let left = i16::from(*order) - i16::from(*s) - borrow;
+        borrow = i16::from(left < 0);
+        *other = u8::try_from(left.rem_euclid(256)).ok()?;
+    }
+    vec![r.clone(), Uint::new(wide.min(other).as_slice()).ok()?].to_der().ok()
 }
 
 /// Signs `content` at once.
@@ -204,4 +236,36 @@ pub(crate) fn signer_of(certificates: &[Vec<u8>]) -> Result<manifest::Signer, Fo
         subject: certificate.tbs_certificate().subject().to_string(),
         certificate_sha256: audit_log::merkle::Hash(Sha256::digest(der).into()).to_hex(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signature(s: &[u8]) -> Vec<u8> {
+        vec![Uint::new(&[7]).expect("a number"), Uint::new(s).expect("a number")].to_der().expect("DER")
+    }
+
+    #[test]
+    fn of_two_forms_the_lower_is_taken() {
+        let minus_one = |number: &[u8; 32]| {
+            let mut less = *number;
+            less[31] -= 1;
+            less
+        };
+        assert_eq!(low_s(&signature(&minus_one(&ORDER))), Some(signature(&[1])));
+        assert_eq!(low_s(&signature(&[1])), Some(signature(&[1])));
+        // Half of the order, which is odd: one below and one above are each other's.
+        let half = [
+            0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+            0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
+        ];
+        let mut above = half;
+        above[31] += 1;
+        assert_eq!(low_s(&signature(&above)), Some(signature(&half)));
+        assert_eq!(low_s(&signature(&half)), Some(signature(&half)));
+        for bad in [signature(&ORDER), signature(&[1; 33]), vec![0x30, 0x00], b"x".to_vec(), Vec::new()] {
+            assert_eq!(low_s(&bad), None, "{bad:?}");
+        }
+    }
 }

@@ -24,6 +24,18 @@ pub const LEAF_MAX_BYTES: usize = audit_log::tile::ENTRY_MAX_BYTES;
 /// How `ip_hash` must have been made: with a key. Without one, every address can be tried.
 const IP_HASH_ALG: &[u8] = b"\"HMAC-SHA-256\"";
 
+/// Objects that a column shows a part or two of: what is between them is not in the first.
+const PAIRS: [(&str, &str, Option<&str>, u8); 5] = [
+    ("actor", "kind", Some("id"), b':'),
+    ("target", "kind", Some("id"), b':'),
+    ("geo", "country", Some("region"), b'/'),
+    ("auth", "mfa_state", None, 0),
+    ("ip_hash", "key_epoch", Some("value"), b':'),
+];
+
+/// The longest part of those, in bytes as it is written.
+const SHOWN_MAX_BYTES: usize = 258;
+
 /// Why bytes are no leaf that a report can show.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeafFault {
@@ -42,7 +54,7 @@ pub enum LeafFault {
     /// A leaf of another version.
     #[error("the leaf is of another version")]
     Version,
-    /// A field that must be there is not, or is of another type.
+    /// A field that must be there is not, or one is of another type or cannot be shown.
     #[error("{0} is missing or malformed")]
     Field(&'static str),
 }
@@ -120,6 +132,38 @@ impl<'l> Leaf<'l> {
         }
         let (occurred_at, recorded_at) = (fields.time("occurred_at")?, fields.time("recorded_at")?);
         Ok(Self { bytes, members, occurred_at, recorded_at })
+    }
+
+    /// Checks what columns show: texts that say what they are of, and pairs whose first part cannot be taken for both.
+    ///
+    /// # Errors
+    /// `Field`.
+    pub fn check_shown(&self) -> Result<(), LeafFault> {
+        let text = |path: &[&[u8]], name: &'static str| match self.get(path) {
+            Some(value) if !value.starts_with(b"\"") => Err(LeafFault::Field(name)),
+            found => Ok(found),
+        };
+        for name in ["device_fp", "reason", Field::DiffCommit.in_leaf(), Field::PrevStateCommit.in_leaf()] {
+            text(&[name.as_bytes()], name)?;
+        }
+        for (name, first, second, between) in PAIRS {
+            let Some(whole) = self.get(&[name.as_bytes()]) else { continue };
+            let fault = LeafFault::Field(name);
+            let first = text(&[name.as_bytes(), first.as_bytes()], name)?.ok_or_else(|| fault.clone())?;
+            let second =
+                second.map(|second| text(&[name.as_bytes(), second.as_bytes()], name)).transpose()?.flatten();
+            let long = [Some(first), second].into_iter().flatten().any(|value| value.len() > SHOWN_MAX_BYTES);
+            if !whole.starts_with(b"{") || first.contains(&between) || long {
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it was written down later than so many seconds after it happened.
+    pub fn is_late(&self, max_lateness_s: u64) -> bool {
+        let passed = self.recorded_at.micros().saturating_sub(self.occurred_at.micros());
+        passed > i64::try_from(max_lateness_s).unwrap_or(i64::MAX).saturating_mul(1_000_000)
     }
 
     /// When it happened.
@@ -218,6 +262,34 @@ mod tests {
         assert_eq!(leaf.text(&["v"]), None);
         assert_eq!(leaf.get(&[b"v"]), Some(&b"1"[..]));
         assert_eq!(leaf.recorded_at().micros() % 10, 1);
+    }
+
+    #[test]
+    fn what_a_column_cannot_show_is_refused() {
+        let text = str::from_utf8(LEAF).expect("UTF-8");
+        let mut reader = LeafReader::default();
+        let good = text.replace("\"kind\":\"a\\\"b\"", "\"kind\":\"ab\"");
+        assert_eq!(reader.read(good.as_bytes()).expect("a leaf").check_shown(), Ok(()));
+        for (from, to, field) in [
+            ("\"kind\":\"member\"", "\"kind\":\"mem:ber\"", "actor"),
+            ("\"id\":\"a\"", "\"id\":1", "actor"),
+            ("{\"kind\":\"ab\"}", "{\"id\":\"ab\"}", "target"),
+            ("{\"kind\":\"ab\"}", "\"ab\"", "target"),
+            ("{\"kind\":\"ab\"}", "{\"kind\":7}", "target"),
+            ("\"event_id\":\"e\"", "\"event_id\":\"e\",\"geo\":{\"region\":\"GD\"}", "geo"),
+            ("\"event_id\":\"e\"", "\"event_id\":\"e\",\"geo\":{\"country\":\"C/N\"}", "geo"),
+            ("\"list\"", "\"ip_hash\":{\"alg\":\"HMAC-SHA-256\",\"value\":\"x\"},\"list\"", "ip_hash"),
+            ("\"recorded_at\"", "\"reason\":[],\"recorded_at\"", "reason"),
+            ("\"event_id\"", "\"device_fp\":{},\"event_id\"", "device_fp"),
+            ("\"event_id\"", "\"diff_commit\":false,\"event_id\"", "diff_commit"),
+        ] {
+            let bad = good.replace(from, to);
+            assert_ne!(bad, good, "{from}");
+            let leaf = reader.read(bad.as_bytes()).expect(&bad);
+            assert_eq!(leaf.check_shown(), Err(LeafFault::Field(field)), "{bad}");
+        }
+        let long = good.replace("\"id\":\"a\"", &format!("\"id\":\"{}\"", "a".repeat(257)));
+        assert!(reader.read(long.as_bytes()).expect("a leaf").check_shown().is_err());
     }
 
     #[test]

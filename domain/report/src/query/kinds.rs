@@ -2,10 +2,13 @@
 
 use super::{Party, Period, Query};
 
+/// The word for a report that asks for whatever its query says.
+pub const CUSTOM: &str = "custom";
+
 /// A report that has a name, and the query it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Passwords that were asked to be reset, were reset or changed.
+    /// Passwords that were asked to be reset, were reset or changed, and second factors that came or went.
     PasswordResets,
     /// Who signed in, tried to, and signed out.
     SignIns,
@@ -35,6 +38,22 @@ impl Kind {
         Self::Exports,
     ];
 
+    /// The report that a word names, about the member that the query names if it is about one; `None` for [`CUSTOM`]
+    /// and for a word that names none.
+    pub fn named(word: &str, query: &Query) -> Option<Self> {
+        let parts = if let Query::And(parts) = query { parts.as_slice() } else { &[] };
+        let about = parts
+            .iter()
+            .find_map(|part| if let Query::Actor(party) = part { party.id.clone() } else { None });
+        let of_member = Self::DataAccess { member: about.unwrap_or_default() };
+        Self::NAMED.into_iter().chain([of_member]).find(|kind| kind.word() == word)
+    }
+
+    /// Whether the query is what this report asks for, over whichever period.
+    pub fn asks(&self, query: &Query) -> bool {
+        query.period().is_some_and(|period| self.query(period) == *query)
+    }
+
     /// The kind as a word.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -61,9 +80,15 @@ impl Kind {
     /// The types of events it asks for; none when it asks by something else.
     pub const fn types(&self) -> &'static [&'static str] {
         match self {
-            Self::PasswordResets => {
-                &["change_password", "request_password_reset", "reset_password", "start_password_reset"]
-            }
+            Self::PasswordResets => &[
+                "change_password",
+                "confirm_totp",
+                "disable_totp",
+                "enrol_totp",
+                "request_password_reset",
+                "reset_password",
+                "start_password_reset",
+            ],
             Self::SignIns => {
                 &["refresh_session", "revoke_session", "sign_in", "sign_out", "sign_out_everywhere"]
             }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FormatError, time::Time};
 pub use filter::Filter;
-pub use kinds::Kind;
+pub use kinds::{CUSTOM, Kind};
 
 /// How deep parts may stand in each other.
 pub const DEPTH_MAX: usize = 8;

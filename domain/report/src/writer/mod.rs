@@ -210,6 +210,7 @@ impl<W: Write, S: Spool> BundleWriter<W, S> {
             return Err(BundleError::RowOrder { index });
         }
         let leaf = self.reader.read(leaf).map_err(|fault| BundleError::Leaf { index, fault })?;
+        leaf.check_shown().map_err(|fault| BundleError::Leaf { index, fault })?;
         if !self.filter.asks_for(&leaf) {
             return Err(BundleError::RowUnasked { index });
         }
@@ -242,10 +243,12 @@ impl<W: Write, S: Spool> BundleWriter<W, S> {
             }
         }
         self.line.clear();
-        columns::push_row(&mut self.line, index, &leaf, [shown[0].as_ref(), shown[1].as_ref()])?;
+        let late = leaf.is_late(self.head.max_lateness_s);
+        let row = columns::Row { index, openings: [shown[0].as_ref(), shown[1].as_ref()], late };
+        columns::push_row(&mut self.line, row, &leaf)?;
         self.csv.write(&self.line)?;
         self.counts.rows += 1;
-        self.counts.late += u64::from(is_late(&leaf, self.head.max_lateness_s));
+        self.counts.late += u64::from(late);
         Ok(())
     }
 
@@ -336,12 +339,6 @@ impl<W: Write, S: Spool> BundleWriter<W, S> {
         let (first, gzip) = segment.finish()?;
         self.files.copy(&names::segment(first), &mut gzip.as_slice())
     }
-}
-
-/// Whether a leaf was written down later than it should have been.
-pub fn is_late(leaf: &crate::leaf::Leaf<'_>, max_lateness_s: u64) -> bool {
-    let passed = leaf.recorded_at().micros().saturating_sub(leaf.occurred_at().micros());
-    passed > i64::try_from(max_lateness_s).unwrap_or(i64::MAX).saturating_mul(1_000_000)
 }
 
 fn read_checkpoint(note: &str) -> Result<Checkpoint, BundleError> {

@@ -1,12 +1,13 @@
 //! Events that erased values: without one that is proven, a value that is not there is a value that is hidden.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use report_bundle::{
     leaf::{Leaf, LeafReader},
     manifest::Manifest,
     names,
     opening::ERASURE_TYPE,
+    time::Time,
 };
 
 use crate::{Policy, Refusal, Step, TimeBasis, container::Container, heads::read_proof};
@@ -14,9 +15,17 @@ use crate::{Policy, Refusal, Step, TimeBasis, container::Container, heads::read_
 /// The log that erasures stand in.
 const STREAM: &str = "admin";
 
-/// Whose values were erased, by the index of the event.
+/// What was erased, by the index of the event.
 #[derive(Debug, Default)]
-pub(crate) struct Erasures(BTreeMap<u64, String>);
+pub(crate) struct Erasures(BTreeMap<u64, Erased>);
+
+/// Whose values were erased, and when.
+#[derive(Debug)]
+struct Erased {
+    kind: String,
+    id: String,
+    recorded_at: Time,
+}
 
 impl Erasures {
     /// Reads and verifies all proofs of erasures.
@@ -30,30 +39,41 @@ impl Erasures {
         basis: &TimeBasis,
     ) -> Result<Self, Refusal> {
         let proofs = bundle.files().keys().filter_map(|name| Some((names::erasure_proof_index(name)?, name)));
-        let mut subjects = BTreeMap::new();
+        let mut all = BTreeMap::new();
         for (index, name) in proofs {
-            subjects.insert(index, subject(bundle, policy, manifest, basis, (index, name))?);
+            all.insert(index, erased(bundle, policy, manifest, basis, (index, name))?);
         }
-        Ok(Self(subjects))
+        Ok(Self(all))
     }
 
-    /// Whether that event erased what belongs to somebody the leaf tells of.
+    /// Whether that event, after this one, erased what belongs to whom the leaf is about: its target, and where it has
+    /// none its actor.
     pub(super) fn explains(&self, by: u64, leaf: &Leaf<'_>) -> bool {
-        let subject = self.0.get(&by);
-        [["actor", "id"], ["target", "id"]].iter().any(|path| {
-            let id = leaf.text(path);
-            id.is_some() && id.as_deref() == subject.map(String::as_str)
-        })
+        let Some(erased) = self.0.get(&by) else { return false };
+        let whom = if leaf.get(&[b"target"]).is_some() { "target" } else { "actor" };
+        let is = |name: &str, value: &str| leaf.text(&[whom, name]).is_some_and(|is| is == value);
+        is("kind", &erased.kind) && is("id", &erased.id) && leaf.recorded_at() <= erased.recorded_at
+    }
+
+    /// That no proof rides along which no row needs.
+    ///
+    /// # Errors
+    /// `erasures`.
+    pub(crate) fn check_all_named(&self, named: &BTreeSet<u64>) -> Result<(), Refusal> {
+        match self.0.keys().find(|by| !named.contains(by)) {
+            Some(by) => Err(Step::Erasures.because(format!("no row needs {}", names::erasure_proof(*by)))),
+            None => Ok(()),
+        }
     }
 }
 
-fn subject(
+fn erased(
     bundle: &dyn Container,
     policy: &Policy,
     manifest: &Manifest,
     basis: &TimeBasis,
     (index, name): (u64, &str),
-) -> Result<String, Refusal> {
+) -> Result<Erased, Refusal> {
     let fault = |why: &str| Step::Erasures.because(format!("{name}: {why}"));
     let host = manifest.origin.strip_suffix(manifest.stream.as_str()).unwrap_or_default();
     let log =
@@ -71,6 +91,9 @@ fn subject(
         && is("stream", STREAM)
         && is("type", ERASURE_TYPE)
         && is("outcome", "success");
-    let subject = leaf.text(&["target", "id"]).filter(|_| erases);
-    subject.map(std::borrow::Cow::into_owned).ok_or_else(|| fault("that event erased nothing"))
+    leaf.check_shown().map_err(|why| fault(&why.to_string()))?;
+    let part = |name: &str| leaf.text(&["target", name]).filter(|_| erases).map(std::borrow::Cow::into_owned);
+    let subject = part("kind").zip(part("id"));
+    let (kind, id) = subject.ok_or_else(|| fault("that event erased nothing"))?;
+    Ok(Erased { kind, id, recorded_at: leaf.recorded_at() })
 }

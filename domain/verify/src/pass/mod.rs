@@ -9,9 +9,12 @@ mod lines;
 mod rows;
 mod segment;
 
-use std::sync::{
-    atomic::AtomicU64,
-    mpsc::{Receiver, SyncSender, sync_channel},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        atomic::AtomicU64,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
 };
 
 use audit_log::merkle::CompactRange;
@@ -25,14 +28,19 @@ use segment::{Piece, Reading};
 /// How many pieces of a file may wait for their turn.
 const PIECES_WAITING: usize = 2;
 
+/// How many threads may read, however many are allowed: each takes memory.
+const THREADS_MAX: usize = 16;
+
 /// What was found.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
     pub(crate) leaves: u64,
     pub(crate) rows: u64,
     pub(crate) late: u64,
     pub(crate) disclosures: u64,
     pub(crate) erasures: u64,
+    /// The events that rows name as having erased something.
+    pub(crate) erased_by: BTreeSet<u64>,
 }
 
 /// What the pass goes by.
@@ -51,16 +59,19 @@ pub(crate) struct Asked<'a> {
 pub(crate) fn run(bundle: &dyn Container, asked: &Asked<'_>, demands: &Demands) -> Result<Found, Refusal> {
     let segments: Vec<_> =
         bundle.files().keys().filter_map(|name| Some((names::segment_first(name)?, name.as_str()))).collect();
-    let budget = AtomicU64::new(demands.inflated_max_bytes);
+    // What is left of it by the files themselves, which were all read by now.
+    let files = bundle.files().values().fold(0_u64, |all, length| all.saturating_add(*length));
+    let budget = AtomicU64::new(demands.inflated_max_bytes.saturating_sub(files));
     let reading = Reading {
         bundle,
         filter: asked.filter,
         tenant: canonical_text(&asked.manifest.tenant_id),
         stream: canonical_text(&asked.manifest.stream),
+        cuts: &asked.heads.roots,
         budget: &budget,
     };
     let mut pass = Pass::new(bundle, asked);
-    let threads = demands.threads.clamp(1, segments.len().max(1));
+    let threads = demands.threads.clamp(1, segments.len().clamp(1, THREADS_MAX));
     if threads == 1 {
         for (first, name) in &segments {
             reading.pieces(*first, name, &mut |piece| pass.take(&piece))?;
@@ -125,6 +136,14 @@ impl<'a> Pass<'a> {
 
     fn take(&mut self, piece: &Piece) -> Result<(), Refusal> {
         self.range.append_range(&piece.leaves).map_err(Step::Range.by())?;
+        if let Some((root, from)) = self.asked.heads.roots.get(&self.range.end())
+            && self.range.root() != Ok(*root)
+        {
+            let end = self.range.end();
+            return Err(
+                Step::Range.because(format!("the first {end} leaves do not fold into the root of {from}"))
+            );
+        }
         if let Ok(rows) = &mut self.rows {
             let compared = piece.rows().try_for_each(|(index, leaf)| rows.expect(index, leaf));
             if let Err(refusal) = compared {
@@ -136,16 +155,13 @@ impl<'a> Pass<'a> {
 
     fn finish(self) -> Result<Found, Refusal> {
         let step = Step::Range;
-        let Asked { manifest, heads, .. } = self.asked;
+        let manifest = self.asked.manifest;
         if self.range.end() != manifest.range.end {
             return Err(step.because(format!(
                 "the leaves end at {} and not at {}",
                 self.range.end(),
                 manifest.range.end
             )));
-        }
-        if self.range.root() != Ok(heads.checkpoint.root()) {
-            return Err(step.because("the leaves do not fold into the signed root"));
         }
         let mut found = self.rows?.finish()?;
         found.leaves = manifest.range.end - manifest.range.first;

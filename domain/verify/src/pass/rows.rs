@@ -7,7 +7,6 @@ use report_bundle::{
     leaf::{Leaf, LeafReader},
     names,
     opening::{Disclosure, Erasure, Field, Shown},
-    writer::is_late,
 };
 
 use super::{Asked, Found, lines::Lines};
@@ -49,16 +48,18 @@ impl<'a> Rows<'a> {
             |why: report_bundle::leaf::LeafFault| Step::Leaves.because(format!("leaf {index}: {why}"));
         let mut reader = std::mem::take(&mut self.reader);
         let leaf = reader.read(leaf).map_err(fault)?;
+        leaf.check_shown().map_err(fault)?;
         let mut shown = [None, None];
         for (shown, field) in shown.iter_mut().zip(Field::ALL) {
             *shown = self.shown(index, &leaf, field)?;
         }
         self.expected.clear();
-        columns::push_row(&mut self.expected, index, &leaf, [shown[0].as_ref(), shown[1].as_ref()])
-            .map_err(Step::Disclosures.by())?;
+        let late = leaf.is_late(self.asked.manifest.max_lateness_s);
+        let row = columns::Row { index, openings: [shown[0].as_ref(), shown[1].as_ref()], late };
+        columns::push_row(&mut self.expected, row, &leaf).map_err(Step::Disclosures.by())?;
         self.compare(|| format!("the row of event {index} is missing, or another is in its place"))?;
         self.found.rows += 1;
-        self.found.late += u64::from(is_late(&leaf, self.asked.manifest.max_lateness_s));
+        self.found.late += u64::from(late);
         self.reader = reader;
         Ok(())
     }
@@ -85,6 +86,7 @@ impl<'a> Rows<'a> {
         };
         let proven = self.asked.erasures.as_ref().map_err(Clone::clone)?;
         if proven.explains(line.by, leaf) {
+            self.found.erased_by.insert(line.by);
             Ok(Some(Shown::Erased { by: line.by }))
         } else {
             let why = format!("no event that is proven erased {field} of event {index}");

@@ -1,11 +1,12 @@
 //! Reading one file of the range.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader, Read},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use audit_log::merkle::{CompactRange, leaf_hash};
+use audit_log::merkle::{CompactRange, Hash, leaf_hash};
 use flate2::bufread::GzDecoder;
 use report_bundle::{
     leaf::{LEAF_MAX_BYTES, Leaf, LeafReader},
@@ -26,6 +27,8 @@ pub(super) struct Reading<'r> {
     /// As leaves spell them.
     pub(super) tenant: Vec<u8>,
     pub(super) stream: Vec<u8>,
+    /// Sizes of the log at which a piece must end, so that roots can be compared there.
+    pub(super) cuts: &'r BTreeMap<u64, (Hash, String)>,
     /// How many bytes may still be inflated, by all readers together.
     pub(super) budget: &'r AtomicU64,
 }
@@ -100,7 +103,7 @@ impl Reading<'_> {
                 piece.bytes.extend_from_slice(bytes);
                 piece.marks.push((index, piece.bytes.len()));
             }
-            if piece.is_full() {
+            if piece.is_full() || self.cuts.contains_key(&piece.leaves.end()) {
                 let next = Piece::starting_at(piece.leaves.end());
                 take(std::mem::replace(&mut piece, next))?;
             }

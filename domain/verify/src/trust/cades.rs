@@ -2,7 +2,10 @@
 
 use der::{Any, asn1::OctetString};
 use report_bundle::{
-    cms::{ContentInfo, IssuerSerial, SignedData, SignerInfo, SigningCertificate, SigningCertificateV2, oid},
+    cms::{
+        ContentInfo, IssuerSerial, SignedData, SignerInfo, SigningCertificate, SigningCertificateV2, low_s,
+        oid,
+    },
     names,
 };
 use sha1::Sha1;
@@ -92,7 +95,7 @@ pub(super) fn check(
     task: Task,
 ) -> Result<(Cert, Vec<Cert>), String> {
     let [info] = data.signers.as_slice() else { return Err("there must be one signature".to_owned()) };
-    let digest = Digest::of(&info.digest_algorithm);
+    let digest = Digest::of(&info.digest_algorithm).filter(|_| info.digest_algorithm.parameters.is_none());
     let digest = digest.filter(|digest| task == Task::StampTime || *digest == Digest::Sha256);
     let digest = digest.ok_or("the digest is not one that may be used")?;
     if data.digest_algorithms.as_slice() != [info.digest_algorithm.clone()] {
@@ -106,9 +109,13 @@ pub(super) fn check(
     check_ess(info, &signer, task)?;
     let algorithm = Algorithm::of_signer(&info.signature_algorithm, digest);
     let algorithm = algorithm.ok_or("the signature's algorithm is not one that may be used")?;
+    let bytes = info.signature.as_bytes();
+    if algorithm == Algorithm::EcdsaSha256 && low_s(bytes).as_deref() != Some(bytes) {
+        return Err("the signature is in the other of its two forms".to_owned());
+    }
     let message = info.signed_bytes(names::SIGNATURE).map_err(|fault| fault.to_string())?;
     let key = signer.certificate.tbs_certificate().subject_public_key_info();
-    if algorithm.verifies(key, &message, info.signature.as_bytes()) {
+    if algorithm.verifies(key, &message, bytes) {
         Ok((signer, others))
     } else {
         Err("the signature does not verify".to_owned())

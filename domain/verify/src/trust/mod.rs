@@ -43,10 +43,14 @@ pub(crate) fn time_basis(
     anchors: &Anchors,
     demands: &Demands,
     signed: &Signed,
+    remarks: &mut Vec<String>,
 ) -> Result<TimeBasis, Refusal> {
     let there = bundle.files().contains_key(names::TIMESTAMP);
     match (there, anchors.stamp_roots()) {
-        (true, Some(roots)) => Ok(TimeBasis::Authority(stamp::check(bundle, roots, signed)?)),
+        (true, Some(roots)) => {
+            let at = stamp::check(bundle, roots, signed, demands.at, remarks)?;
+            Ok(TimeBasis::Authority(at))
+        }
         (_, None) if demands.timestamp => {
             Err(Step::Timestamp.because("there must be one that is checked, and no root for it was given"))
         }

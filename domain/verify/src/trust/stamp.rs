@@ -11,11 +11,17 @@ use crate::{
     container::{Container, read_small},
 };
 
-/// Verifies the timestamp and gives its time.
+/// Verifies the timestamp and gives its time. A remark says when its authority's certificate is not good any more.
 ///
 /// # Errors
 /// `timestamp`.
-pub(super) fn check(bundle: &dyn Container, roots: &[Cert], over: &Signed) -> Result<Time, Refusal> {
+pub(super) fn check(
+    bundle: &dyn Container,
+    roots: &[Cert],
+    over: &Signed,
+    now: Time,
+    remarks: &mut Vec<String>,
+) -> Result<Time, Refusal> {
     let step = Step::Timestamp;
     let kept = read_small(bundle, step, names::TIMESTAMP, tsp::RESPONSE_MAX_BYTES)?;
     let token = tsp::parse(&kept).map_err(step.by())?;
@@ -29,5 +35,11 @@ pub(super) fn check(bundle: &dyn Container, roots: &[Cert], over: &Signed) -> Re
         .map_err(|why| step.because(why))?;
     chain::check(&signer, &others, roots, Task::StampTime, token.says.at.seconds())
         .map_err(|why| step.because(why))?;
+    if let Err(why) = chain::check(&signer, &others, roots, Task::StampTime, now.seconds()) {
+        remarks.push(format!(
+            "the timestamp was good when it was made, and by {now} {why}: whoever came by that key since could have \
+             made it"
+        ));
+    }
     Ok(token.says.at)
 }

@@ -29,8 +29,10 @@ fn a_report_is_verified_as_zip_and_as_directory_and_what_is_left_to_be_believed_
     let verdict = verified(&pki, &bundle);
     assert_eq!((verdict.manifest.rows, verdict.leaves), (89, 177));
     assert_eq!(verdict.signer, "CN=signer,O=Example");
-    assert_eq!(verdict.remarks.len(), 1, "{:?}", verdict.remarks);
-    assert!(verdict.remarks[0].contains("erased is the admin log's own word"));
+    assert!(verdict.is_complete);
+    assert_eq!(verdict.remarks.len(), 2, "{:?}", verdict.remarks);
+    assert!(verdict.remarks[0].contains("written down within 5 s"), "{}", verdict.remarks[0]);
+    assert!(verdict.remarks[1].contains("erased is the admin log's own word"));
     let folder = Folder::new();
     bundle.files().files.iter().for_each(|(name, bytes)| folder.write(name, bytes));
     let directory = Directory::open(folder.path()).expect("a directory");
@@ -60,7 +62,7 @@ fn rsa_keys_sign_and_stamp_as_well() {
 fn a_report_without_rows_is_verified() {
     let pki = Pki::new(KeyKind::P256);
     let mut maker = Maker::new();
-    maker.query = Query::Types(vec!["never".to_owned()]);
+    (maker.query, maker.erased) = (Query::Types(vec!["never".to_owned()]), None);
     let bundle = maker.make(&pki, Seal::Signed);
     let verdict = verified(&pki, &bundle);
     assert_eq!(verdict.manifest.rows, 0);
@@ -74,7 +76,7 @@ fn a_report_without_rows_is_verified() {
 fn a_range_without_leaves_is_verified() {
     let pki = Pki::new(KeyKind::P256);
     let mut maker = Maker::new();
-    (maker.first, maker.end) = (13, 13);
+    (maker.first, maker.end, maker.erased) = (13, 13, None);
     let bundle = maker.make(&pki, Seal::Signed);
     assert_eq!(verified(&pki, &bundle).leaves, 0);
 }
@@ -119,9 +121,11 @@ fn what_nobody_vouches_for_is_said() {
     maker.platform_heads = false;
     let mut bundle = maker.make(&pki, Seal::Signed);
     bundle.policy = format!("log {}\nlog {}\nquorum none\n", maker.log.vkey(), maker.admin.vkey());
-    let remarks = verified(&pki, &bundle).remarks.join("\n");
+    let verdict = verified(&pki, &bundle);
+    assert!(!verdict.is_complete);
+    let remarks = verdict.remarks.join("\n");
     for remark in
-        ["has no timestamp", "begins before the period", "ends after the period", "no witness has seen"]
+        ["has no timestamp", "begins before the period", "ends behind the period", "nobody else has seen"]
     {
         assert!(remarks.contains(remark), "{remark} in {remarks}");
     }
@@ -263,7 +267,7 @@ fn the_writer_refuses_what_the_verifier_would() {
     assert!(writer.push_row(17, &leaf(17), &maker.shown(15)).is_err(), "another's value");
     writer.push_row(25, &leaf(25), &maker.shown(25)).expect("a row");
     assert!(writer.push_row(25, &leaf(25), &maker.shown(25)).is_err(), "twice");
-    writer.push_row(33, &leaf(33), &maker.shown(33)).expect("an erased row");
+    writer.push_row(31, &leaf(31), &maker.shown(31)).expect("an erased row");
     assert!(writer.close(&heads, pki.certificates()).is_err(), "no proof of the erasure");
     let mut writer = begin(&maker);
     writer.push_leaf(&leaf(13)).expect("a leaf");
@@ -273,7 +277,8 @@ fn the_writer_refuses_what_the_verifier_would() {
 #[test]
 fn the_program_says_what_it_found_and_exits_with_it() {
     let pki = Pki::new(KeyKind::P256);
-    let bundle = Maker::new().make(&pki, Seal::Stamped);
+    let mut maker = Maker::new();
+    let bundle = maker.make(&pki, Seal::Stamped);
     let folder = &pki.folder;
     folder.write("report.zip", &bundle.zip);
     folder.write("policy", &bundle.policy);
@@ -297,9 +302,21 @@ fn the_program_says_what_it_found_and_exits_with_it() {
     let (code, said) = run(&format!("{given} {other} --json report.zip"));
     let json: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!((code, &json["failed"]["step"]), (Some(16), &Value::from("manifest")));
+    assert_eq!(run(&format!("{given} --stream iam --signer CN=signer,O=Example report.zip")).0, Some(0));
+    assert_eq!(run(&format!("{given} --stream admin report.zip")).0, Some(16));
+    assert_eq!(run(&format!("{given} --signer CN=other,O=Example report.zip")).0, Some(16));
+    // A year is too long: then nothing shows that the range reaches far enough.
+    let late = format!("{given} --lateness 31536000");
+    let (code, said) = run(&format!("{late} report.zip"));
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("VERIFIED, NOT SHOWN TO BE WHOLE: report"), "{said}");
+    assert_eq!(run(&format!("{late} --allow-incomplete report.zip")).0, Some(0));
+    folder.write("kept", maker.log.note(150));
+    assert_eq!(run(&format!("{late} --head kept@2027-09-01T00:00:00.000000Z report.zip")).0, Some(0));
+    assert_eq!(run(&format!("{given} --head policy report.zip")).0, Some(17));
     // The root of the time-stamping authority is none of the signer's.
     let (code, said) = run("--root tsa-root.pem --policy policy report.zip");
-    assert_eq!(code, Some(15), "{said}");
+    assert_eq!(code, Some(14), "{said}");
     assert!(said.ends_with("NOT VERIFIED\n"), "{said}");
     assert_eq!(run("--root root.pem report.zip").0, Some(2));
     assert_eq!(run(&format!("{given} --nonsense report.zip")).0, Some(2));

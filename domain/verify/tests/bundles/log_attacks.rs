@@ -12,7 +12,7 @@ use report_bundle::{heads::platform_leaf, manifest::Range, names, writer::Segmen
 use serde_json::json;
 
 use super::kit::{
-    Bundle, KeyKind, Log, Maker, Pki, Seal, TENANT, Witness, edit_manifest, leaf, reseal, uuid,
+    Bundle, KeyKind, Log, Maker, Pki, Seal, TENANT, Witness, edit_manifest, erasure, leaf, reseal, uuid,
 };
 
 struct Scene {
@@ -338,9 +338,9 @@ fn what_is_one_tenants_is_shown_as_anothers() {
     assert_eq!(scene.bundle.refused(&scene.pki, &bundle.files()), Step::Leaves);
     // Another tenant's erasure.
     let mut maker = Maker::new();
-    let erasure = json!({"stream": "admin", "type": "erase_subject", "outcome": "success", "tenant_id": other,
-                         "target": {"kind": "member", "id": uuid(3)}});
-    maker.admin.leaves[3] = leaf(3, erasure);
+    let mut theirs = erasure();
+    theirs["tenant_id"] = json!(other);
+    maker.admin.leaves[3] = leaf(3, theirs);
     let bundle = maker.make(&scene.pki, Seal::Signed);
     assert_eq!(scene.bundle.refused(&scene.pki, &bundle.files()), Step::Erasures);
 }

@@ -2,22 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use matricula_verify::{
-    Demands, Step,
-    container::{Container as _, Directory, Zip},
-    verify,
-};
-use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter, path::EntryPath};
+use matricula_verify::{Demands, Step, container::Container as _, verify};
 use report_bundle::{
     csv, names,
-    opening::{Disclosure, ERASURE_TYPE, Field, parse_line, write_line},
+    opening::{Disclosure, Field, Shown, parse_line, value_of_cell, write_line},
     query::Query,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::kit::{
-    Bundle, Folder, KeyKind, Maker, Pki, Seal, demands, edit_manifest, ip_hash, leaf, uuid, value_of,
+    Bundle, KeyKind, Maker, Pki, Seal, demands, edit_manifest, erasure, ip_hash, leaf, uuid, value_of,
 };
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -104,7 +99,10 @@ fn the_query_or_the_counts_are_others() {
     assert_eq!(with(&|m| m.query = Query::Types(vec!["reset_password".to_owned()])), Step::Rows);
     assert_eq!(with(&|m| m.rows += 1), Step::Counts);
     assert_eq!(with(&|m| m.late -= 1), Step::Counts);
-    assert_eq!(with(&|m| m.max_lateness_s = 0), Step::Counts);
+    assert_eq!(with(&|m| m.max_lateness_s = 0), Step::Rows, "then more rows would be late");
+    assert_eq!(with(&|m| m.kind = "sign_ins ".to_owned()), Step::Query, "a name that no report has");
+    assert_eq!(with(&|m| m.kind = "exports".to_owned()), Step::Query, "the name of a report of another log");
+    assert_eq!(with(&|m| m.signer.subject = "CN=somebody".to_owned()), Step::Manifest);
     assert_eq!(with(&|m| m.disclosures += 1), Step::Counts);
     assert_eq!(with(&|m| m.erasures = 0), Step::Counts);
     assert_eq!(with(&|m| m.stream = "admin".to_owned()), Step::Manifest);
@@ -206,16 +204,46 @@ fn values_are_said_to_be_erased_that_are_not() {
         ("outcome", json!("denied")),
         ("stream", json!("data")),
         ("target", json!({"kind": "member", "id": uuid(4)})),
+        ("target", json!({"kind": "account", "id": uuid(3)})),
+        ("recorded_at", json!("2026-07-01T00:00:00.000000Z")),
         ("target", json!({"kind": "member"})),
     ] {
-        let mut fields = json!({"stream": "admin", "type": ERASURE_TYPE, "outcome": "success",
-                                "target": {"kind": "member", "id": uuid(3)}});
+        let mut fields = erasure();
         fields[field] = value.clone();
         let mut maker = Maker::new();
         maker.admin.leaves[3] = leaf(3, fields);
         let other = maker.make(&pki, Seal::Signed);
         assert_eq!(other.refused(&pki, &other.files()), Step::Erasures, "{field} {value}");
     }
+}
+
+#[test]
+fn what_a_row_tells_of_an_actor_is_not_gone_with_the_target() {
+    let pki = Pki::new(KeyKind::P256);
+    let mut maker = Maker::new();
+    // Somebody who did things, and to whom none of the rows was done.
+    let mut fields = erasure();
+    fields["target"]["id"] = json!(uuid(8));
+    maker.admin.leaves[3] = leaf(3, fields);
+    let bundle = maker.make(&pki, Seal::Signed);
+    assert_eq!(bundle.refused(&pki, &bundle.files()), Step::Erasures);
+}
+
+#[test]
+fn a_proof_rides_along_that_no_row_needs() {
+    let pki = Pki::new(KeyKind::P256);
+    let mut maker = Maker::new();
+    let mut fields = erasure();
+    fields["target"]["id"] = json!(uuid(6));
+    maker.admin.leaves[4] = leaf(4, fields);
+    let bundle = maker.make(&pki, Seal::Signed);
+    assert!(bundle.judge(&pki, &bundle.files()).is_ok());
+    let step = bundle.meddled(&pki, |files| {
+        let note = maker.admin.note(5);
+        let proof = maker.admin.proof(4, &maker.admin.leaves[4], &note);
+        files.insert(names::erasure_proof(4), proof.into_bytes());
+    });
+    assert_eq!(step, Step::Erasures);
 }
 
 #[test]
@@ -246,9 +274,9 @@ fn formulas_are_values_in_the_signed_report_and_can_be_read_back() {
     let report = text(&bundle.files().files, names::REPORT);
     let lines = csv_lines(&report);
     for (line, formula) in lines[1..].iter().zip(formulas) {
-        // `reason` is the third from the end, and no other cell of these rows is quoted.
-        let reason =
-            line.trim_end_matches("\r\n").trim_end_matches(",,").splitn(13, ',').last().expect("a cell");
+        // Four cells follow `reason`, twelve stand before it, and no other of these rows is quoted.
+        let before = line.rsplitn(5, ',').last().expect("a cell");
+        let reason = before.splitn(13, ',').last().expect("a cell");
         let quoted = reason.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
         let cell = quoted.map_or_else(|| reason.to_owned(), |inner| inner.replace("\"\"", "\""));
         assert!(cell.starts_with('\''), "{line:?}");
@@ -266,8 +294,12 @@ fn formulas_are_values_in_the_signed_report_and_can_be_read_back() {
     let line = disclosed.lines().map(|line| parse_line::<Disclosure>("d", line.as_bytes()).expect("a line"));
     let line = line.into_iter().find(|line| line.value.is_string()).expect("one is a text");
     assert_eq!(line.value, value_of(line.index));
-    let shown = format!("\"'{}\"", line.value.as_str().expect("a text").replace('"', "\"\""));
+    let cell = Shown::Opened { salt: [0; 32], value: line.value.clone() }.cell().expect("has a form");
+    let cell = csv::neutral(&cell);
+    assert!(cell.starts_with('\''), "{cell}");
+    let shown = format!("\"{}\"", cell.replace('"', "\"\""));
     assert!(report.contains(&shown), "{shown}");
+    assert_eq!(value_of_cell(&cell), Some(line.value));
 }
 
 #[test]
@@ -311,105 +343,6 @@ fn addresses_cannot_be_guessed_or_followed() {
     assert_eq!(step, Step::Leaves);
 }
 
-/// A zip of these files, as they are.
-fn zip(files: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<u8> {
-    let mut zip = ZipArchiveWriter::new(Vec::new());
-    for (name, bytes) in files {
-        let (mut entry, _) = zip.new_file(EntryPath::verbatim(name)).start().expect("begun");
-        std::io::Write::write_all(&mut entry, &bytes).expect("written");
-        let mut crc = flate2::Crc::new();
-        crc.update(&bytes);
-        entry.finish(DataDescriptorOutput::new(crc.sum(), u64::from(crc.amount()))).expect("ended");
-    }
-    zip.finish().expect("ended")
-}
-
-fn zip_step(pki: &Pki, bundle: &Bundle, zip: Vec<u8>) -> Step {
-    match Zip::in_memory(zip) {
-        Ok(zip) => bundle.refused(pki, &zip),
-        Err(refusal) => refusal.step,
-    }
-}
-
-#[test]
-fn zips_are_read_in_one_way_only() {
-    let (pki, bundle) = scene();
-    let files: Vec<_> =
-        bundle.files().files.into_iter().map(|(name, bytes)| (name.into_bytes(), bytes)).collect();
-    assert!(bundle.judge(&pki, &Zip::in_memory(zip(files.clone())).expect("a zip")).is_ok());
-    let with = |name: &[u8]| {
-        let more = [(name.to_vec(), b"x".to_vec())];
-        zip_step(&pki, &bundle, zip(files.clone().into_iter().chain(more)))
-    };
-    for name in [
-        &b"report.csv"[..],
-        b"../report.csv",
-        b"/etc/passwd",
-        b"heads/../../x",
-        b"C:\\x",
-        b"heads\\checkpoint",
-        b"REPORT.CSV",
-        b"report.csv\0",
-        b"report.csv ",
-        b"./report.csv",
-        b"extra.txt",
-        b"\xff",
-        b"",
-    ] {
-        assert_eq!(with(name), Step::Container, "{}", String::from_utf8_lossy(name));
-    }
-    let good = zip(files.clone());
-    for (bad, what) in [
-        ([&good[..], b"x"].concat(), "bytes behind"),
-        ([&b"x"[..], &good].concat(), "bytes in front"),
-        (good[..good.len() - 1].to_vec(), "cut"),
-        (Vec::new(), "nothing"),
-        (b"PK\x05\x06".to_vec(), "an end alone"),
-    ] {
-        assert_eq!(zip_step(&pki, &bundle, bad), Step::Container, "{what}");
-    }
-    // Its own header calls the first file something else than the directory does.
-    let at = good.windows(12).position(|bytes| bytes == b"SHA256SUMS.p").expect("a header");
-    let mut renamed = good.clone();
-    renamed[at] = b'T';
-    assert_eq!(zip_step(&pki, &bundle, renamed), Step::Container, "two names");
-}
-
-#[test]
-fn a_zip_that_inflates_without_end_is_not_followed() {
-    let (pki, bundle) = scene();
-    let files = bundle.files().files;
-    // 64 MiB of nothing, said to be the report.
-    let mut out = ZipArchiveWriter::new(Vec::new());
-    for (name, bytes) in &files {
-        let bytes = if name == names::REPORT { vec![0; 64 << 20] } else { bytes.clone() };
-        let (mut entry, config) = out
-            .new_file(name.as_str())
-            .compression_method(CompressionMethod::DEFLATE)
-            .start()
-            .expect("begun");
-        let encoder = flate2::write::DeflateEncoder::new(&mut entry, flate2::Compression::best());
-        let mut writer = config.wrap(encoder);
-        std::io::Write::write_all(&mut writer, &bytes).expect("written");
-        let (encoder, descriptor) = writer.finish().expect("ended");
-        encoder.finish().expect("ended");
-        entry.finish(descriptor).expect("ended");
-    }
-    let bomb = out.finish().expect("ended");
-    assert!(bomb.len() < 1 << 20);
-    let zip = Zip::in_memory(bomb.clone()).expect("a zip");
-    let limited = Demands { inflated_max_bytes: 16 << 20, ..demands() };
-    let refusal = verify(&zip, &bundle.anchors(&pki), &limited, &mut |_, _| ()).expect_err("refused");
-    assert_eq!(refusal.step, Step::Container);
-    // Without that limit it is read once, and is another file.
-    assert_eq!(bundle.refused(&pki, &zip), Step::Hashes);
-    // What is said of its length is not true.
-    let at = bomb.windows(10).rposition(|bytes| bytes == b"report.csv").expect("in the directory");
-    let mut liar = bomb;
-    liar[at - 22..at - 18].copy_from_slice(&100_u32.to_le_bytes());
-    assert_eq!(zip_step(&pki, &bundle, liar), Step::Hashes);
-}
-
 #[test]
 fn leaves_may_not_inflate_to_more_than_is_allowed() {
     let (pki, bundle) = scene();
@@ -418,26 +351,4 @@ fn leaves_may_not_inflate_to_more_than_is_allowed() {
     let limited = Demands { inflated_max_bytes: total + 10, ..demands() };
     let refusal = verify(&files, &bundle.anchors(&pki), &limited, &mut |_, _| ()).expect_err("refused");
     assert_eq!(refusal.step, Step::Leaves);
-}
-
-#[test]
-fn directories_have_files_and_nothing_else() {
-    type Spoil = fn(&Folder);
-    let (_, bundle) = scene();
-    let spoil: [(&str, Spoil); 4] = [
-        ("a file more", |folder| folder.write("notes.txt", b"x")),
-        ("a folder more", |folder| folder.write("more/x", b"x")),
-        ("a file more in a folder", |folder| folder.write("heads/x", b"x")),
-        ("a link", |folder| {
-            std::fs::remove_file(folder.path().join("report.csv")).expect("removed");
-            std::os::unix::fs::symlink("/etc/hostname", folder.path().join("report.csv")).expect("a link");
-        }),
-    ];
-    for (what, spoil) in spoil {
-        let folder = Folder::new();
-        bundle.files().files.iter().for_each(|(name, bytes)| folder.write(name, bytes));
-        assert!(Directory::open(folder.path()).is_ok());
-        spoil(&folder);
-        assert_eq!(Directory::open(folder.path()).expect_err("refused").step, Step::Container, "{what}");
-    }
 }

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use der::asn1::{OctetString, SetOfVec};
 use matricula_verify::{Anchors, Demands, Step, verify};
-use report_bundle::{cms::RawSigner as _, names, tsp, writer::Timestamper as _};
+use report_bundle::{
+    cms::{ContentInfo, RawSigner as _},
+    names, tsp,
+    writer::Timestamper as _,
+};
 
 use super::kit::{
     Bundle, KeyKind, Maker, Memory, Pki, SIGNER_USAGE, Seal, TSA_USAGE, demands, openssl, sign_sums, time,
@@ -80,7 +85,9 @@ fn signatures_are_made_in_another_way() {
         let pki = Pki::new(kind);
         let bundle = Maker::new().make(&pki, Seal::Signed);
         let good = "-cades -binary -nosmimecap -md sha256";
-        assert_eq!(with_openssl(&pki, &bundle, good), Step::Counts, "stock openssl signs as well as we do");
+        // Of the two forms of an ECDSA signature openssl takes either, and one is ours.
+        let mut steps = (0..40).map(|_| with_openssl(&pki, &bundle, good));
+        assert!(steps.any(|step| step == Step::Counts), "stock openssl signs as well as we do");
         for (how, what) in [
             ("-binary -nosmimecap -md sha256", "no ESS signing certificate"),
             ("-cades -binary -nosmimecap -md sha1", "SHA-1"),
@@ -104,6 +111,23 @@ fn signatures_are_made_in_another_way() {
 }
 
 #[test]
+fn an_ecdsa_signature_is_in_the_other_of_its_two_forms() {
+    let (pki, bundle) = scene();
+    let mut files = bundle.files().files;
+    files.remove(names::TIMESTAMP);
+    let mut info = ContentInfo::parse(names::SIGNATURE, &files[names::SIGNATURE]).expect("the one form");
+    let mut signer = info.content.signers.get(0).expect("one").clone();
+    let low = p256::ecdsa::Signature::from_der(signer.signature.as_bytes()).expect("a signature");
+    assert_eq!(low.normalize_s(), low, "the writer takes the lower");
+    let high = p256::ecdsa::Signature::from_scalars(low.r(), -low.s()).expect("in range");
+    signer.signature = OctetString::new(high.to_der().as_bytes()).expect("short");
+    info.content.signers = SetOfVec::try_from(vec![signer]).expect("one");
+    files.insert(names::SIGNATURE.to_owned(), info.write(names::SIGNATURE).expect("has a form"));
+    let refusal = bundle.judge(&pki, &Memory::new(files)).expect_err("refused");
+    assert!(refusal.step == Step::Signature && refusal.why.contains("two forms"), "{refusal}");
+}
+
+#[test]
 fn a_signature_is_over_sums_that_were_written_anew() {
     // The same hashes, in JSON or with other line ends, are not the bytes that were signed.
     let (pki, bundle) = scene();
@@ -114,6 +138,7 @@ fn a_signature_is_over_sums_that_were_written_anew() {
     files.remove(names::TIMESTAMP);
     assert_eq!(bundle.refused(&pki, &Memory::new(files.clone())), Step::Signature);
     // JSON that says the same in another spelling is another file.
+    files = bundle.files().files;
     let manifest = String::from_utf8(files[names::MANIFEST].clone()).expect("UTF-8");
     files.insert(names::MANIFEST.to_owned(), manifest.replace(',', ", ").into_bytes());
     assert_eq!(bundle.refused(&pki, &Memory::new(files)), Step::Hashes);
@@ -133,7 +158,11 @@ fn certificates_are_for_something_else() {
     assert_eq!(refused_with(SIGNER_USAGE, TSA_USAGE), Step::Counts);
     let email = format!("{SIGNER_USAGE}extendedKeyUsage=emailProtection\n");
     assert_eq!(refused_with(&email, TSA_USAGE), Step::Counts, "what openssl asks for");
+    let both = format!("{SIGNER_USAGE}extendedKeyUsage=1.3.6.1.5.5.7.3.36,emailProtection\n");
+    assert_eq!(refused_with(&both, TSA_USAGE), Step::Counts, "for documents as well");
     for (signer, what) in [
+        ("keyUsage=critical,digitalSignature\nextendedKeyUsage=1.3.6.1.5.5.7.3.36\n", "for documents alone"),
+        ("keyUsage=critical,digitalSignature\nnameConstraints=permitted;DNS:example.com\n", "constraints"),
         ("keyUsage=critical,keyEncipherment\n", "no digitalSignature"),
         ("keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:TRUE\n", "an issuer"),
         ("basicConstraints=critical,CA:FALSE\n", "no usage"),
@@ -241,6 +270,22 @@ fn an_intermediate_is_taken_when_it_may_issue() {
         ("keyUsage=critical,digitalSignature\nbasicConstraints=critical,CA:TRUE\n", Step::Chain),
         ("keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:FALSE\n", Step::Chain),
         ("keyUsage=critical,keyCertSign\n", Step::Chain),
+        (
+            "keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:TRUE\nextendedKeyUsage=emailProtection\n",
+            Step::Counts,
+        ),
+        (
+            "keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:TRUE\nextendedKeyUsage=serverAuth\n",
+            Step::Chain,
+        ),
+        (
+            "keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:TRUE\npolicyConstraints=requireExplicitPolicy:0\n",
+            Step::Chain,
+        ),
+        (
+            "keyUsage=critical,keyCertSign\nbasicConstraints=critical,CA:TRUE\nnameConstraints=permitted;email:example.com\n",
+            Step::Chain,
+        ),
     ] {
         let mut pki = Pki::new(KeyKind::P256);
         pki.issue("middle", "root", intermediate);

@@ -20,8 +20,8 @@ fn cms(folder: &Folder, attime: &str) -> (bool, String) {
     openssl(
         &folder.path().join("bundle"),
         &format!(
-            "cms -verify -cades -binary -inform DER -in SHA256SUMS.p7s -content SHA256SUMS -CAfile ../root.pem {attime} \
-             -out /dev/null"
+            "cms -verify -cades -binary -inform DER -in SHA256SUMS.p7s -content SHA256SUMS -CAfile ../root.pem -no-CApath \
+             -no-CAstore {attime} -out /dev/null"
         ),
     )
 }
@@ -60,8 +60,13 @@ fn openssl_and_coreutils_take_a_bundle_and_refuse_another() {
         // 2099: the certificate has expired, and the time of the timestamp is what makes it good.
         assert!(!cms(&folder, "-attime 4070908800").0);
 
-        folder.write("bundle/extra", b"x");
-        assert!(!sums(&folder), "a file that is not listed");
+        for extra in ["extra", "SHA256SUMS.txt", "heads/SHA256SUMS"] {
+            folder.write(&format!("bundle/{extra}"), b"x");
+            assert!(!sums(&folder), "a file that is not listed: {extra}");
+            std::fs::remove_file(folder.path().join("bundle").join(extra)).expect("removed");
+        }
+        std::os::unix::fs::symlink("/etc/hostname", folder.path().join("bundle/extra")).expect("a link");
+        assert!(!sums(&folder), "a link");
         std::fs::remove_file(folder.path().join("bundle/extra")).expect("removed");
         let report = folder.read("bundle/report.csv");
         folder.write("bundle/report.csv", [&report[..], b"\r\n"].concat());
@@ -75,6 +80,33 @@ fn openssl_and_coreutils_take_a_bundle_and_refuse_another() {
         folder.write("bundle/SHA256SUMS.p7s", [&signature[..], b"\0"].concat());
         assert!(!ts(&folder).0, "another signature");
     }
+}
+
+#[test]
+fn what_the_machine_trusts_for_other_things_is_not_enough() {
+    let pki = Pki::new(KeyKind::P256);
+    let bundle = Maker::new().make(&pki, Seal::Signed);
+    let folder = unpacked(&pki, &bundle);
+    // The root that was given is another; the signer's lies where openssl looks by itself.
+    folder.write("system/root.pem", pki.folder.read("root.pem"));
+    let (done, said) = openssl(folder.path(), "rehash system");
+    assert!(done, "{said}");
+    folder.write("root.pem", pki.folder.read("tsa-root.pem"));
+    let verify = |options: &str| {
+        let command = format!(
+            "openssl cms -verify -cades -binary -inform DER -in SHA256SUMS.p7s -content SHA256SUMS -CAfile \
+             ../root.pem {options} -out /dev/null"
+        );
+        let mut run = Command::new("bash");
+        run.args(["-c", &command])
+            .current_dir(folder.path().join("bundle"))
+            .env("SSL_CERT_DIR", folder.path().join("system"));
+        run.output().expect("bash is installed").status.success()
+    };
+    assert!(verify(""), "without the options openssl takes it");
+    let text = String::from_utf8(folder.read("bundle/VERIFY.txt")).expect("UTF-8");
+    let options = "-no-CApath -no-CAstore";
+    assert!(text.contains(options) && !verify(options));
 }
 
 #[test]

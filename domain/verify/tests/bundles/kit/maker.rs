@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, io::Cursor};
 
 use audit_log::merkle::Hash;
-use matricula_verify::{
-    Anchors, Demands, INFLATED_MAX_BYTES, Refusal, Step, Verdict, container::Container, verify,
-};
+use matricula_verify::{Anchors, Demands, Refusal, Step, Verdict, container::Container, verify};
 use report_bundle::{
     cms::RawSigner,
     heads::platform_leaf,
@@ -51,7 +49,7 @@ pub(crate) struct Bundle {
 const HOST: &str = "audit.example.com";
 /// When witnesses have seen the ends of the range, in seconds since 1970: 2026-06-30 and 2026-08-02, noon.
 const BEGIN_SEEN_S: u64 = 1_782_820_800;
-const END_SEEN_S: u64 = 1_785_672_000;
+pub(crate) const END_SEEN_S: u64 = 1_785_672_000;
 
 /// The value behind an event's commitment.
 pub(crate) fn value_of(number: u64) -> Value {
@@ -60,6 +58,12 @@ pub(crate) fn value_of(number: u64) -> Value {
         1 => json!(format!("=HYPERLINK(\"https://example.com/{number}\")")),
         _ => json!([number, "a,b\r\nc"]),
     }
+}
+
+/// The fields of the event that erased the values of somebody, after all that is reported.
+pub(crate) fn erasure() -> Value {
+    json!({"stream": "admin", "type": ERASURE_TYPE, "outcome": "success",
+           "target": {"kind": "member", "id": uuid(3)}, "recorded_at": "2026-08-01T00:00:00.000000Z"})
 }
 
 fn committed(number: u64) -> Vec<u8> {
@@ -74,13 +78,8 @@ impl Maker {
         let leaves = (0..200).map(committed).collect();
         let since = Some(time("2026-06-30T16:00:00.000000Z"));
         let period = Period { since, until: Some(time("2026-07-31T16:00:00.000000Z")) };
-        let erasure = leaf(
-            3,
-            json!({"stream": "admin", "type": ERASURE_TYPE, "outcome": "success",
-                   "target": {"kind": "member", "id": uuid(3)}}),
-        );
         let admin = (0..5).map(|number| match number {
-            3 => erasure.clone(),
+            3 => leaf(3, erasure()),
             _ => leaf(number, json!({"stream": "admin"})),
         });
         Self {
@@ -112,7 +111,7 @@ impl Maker {
     pub(crate) fn heads(&mut self) -> Heads {
         let (begin, end) = (self.log.checkpoint(self.first), self.log.checkpoint(self.end));
         let mut heads = Heads {
-            checkpoint: self.log.note(self.end),
+            checkpoint: self.cosigned(self.log.note(self.end), END_SEEN_S),
             checkpoint_before: Some(self.log.note(self.first)),
             consistency: (self.first > 0).then(|| self.log.consistency(self.first, self.end)),
             policy: Some(self.policy()),
@@ -129,9 +128,13 @@ impl Maker {
     }
 
     pub(crate) fn platform_proof(&self, index: usize, salt: &[u8], seen_s: u64) -> String {
-        let note = self.platform.note(self.platform.leaves.len());
-        let note = self.witnesses.iter().fold(note, |note, witness| witness.cosign(&note, seen_s));
+        let note = self.cosigned(self.platform.note(self.platform.leaves.len()), seen_s);
         self.platform.proof(index, salt, &note)
+    }
+
+    /// A note, cosigned by all witnesses.
+    pub(crate) fn cosigned(&self, note: String, seen_s: u64) -> String {
+        self.witnesses.iter().fold(note, |note, witness| witness.cosign(&note, seen_s))
     }
 
     pub(crate) fn head(&self) -> ReportHead {
@@ -158,7 +161,7 @@ impl Maker {
         if number.is_multiple_of(2) || !self.disclosed.contains(&Field::DiffCommit) {
             return [None, None];
         }
-        let is_about = |id: &String| [uuid(number % 10), uuid(number % 7)].contains(id);
+        let is_about = |id: &String| uuid(number % 7) == *id;
         if self.erased.as_ref().is_some_and(is_about) {
             return [Some(Shown::Erased { by: 3 }), None];
         }
@@ -220,14 +223,7 @@ impl Bundle {
 }
 
 pub(crate) fn demands() -> Demands {
-    Demands {
-        at: now(),
-        at_given: false,
-        tenant: Some(TENANT.to_owned()),
-        timestamp: false,
-        inflated_max_bytes: INFLATED_MAX_BYTES,
-        threads: 2,
-    }
+    Demands { tenant: Some(TENANT.to_owned()), threads: 2, ..Demands::at(now()) }
 }
 
 /// Changes the manifest as text, keeping its form.

@@ -7,7 +7,9 @@ mod memory;
 mod pki;
 
 pub(crate) use log::{Log, TENANT, Witness, ip_hash, leaf, uuid};
-pub(crate) use maker::{Bundle, Maker, Seal, demands, edit_manifest, reseal, sign_sums, value_of};
+pub(crate) use maker::{
+    Bundle, END_SEEN_S, Maker, Seal, demands, edit_manifest, erasure, reseal, sign_sums, value_of,
+};
 pub(crate) use memory::Memory;
 pub(crate) use pki::{Folder, KeyKind, Pki, SIGNER_USAGE, TSA_USAGE, openssl};
 
