@@ -151,6 +151,48 @@ async fn lists_are_written_out_and_their_documents_kept() {
     assert_eq!(answer["data"]["members"]["totalCount"], 1);
     assert_eq!(counter(&app, KNOWN).await - before.0, 2, "the first was new");
     assert_eq!(counter(&app, WRITTEN).await - before.1, 3 + 5);
+    let others = "{ accounts(first: 2) { nodes { id } } apps(first: 2) { nodes { id } } consentsDue(first: 2) { nodes { id } } uploads(first: 2) { nodes { id } }
+        posts(first: 2) { nodes { id timeline { kind } receipts { digest } figures { plays } figureHistory { plays } } }
+        plans(first: 2) { nodes { id approvalDigest } } timetables(first: 2) { nodes { id } } groups { id grantedTo } platforms { key } }";
+    let answer = read(&app, token, others, json!({})).await;
+    assert_eq!(answer.get("errors"), None, "{answer}");
+    assert_eq!(counter(&app, WRITTEN).await - before.1, 3 + 5 + 9);
     assert_eq!(counter(&app, LEFT).await, 0);
+    app.stop().await.unwrap();
+}
+
+/// However many objects a list has, what is asked of each is asked once for all, and in few transactions.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_groups_are_asked_once_and_many_nodes_take_turns() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let token = &tenant.owner.token;
+    let mut database = app.superuser_connection().await.unwrap();
+    let sql = "INSERT INTO accounts.groups (tenant_id, id, name, created_at, version)
+        SELECT $1, md5(n::text)::uuid, 'group ' || n, now(), 1 FROM generate_series(1, 2000) AS n";
+    sqlx::query(sql).bind(tenant.id.uuid()).execute(&mut database).await.unwrap();
+    let begun = async |name: &str| -> i64 {
+        let sql =
+            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+        let mut database = app.superuser_connection().await.unwrap();
+        // Counts are told once a second.
+        tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+        sqlx::query_scalar(sql)
+            .fetch_one(&mut database)
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    let before = begun("before").await;
+    let answer = read(&app, token, "{ groups { id grantedTo } }", json!({})).await;
+    assert_eq!(answer["data"]["groups"].as_array().map(Vec::len), Some(2_000), "{answer}");
+    let took = begun("after").await - before;
+    assert!(took < 200, "{took} transactions for one list");
+    // Nodes of an interface are asked one by one, but not with a connection each.
+    let ids: Vec<_> =
+        answer["data"]["groups"].as_array().unwrap()[..100].iter().map(|group| group["id"].clone()).collect();
+    let nodes = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Group { grantedTo } } }";
+    let answer = read(&app, token, nodes, json!({ "ids": ids })).await;
+    assert_eq!(answer.get("errors"), None, "{answer}");
+    assert_eq!(answer["data"]["nodes"].as_array().map(Vec::len), Some(100));
     app.stop().await.unwrap();
 }

@@ -3,7 +3,8 @@
 //!
 //! Invariants: what is in use is nobody else's; a transaction in which something failed, was given up half way or may have
 //! been written is not used again; a query keeps at most one that it does not use, and none while one of its resolvers
-//! waits for a connection.
+//! waits for a connection; however many of its resolvers work at once, it takes no more than [`AT_ONCE`] connections, so
+//! that none takes all there are from others. A resolver never asks for a second while it has one.
 //!
 //! Absent on purpose: mutations, which have a transaction of their own to commit, and subscriptions, whose requests last
 //! for hours.
@@ -20,19 +21,29 @@ use domain::{
     kernel::{actor::Actor, outbox::Origin},
     work::Work,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     command::{app, caller, compliance_id},
     error::ApiError,
 };
 
+/// Transactions that the resolvers of one query have at the same time, at most.
+const AT_ONCE: usize = 4;
+
 /// Longest a transaction waits for its next user. Well below what the database lets one be idle for.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// What a query keeps of its transactions while none of its resolvers uses them.
-#[derive(Default)]
 pub(crate) struct Reads {
     state: Mutex<State>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Reads {
+    fn default() -> Self {
+        Self { state: Mutex::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
 }
 
 #[derive(Default)]
@@ -96,6 +107,8 @@ pub(super) struct Reading {
     /// There until it is dropped.
     work: Option<Box<dyn Work>>,
     home: Option<Arc<Reads>>,
+    /// Free again once the transaction is back.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Reading {
@@ -136,13 +149,18 @@ pub(super) async fn reading(ctx: &Context<'_>, field: &'static str) -> Result<(A
     let app = app(ctx);
     let actor = caller(ctx)?.signed_in().actor.clone();
     let home = ctx.data_opt::<Arc<Reads>>().cloned();
+    let place = match &home {
+        // It is never closed.
+        Some(home) => Arc::clone(&home.places).acquire_owned().await.ok(),
+        None => None,
+    };
     let waits = match home.as_ref().map(Reads::take) {
-        Some(Ok(work)) => return Ok((actor, Reading { work: Some(work), home })),
+        Some(Ok(work)) => return Ok((actor, Reading { work: Some(work), home, _place: place })),
         Some(Err(waits)) => Some(waits),
         None => None,
     };
     let origin = Origin::system(compliance_id(ctx), field);
     let work = app.units.begin(actor.scope(), &origin).await?;
     drop(waits);
-    Ok((actor, Reading { work: Some(work), home }))
+    Ok((actor, Reading { work: Some(work), home, _place: place }))
 }

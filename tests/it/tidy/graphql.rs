@@ -21,6 +21,13 @@ const ROOTS: Rule = Rule {
     instead: "return `Option<..>` from the resolver",
 };
 
+const LISTS: Rule = Rule {
+    says: "a field of Query that gives a list or a connection gives it as `Written<..>`",
+    because: "otherwise each object in it is asked by itself: its batched fields are called once for each of them, each with \
+              a transaction of its own",
+    instead: "return `Option<Result<Written<T>, ApiError>>` and end the resolver in `.map(Written)`",
+};
+
 /// Attributes whose impl blocks are resolvers.
 const RESOLVERS: [&str; 4] = ["#[Object", "#[ComplexObject", "#[Subscription", "#[output::fields"];
 
@@ -46,6 +53,29 @@ fn fallible(tree: &Tree) -> Vec<Finding> {
             let Some((_, body)) = block(&code, at, b'(', b')') else { continue };
             if squeezed(body).contains(":Result<Option<") {
                 told(at, "a payload with a field that is `Result<Option<`");
+            }
+        }
+    }
+    findings
+}
+
+fn unwritten(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.rust("api/src/graphql/").filter(|file| file.path.ends_with("/query.rs")) {
+        let code = code(&file.text);
+        for (at, _) in code.match_indices("#[Object") {
+            let Some((open, body)) = block(&code, at, b'{', b'}') else { continue };
+            for (method, signature) in methods(body) {
+                let signature = squeezed(signature);
+                let gives = signature.rsplit_once("->").map_or("", |(_, gives)| gives);
+                let is_list = gives.contains("Vec<") || gives.contains("Connection");
+                if is_list && !gives.contains("Written<") {
+                    findings.push(Finding::at(
+                        &file.path,
+                        line_of(&code, open + method),
+                        "a list that is not written",
+                    ));
+                }
             }
         }
     }
@@ -130,6 +160,26 @@ fn roots(schema: &str) -> Vec<Finding> {
 #[test]
 fn resolvers_that_fail_null_their_own_field_only() {
     FALLIBLE.holds(&fallible(&Tree::read().expect("readable")));
+}
+
+#[test]
+fn lists_of_queries_are_written_out() {
+    LISTS.holds(&unwritten(&Tree::read().expect("readable")));
+}
+
+#[test]
+fn a_list_that_is_not_written_is_seen() {
+    let check = |text: &str| unwritten(&Tree::of(&[("api/src/graphql/x/query.rs", text)])).len();
+    for (gives, seen) in [
+        ("Option<Result<Vec<T>, E>>", 1),
+        ("Option<Result<XConnection, E>>", 1),
+        ("Option<Result<Written<Vec<T>>, E>>", 0),
+        ("Option<Result<Written<XConnection>, E>>", 0),
+        ("Option<Result<T, E>>", 0),
+    ] {
+        let text = format!("#[Object]\nimpl X {{\n async fn a(&self, b: Vec<C>) -> {gives} {{ d }}\n}}");
+        assert_eq!(check(&text), seen, "{gives}");
+    }
 }
 
 #[test]

@@ -175,6 +175,12 @@ fn guarded() -> Vec<Case> {
     vec![
         ("{ emb(first:2){ id guarded } items(first:1) { id } }", json!({}), true),
         ("{ emb(first:2){ id peer { guarded } } }", json!({}), true),
+        ("{ emb(first:2){ id closed } items(first:1) { id } }", json!({}), true),
+        (
+            "{ emb(first:2){ id peer { closed } } accounts(first:1) { nodes { closed plans { size } } } }",
+            json!({}),
+            true,
+        ),
     ]
 }
 

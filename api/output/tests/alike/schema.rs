@@ -120,6 +120,9 @@ pub(crate) struct Account {
     /// Async-graphql's alone.
     #[graphql(guard = "Open")]
     guarded: Option<i32>,
+    /// Async-graphql's alone, and nobody's.
+    #[graphql(guard = "Closed")]
+    closed: Option<i32>,
 }
 
 /// A guard that lets pass.
@@ -131,6 +134,15 @@ impl async_graphql::Guard for Open {
     }
 }
 
+/// A guard that lets nobody pass.
+struct Closed;
+
+impl async_graphql::Guard for Closed {
+    async fn check(&self, _: &Context<'_>) -> async_graphql::Result<()> {
+        Err(failed("closed".to_owned()))
+    }
+}
+
 pub(crate) fn account(number: i32) -> Account {
     Account {
         number,
@@ -139,6 +151,7 @@ pub(crate) fn account(number: i32) -> Account {
         status: Status::Active,
         first_item: item(number),
         guarded: Some(number),
+        closed: Some(number),
     }
 }
 

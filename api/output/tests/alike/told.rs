@@ -103,10 +103,36 @@ fn told_once(errors: &[Value]) -> Vec<&Value> {
     once
 }
 
+/// Whether a path leads to where the data is null: the field that failed, or what was nulled around it. Of a path with a
+/// wrong index or key the end is something else, or not there.
+fn leads_to_null(data: &Value, path: &[Value]) -> bool {
+    let mut value = data;
+    for step in path {
+        if value.is_null() {
+            return true;
+        }
+        let next = match step {
+            Value::String(key) => value.get(key),
+            Value::Number(index) => index.as_u64().and_then(|index| value.get(usize::try_from(index).ok()?)),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        let Some(next) = next else { return false };
+        value = next;
+    }
+    value.is_null()
+}
+
 /// Fails unless both answers tell the same, but for the differences known of any document.
 #[track_caller]
 pub(crate) fn assert_alike(about: &str, stock: &Told, written: &Told) {
     assert_eq!(stock.data, written.data, "{about}: {:?} {:?}", stock.errors, written.errors);
+    if let Some(data) = &written.data {
+        let data: Value = serde_json::from_str(data).unwrap();
+        for error in &written.errors {
+            let path = error["path"].as_array().cloned().unwrap_or_default();
+            assert!(leads_to_null(&data, &path), "{about}: {error} is not where the data is null: {data}");
+        }
+    }
     let mut left = told_once(&written.errors);
     for error in told_once(&stock.errors) {
         let whole = left.iter().position(|written| *written == error);

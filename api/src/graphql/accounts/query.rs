@@ -8,7 +8,7 @@ use domain::{
         page::Key,
     },
 };
-use output::Written;
+use output::{Output, Written};
 
 use super::{
     Account, App, Group, Link,
@@ -25,7 +25,7 @@ use crate::graphql::{
 };
 
 /// A platform this installation speaks to.
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Output, Clone)]
 pub struct Platform {
     /// What it is called here, as `douyin`.
     key: String,
@@ -48,14 +48,14 @@ pub struct AccountsQuery;
 impl AccountsQuery {
     /// The platforms this installation speaks to.
     #[graphql(directive = transport::list_size::apply(10))]
-    async fn platforms(&self, ctx: &Context<'_>) -> Option<Vec<Platform>> {
+    async fn platforms(&self, ctx: &Context<'_>) -> Option<Written<Vec<Platform>>> {
         let of = |facts: &domain::accounts::ports::PlatformFacts| Platform {
             key: facts.key.as_str().to_owned(),
             name: facts.name.to_owned(),
             default_scopes: facts.scopes_wanted.clone(),
             renewals_max: facts.renewals_max,
         };
-        Some(app(ctx).accounts.platforms().all().map(of).collect())
+        Some(Written(app(ctx).accounts.platforms().all().map(of).collect()))
     }
 
     /// A registration of this tenant on a platform.
@@ -112,8 +112,8 @@ impl AccountsQuery {
 
     /// Groups of the matrices that the caller reaches, parents before what is in them; at most 2,000.
     #[graphql(directive = transport::list_size::apply(100))]
-    async fn groups(&self, ctx: &Context<'_>) -> Option<Result<Vec<Group>, ApiError>> {
-        Some(groups(ctx).await)
+    async fn groups(&self, ctx: &Context<'_>) -> Option<Result<Written<Vec<Group>>, ApiError>> {
+        Some(groups(ctx).await.map(Written))
     }
 
     /// Quotas of a platform as they stand now: those that the accounts of an app share, or those that an account draws on.
@@ -124,8 +124,8 @@ impl AccountsQuery {
         ctx: &Context<'_>,
         app_id: Option<ID>,
         account_id: Option<ID>,
-    ) -> Option<Result<Vec<PlatformQuota>, ApiError>> {
-        platform_quotas(ctx, app_id, account_id).await.transpose()
+    ) -> Option<Result<Written<Vec<PlatformQuota>>, ApiError>> {
+        platform_quotas(ctx, app_id, account_id).await.map(|quotas| quotas.map(Written)).transpose()
     }
 
     /// How this tenant's calls to platforms go, as all processes of this installation say: whether they are let through, how

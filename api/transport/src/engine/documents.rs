@@ -2,7 +2,9 @@
 //! what values.
 //!
 //! Invariants: only text that passed strict validation is kept, as one query and nothing else, so that mutations and
-//! subscriptions are always validated; entries, texts and each text are bounded; what is not used longest goes first.
+//! subscriptions are always validated; no text is kept that has a value of its own in it (a string), since that may be
+//! somebody's, and differs from caller to caller: values belong into variables; entries, texts and each text are bounded;
+//! what is not used longest goes first.
 //! Whether a caller may send free documents, introspect or pay is asked of every request anew.
 
 use std::collections::HashMap;
@@ -12,6 +14,7 @@ use async_graphql::Variables;
 use async_graphql_parser::Positioned;
 use async_graphql_parser::types::{
     BaseType, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet, Type,
+    VariableDefinition,
 };
 use async_graphql_value::{ConstValue, Value};
 
@@ -71,6 +74,10 @@ impl Documents {
     }
 
     pub(crate) fn get(&self, text: &str) -> Option<Arc<Document>> {
+        // None so long is kept, and hashing it would hold up everybody.
+        if text.len() > self.limits.document_bytes {
+            return None;
+        }
         let mut guard = self.state();
         let state = &mut *guard;
         let entry = state.entries.get_mut(text)?;
@@ -86,6 +93,7 @@ impl Documents {
         text.len() <= self.limits.document_bytes.min(self.limits.bytes)
             && self.limits.entries > 0
             && operation.node.ty == OperationType::Query
+            && !has_text(document, &operation.node)
             && is_wholly_validated(document, &operation.node, variables)
     }
 
@@ -105,6 +113,55 @@ impl Documents {
         state.now += 1;
         state.bytes += text.len();
         state.entries.insert(text, Entry { document, used_at: state.now });
+    }
+}
+
+/// Whether a string stands anywhere in a document.
+fn has_text(document: &ExecutableDocument, operation: &OperationDefinition) -> bool {
+    let has_default = |definition: &Positioned<VariableDefinition>| {
+        definition
+            .node
+            .default_value
+            .as_ref()
+            .is_some_and(|default| is_text(&default.node.clone().into_value()))
+    };
+    operation.variable_definitions.iter().any(has_default)
+        || operation.directives.iter().any(|directive| has_text_argument(&directive.node.arguments))
+        || operation.selection_set.node.items.iter().any(selects_text)
+        || document.fragments.values().any(|fragment| {
+            fragment.node.directives.iter().any(|directive| has_text_argument(&directive.node.arguments))
+                || fragment.node.selection_set.node.items.iter().any(selects_text)
+        })
+}
+
+/// The same of a selection. Spreads are not followed: fragments are looked at by themselves.
+fn selects_text(selection: &Positioned<Selection>) -> bool {
+    if selection.node.directives().iter().any(|directive| has_text_argument(&directive.node.arguments)) {
+        return true;
+    }
+    let set = match &selection.node {
+        Selection::Field(field) => {
+            if has_text_argument(&field.node.arguments) {
+                return true;
+            }
+            &field.node.selection_set
+        }
+        Selection::InlineFragment(inline) => &inline.node.selection_set,
+        Selection::FragmentSpread(_) => return false,
+    };
+    set.node.items.iter().any(selects_text)
+}
+
+fn has_text_argument<N>(arguments: &[(N, Positioned<Value>)]) -> bool {
+    arguments.iter().any(|(_, value)| is_text(&value.node))
+}
+
+fn is_text(value: &Value) -> bool {
+    match value {
+        Value::String(_) | Value::Binary(_) => true,
+        Value::List(items) => items.iter().any(is_text),
+        Value::Object(members) => members.values().any(is_text),
+        Value::Variable(_) | Value::Null | Value::Number(_) | Value::Boolean(_) | Value::Enum(_) => false,
     }
 }
 
@@ -233,6 +290,13 @@ mod tests {
         check("subscription { a }", json!({}), false);
         check("query A { a } query B { b }", json!({}), false);
         check(&format!("{{ {} }}", "a ".repeat(60)), json!({}), false);
+        check("{ a(b: \"x\") }", json!({}), false);
+        check("{ a(b: [{ c: \"x\" }]) }", json!({}), false);
+        check("{ a @d(b: \"x\") }", json!({}), false);
+        check("query @d(b: \"x\") { a }", json!({}), false);
+        check("query($v: String = \"x\") { a(b: $v) }", json!({}), false);
+        check("{ ...F } fragment F on Q { a { ... { b(c: \"\") } } }", json!({}), false);
+        check("{ a(b: 1, c: [true, null, E], d: { e: 1.5 }) }", json!({}), true);
         check("query($v: Int) { a(b: $v) }", json!({}), true);
         check("query($v: Int) { a(b: [$v]) }", json!({}), false);
         check("query($v: Int) { a(b: [$v]) }", json!({ "v": 1 }), true);

@@ -105,6 +105,8 @@ impl<E: Executor> Doors<E> {
             let is_null = variables.as_object().unwrap().values().any(Value::is_null);
             let again = match alone.data {
                 None => DocumentUse::New,
+                // A value that stands in the text is somebody's, and is not kept.
+                Some(_) if query.contains('"') => DocumentUse::New,
                 Some(_) if is_null => DocumentUse::Rechecked,
                 Some(_) => DocumentUse::Known,
             };
