@@ -1,7 +1,12 @@
 //! Figures about the service, in the Prometheus text form. Names are fixed: dashboards and alerts depend on them. No
-//! label holds a tenant, an address or anything a client wrote.
+//! label holds an address or anything a client wrote, and one figure alone holds a tenant's id: how late its posts are,
+//! which each tenant is promised, for a bounded number of tenants.
 
-use std::sync::atomic::AtomicU64;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -9,6 +14,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use transport::{DocumentUse, OutputRecord};
+use uuid::Uuid;
 
 /// Which door, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -100,6 +106,12 @@ pub struct Metrics {
     pub post_turns_lag_s: Gauge<f64, AtomicU64>,
     /// `matricula_post_lateness_seconds`: from the time a post is planned for until the platform took it.
     pub post_lateness_s: Histogram,
+    /// `matricula_post_lateness_tenant_seconds`: the same of each tenant.
+    post_lateness_tenant_s: Family<TenantLabels, Histogram, fn() -> Histogram>,
+    /// The tenants that have a figure of their own.
+    tenants: Mutex<HashSet<Uuid>>,
+    /// `matricula_post_accounts_held`: accounts whose posts wait until somebody does something.
+    pub post_accounts_held: Family<HeldLabels, Gauge>,
     /// `matricula_outbound_total`: calls to platforms, by how they ended.
     pub outbound: Family<OutboundLabels, Counter>,
     /// `matricula_outbound_breakers`: apps whose calls to an endpoint this process lets through, or not.
@@ -136,6 +148,23 @@ pub struct UploadLabels {
 pub struct TranscodeLabels {
     /// `made`, `failed`; or `fault` of ours.
     pub result: &'static str,
+}
+
+/// Whose posts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TenantLabels {
+    /// Its id, or `others` of tenants beyond [`TENANTS_MAX`].
+    pub tenant: String,
+}
+
+/// Tenants that have a figure of their own in one process: each takes as many lines as a histogram has.
+const TENANTS_MAX: usize = 200;
+
+/// What accounts are held by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HeldLabels {
+    /// `undecided`, `paused`, `consent`, `absent`, `receipt`, or `fault` of ours.
+    pub by: &'static str,
 }
 
 /// A step that a post took.
@@ -246,9 +275,10 @@ impl Default for Metrics {
             posts: Family::default(),
             post_turns_waiting: Gauge::default(),
             post_turns_lag_s: Gauge::default(),
-            post_lateness_s: Histogram::new([
-                0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0,
-            ]),
+            post_lateness_s: lateness(),
+            post_lateness_tenant_s: Family::new_with_constructor(lateness),
+            tenants: Mutex::default(),
+            post_accounts_held: Family::default(),
             outbound: Family::default(),
             outbound_breakers: Family::default(),
             outbound_waiting: Family::default(),
@@ -299,13 +329,36 @@ impl Default for Metrics {
             "From the time a post is planned for until the platform took it",
             m.post_lateness_s.clone(),
         );
+        r.register(
+            "post_lateness_tenant_seconds",
+            "The same of each tenant",
+            m.post_lateness_tenant_s.clone(),
+        );
+        r.register(
+            "post_accounts_held",
+            "Accounts whose posts wait until somebody does something",
+            m.post_accounts_held.clone(),
+        );
         m.register_audit();
         m.register_outbound();
         metrics
     }
 }
 
+fn lateness() -> Histogram {
+    Histogram::new([0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0])
+}
+
 impl Metrics {
+    /// How late a post of a tenant was.
+    pub fn observe_lateness(&self, tenant: Uuid, late: Duration) {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_told = tenants.len() < TENANTS_MAX && tenants.insert(tenant) || tenants.contains(&tenant);
+        drop(tenants);
+        let tenant = if is_told { tenant.to_string() } else { "others".to_owned() };
+        self.post_lateness_tenant_s.get_or_create(&TenantLabels { tenant }).observe(late.as_secs_f64());
+    }
+
     /// Registers what is told of the audit logs.
     fn register_audit(&mut self) {
         let m = self;

@@ -24,6 +24,7 @@ mod m20261127_0013_accounts_quota_uses;
 mod m20261127_0014_publishing_timetables;
 mod m20261127_0015_compliance_verifier;
 mod m20261127_0016_compliance_platform_log;
+mod m20261127_0017_publishing_receipts;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_0014_publishing_timetables::Migration),
             Box::new(m20261127_0015_compliance_verifier::Migration),
             Box::new(m20261127_0016_compliance_platform_log::Migration),
+            Box::new(m20261127_0017_publishing_receipts::Migration),
         ]
     }
 }

@@ -193,7 +193,7 @@ async fn give_back(units: Arc<dyn UnitOfWork>, turn: Turn) -> Result<(), Harness
     let origin = Origin::system(ComplianceId::new(&System), "claim");
     let mut work = units.begin(turn.scope, &origin).await?;
     work.hold_turn(&turn, LEASE).await?.ok_or("a turn was taken away")?;
-    work.end_turn(&turn, None).await?;
+    work.end_turn(&turn, None, None).await?;
     Ok(work.commit().await?)
 }
 

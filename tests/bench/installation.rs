@@ -232,7 +232,6 @@ fn settings(dir: &Path, stores: &Stores, logins: &Logins, address: &str) -> BTre
         ("LIMITS_SIGN_IN_PER_MINUTE", "1000000".to_owned()),
         ("LIMITS_UPLOADS_PER_MINUTE", "1000000".to_owned()),
         ("LIMITS_STREAMS_PER_TENANT", "100000".to_owned()),
-        ("LOG_FILTER", "warn".to_owned()),
     ]
     .into_iter()
     .map(|(name, value)| (format!("MATRICULA_{name}"), value))

@@ -40,6 +40,7 @@ pub(crate) async fn run(
     let is_named = |answer: &Answer| answer.data("__typename").is_string();
     let tools = [
         sql(installation, "read_floor", &script("read_floor")?)?,
+        sql(installation, "read_pipelined", &pipelined(&script("read_floor")?))?,
         requests.query("page", &tokens, PAGE, &is_page).await?.0,
         requests.query("nothing", &tokens, NOTHING, &is_named).await?.0,
         sql(installation, "command_floor", &script("command_floor")?)?,
@@ -59,12 +60,20 @@ pub(crate) async fn run(
     Ok((table, goals))
 }
 
-fn told([floor, page, nothing, command_floor, command]: &[Series; 5]) -> (Table, Vec<Goal>) {
+/// The same transaction with all its statements sent at once, as a driver that pipelines would.
+fn pipelined(script: &str) -> String {
+    script.replace("BEGIN;", "\\startpipeline\nBEGIN;").replace("COMMIT;", "COMMIT;\n\\endpipeline")
+}
+
+fn told([floor, pipelined, page, nothing, command_floor, command]: &[Series; 6]) -> (Table, Vec<Goal>) {
     let of_floor = page.beside(floor, rate).percent();
     let around = nothing.rounds(|sample| sample.server_us + sample.redis_us);
     let of_command_floor = command.beside(command_floor, rate).percent();
     let mut table = Table::of_loads("Requests: the whole product");
     table.load("F1: the page as two statements, `pgbench`", floor, "floor");
+    let of_pipelined = pipelined.beside(floor, rate).percent();
+    let gain = format!("{} of F1", of_pipelined.told("%"));
+    table.load("the same in a pipeline, `pgbench`: what a pipelined driver could gain", pipelined, &gain);
     table.load("the page over GraphQL", page, &format!("{} of F1", of_floor.told("%")));
     table.load("`{ __typename }`", nothing, &format!("{} of server and Redis", around.told("us")));
     table.load("F3: the command's transaction, `pgbench`", command_floor, "floor");

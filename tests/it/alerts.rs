@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::publishing::events::NoteKind;
+use domain::publishing::{events::NoteKind, ports::HeldBy};
 
 const RULES: &str = include_str!("../../deploy/alerts.yaml");
 
@@ -37,6 +37,13 @@ fn alert_rules_name_figures_there_are() {
     for step in labels(RULES, "step").into_iter().filter(|step| *step != "fault") {
         assert!(NoteKind::parse(step).is_some(), "{step} is no step of a post");
     }
+    let told = RULES.split("by=\"").chain(RULES.split("by=~\"")).skip(1);
+    let told: Vec<_> =
+        told.filter_map(|rest| rest.split('"').next()).flat_map(|told| told.split('|')).collect();
+    assert!(
+        HeldBy::ALL.into_iter().all(|by| by == HeldBy::Paused || told.contains(&by.as_str())),
+        "{told:?}"
+    );
     for alert in RULES.split("- alert:").skip(1) {
         assert!(alert.contains("summary:") && alert.contains("what_to_do:"), "{alert}");
     }

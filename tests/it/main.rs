@@ -29,4 +29,5 @@ mod sequencing;
 mod subscriptions;
 mod tidy;
 mod transcodes;
+mod turns;
 mod uploads;

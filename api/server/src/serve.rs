@@ -7,7 +7,8 @@ use std::{
 };
 
 use actix_web::{App as Actix, HttpServer, dev::ServerHandle};
-use api::{Answers, ProductHost, graphql, http, worker};
+use api::{Answers, ProductHost, graphql, http, metrics::HeldLabels, worker};
+use domain::publishing::ports::HeldBy;
 use tokio::{sync::watch, task::JoinHandle};
 use transport::{AnswerIds, DrainHandle, Engine};
 
@@ -223,6 +224,9 @@ impl Service {
     /// down is written, keys are wiped.
     pub async fn stop(self) {
         self.parts.health.draining.store(true, Ordering::Relaxed);
+        // First of all: what a platform answers while callers are waited for would be cut off.
+        self.parts.app.accounts.stop_renewing();
+        self.parts.app.publishing.stop_asking();
         self.drain.begin();
         for (handle, task) in self.servers {
             if tokio::time::timeout(self.drain_patience + Duration::from_secs(2), handle.stop(true))
@@ -238,8 +242,6 @@ impl Service {
             let lost = self.parts.app.access_log.waiting();
             tracing::error!(lost, "access events were not written before the end");
         }
-        self.parts.app.accounts.stop_renewing();
-        self.parts.app.publishing.stop_asking();
         let _ = self.stop.send(true);
         for worker in self.workers {
             if tokio::time::timeout(LAST_CALLS, worker).await.is_err() {
@@ -274,6 +276,14 @@ async fn figures(
         if let Ok((waiting, lag_s)) = app.publishing.turns_behind().await {
             app.metrics.post_turns_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
             app.metrics.post_turns_lag_s.set(lag_s);
+        }
+        if let Ok(held) = app.publishing.accounts_held().await {
+            for by in HeldBy::ALL {
+                let accounts =
+                    held.iter().find(|(other, _)| *other == by).map_or(0, |(_, accounts)| *accounts);
+                let gauge = app.metrics.post_accounts_held.get_or_create(&HeldLabels { by: by.as_str() });
+                gauge.set(i64::try_from(accounts).unwrap_or(i64::MAX));
+            }
         }
         let _ = tokio::time::timeout(FIGURES_EVERY, stop.changed()).await;
     }

@@ -244,6 +244,7 @@ fn publishing(
         clock: Arc::new(System),
         ids: Arc::new(System),
         settle: TimeDelta::seconds(config.publishing.settle_s.into()),
+        lead: TimeDelta::seconds(config.publishing.lead_s.into()),
         pace: TimeDelta::seconds(config.publishing.figures_every_s.into()),
     })))
 }

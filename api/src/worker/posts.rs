@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::publishing::{Publishing, PublishingError, TurnEnd, Yes, ports::Turn};
+use domain::publishing::{Publishing, PublishingError, TurnEnd, Yes, events::NoteKind, ports::Turn};
 use tokio::{sync::watch, time::Instant};
 
 use super::turns::Turns;
@@ -13,6 +13,10 @@ const IDLE: Duration = Duration::from_millis(250);
 
 /// How often a turn is extended while it is used: several times in the time it lasts.
 const EXTEND_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a turn is extended at most: no file takes as long, and what hangs would keep its account for ever. Whoever comes
+/// next sees how far it got.
+const TURN_MAX: Duration = Duration::from_hours(2);
 
 /// Pauses before a yes of the platform is tried to be written down again: the database may be away for some minutes.
 const AGAIN: [Duration; 8] = [
@@ -37,12 +41,16 @@ pub async fn publish_posts(
     width: u32,
     mut stop: watch::Receiver<bool>,
 ) {
+    // Rises from nothing to one are seen only by who has seen the nothing.
+    for step in NoteKind::ALL.map(NoteKind::as_str).into_iter().chain(["fault"]) {
+        drop(metrics.posts.get_or_create(&PostLabels { step }));
+    }
     let mut turns = Turns::new(width, IDLE, |error| {
         tracing::error!(error = %error, "a turn on an account's posts broke off");
         metrics.posts.get_or_create(&PostLabels { step: "fault" }).inc();
     });
     let mut room_made: Option<Instant> = None;
-    while !*stop.borrow() {
+    while !*stop.borrow() && !publishing.is_stopping() {
         if room_made.is_none_or(|at| at.elapsed() >= ROOM_EVERY) {
             match publishing.make_room().await {
                 Ok(()) => room_made = Some(Instant::now()),
@@ -76,8 +84,13 @@ async fn use_turn(publishing: &Publishing, metrics: &Metrics, turn: Turn) {
 }
 
 async fn until_lost(publishing: &Publishing, turn: &Turn) {
+    let begun_at = Instant::now();
     loop {
         tokio::time::sleep(EXTEND_EVERY).await;
+        if begun_at.elapsed() > TURN_MAX {
+            tracing::error!(account.id = %turn.account, "{}: a turn hangs, and is left to others", turn.account);
+            return;
+        }
         match publishing.extend_turn(turn).await {
             Ok(true) => {}
             Ok(false) => return,
@@ -116,6 +129,7 @@ fn note(metrics: &Metrics, turn: Turn, ended: Result<TurnEnd, PublishingError>) 
     }
     if let Some(late) = end.late {
         metrics.post_lateness_s.observe(late.as_secs_f64());
+        metrics.observe_lateness(turn.scope.tenant().uuid(), late);
     }
     if let Some(fault) = fault {
         let cause =

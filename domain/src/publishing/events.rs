@@ -50,6 +50,8 @@ pub enum NoteKind {
     Held,
     /// It came to nothing.
     Failed,
+    /// The platform looks at it again.
+    Reviewing,
     /// The platform shows it.
     Live,
     /// The platform does not show it.
@@ -62,7 +64,7 @@ pub enum NoteKind {
 
 impl NoteKind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Planned,
         Self::Changed,
         Self::Approved,
@@ -82,6 +84,7 @@ impl NoteKind {
         Self::Hindered,
         Self::Held,
         Self::Failed,
+        Self::Reviewing,
         Self::Live,
         Self::Rejected,
         Self::Gone,
@@ -110,6 +113,7 @@ impl NoteKind {
             Self::Hindered => "hindered",
             Self::Held => "held",
             Self::Failed => "failed",
+            Self::Reviewing => "reviewing",
             Self::Live => "live",
             Self::Rejected => "rejected",
             Self::Gone => "gone",

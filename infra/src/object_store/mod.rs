@@ -129,9 +129,8 @@ fn port_error(error: Error) -> PortError {
         | Error::InvalidPath { .. }
         | Error::NotSupported { .. }
         | Error::NotImplemented { .. }
-        | Error::PermissionDenied { .. }
-        | Error::Unauthenticated { .. }
         | Error::UnknownConfigurationKey { .. } => PortError::lasting(PORT, error),
+        // Refused credentials are put right, and clocks too.
         other => PortError::passing(PORT, other),
     }
 }
@@ -164,7 +163,16 @@ impl ObjectStore for Objects {
 
     async fn get(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, PortError> {
         let wanted = range.end.saturating_sub(range.start);
-        let bytes = self.store.get_range(&path(key)?, range).await.map_err(port_error)?;
+        let bytes = match self.store.get_range(&path(key)?, range).await {
+            Ok(bytes) => bytes,
+            // A store with nothing in it at all is not the one it was: a volume that is not mounted, another bucket.
+            Err(Error::NotFound { source, .. })
+                if self.store.list(None).try_next().await.ok().flatten().is_none() =>
+            {
+                return Err(PortError::passing(PORT, source));
+            }
+            Err(error) => return Err(port_error(error)),
+        };
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) == wanted {
             Ok(bytes.into())
         } else {

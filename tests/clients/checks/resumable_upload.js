@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { connect, createServer } from "node:net";
 import { Readable } from "node:stream";
-import { Upload } from "tus-js-client";
+import { DefaultHttpStack, Upload } from "tus-js-client";
 import { headersOf, memberOf, send } from "../harness/caller.js";
 import { check } from "../harness/check.js";
 import { dev } from "../harness/product.js";
@@ -112,6 +112,25 @@ check("tus-js-client: a stream, to where the schema said", async () => {
 check("tus-js-client: pieces side by side", async () => {
   const sent = await upload({ endpoint: endpoint(), parallelUploads: 4 });
   await isReady(sent.url);
+});
+
+check("tus-js-client: pieces side by side over a network that breaks six times", async () => {
+  const network = await badNetwork(6, 600_000);
+  const stack = new DefaultHttpStack();
+  // The product tells its own address for each piece; all of them go this way.
+  const detour = (method, address) => {
+    const url = new URL(address);
+    url.port = String(network.port);
+    return stack.createRequest(method, url.href);
+  };
+  try {
+    const httpStack = { createRequest: detour, getName: () => "detour" };
+    const sent = await upload({ endpoint: endpoint(), parallelUploads: 3, chunkSize: Infinity, httpStack });
+    assert.equal(network.left(), 0, "it broke as often as it was to");
+    await isReady(sent.url);
+  } finally {
+    network.close();
+  }
 });
 
 check("tus-js-client: a network that breaks eight times", async () => {

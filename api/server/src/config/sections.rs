@@ -90,7 +90,7 @@ section!(Bucket {
     access_key_id: Option<String>,
     secret_access_key_file: PathBuf,
 });
-section!(Publishing { width: u32, settle_s: u32, figures_every_s: u32 });
+section!(Publishing { width: u32, settle_s: u32, figures_every_s: u32, lead_s: u32 });
 section!(Egress {
     proxy: Option<Proxy>,
     tenants: HashMap<TenantId, Proxy>,
@@ -242,6 +242,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
     let publishing = Publishing {
         width: r.number("publishing.width", 1, 1_000),
         settle_s: r.number("publishing.settle_s", 1, 86_400),
+        lead_s: r.number("publishing.lead_s", 0, 604_800),
         figures_every_s: r.number("publishing.figures_every_s", 1, 86_400),
     };
     let egress = egress(&mut r);

@@ -60,11 +60,8 @@ pub(in crate::graphql) fn recent_events() -> Arc<RecentEvents> {
 /// Movements of figures that are taken together, when as many have come while the last were told.
 const MOVES_MAX: usize = 1_000;
 
-/// How long a reading that failed is waited on before the next, if nothing moves.
+/// How long it is before figures are read again when nothing is told to have moved: what was told may have been missed.
 const AGAIN: Duration = Duration::from_secs(10);
-
-/// How long figures may stay as they are.
-const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 /// Least time between two readings of figures for one subscription.
 const PACE: Duration = Duration::from_secs(1);
@@ -131,10 +128,7 @@ impl PublishingSubscription {
             move |(mut moved, mut last, app, actor, mut since, mut is_told)| async move {
                 loop {
                     if is_told {
-                        // What could not be read is tried again also when nothing moves.
-                        let waited =
-                            tokio::time::timeout(if last.is_some() { FOREVER } else { AGAIN }, moved.next());
-                        if let Ok(None) = waited.await {
+                        if let Ok(None) = tokio::time::timeout(AGAIN, moved.next()).await {
                             return None;
                         }
                         tokio::time::sleep(PACE).await;

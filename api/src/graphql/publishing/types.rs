@@ -7,6 +7,7 @@ use domain::{
     publishing::{
         events,
         model::{self, CreationEnd, PostFailure, PostState},
+        ports,
     },
 };
 use output::Output;
@@ -131,6 +132,8 @@ pub enum PostNoteKind {
     Held,
     /// It came to nothing.
     Failed,
+    /// The platform looks at it again.
+    Reviewing,
     /// The platform shows it.
     Live,
     /// The platform does not show it.
@@ -164,6 +167,30 @@ impl From<events::PostNote> for PostNote {
             status: note.status.into(),
             detail: note.detail,
             compliance_id: note.compliance_id.uuid().to_string().into(),
+        }
+    }
+}
+
+/// That somebody agreed to a post as it was.
+#[derive(SimpleObject, Output, Clone)]
+pub struct PostReceipt {
+    /// What was agreed to: the post's `digest` then. It is worth something while it is the post's digest now.
+    digest: String,
+    /// The member who did; null for a machine.
+    confirmed_by_id: Option<ID>,
+    /// When.
+    confirmed_at: DateTime<Utc>,
+    /// What it was part of; `auditTrail` resolves it to its events.
+    compliance_id: ID,
+}
+
+impl From<ports::PostReceipt> for PostReceipt {
+    fn from(receipt: ports::PostReceipt) -> Self {
+        Self {
+            digest: hex(&receipt.digest),
+            confirmed_by_id: receipt.member.map(|member| global_id(Kind::Member, member.uuid())),
+            confirmed_at: receipt.at,
+            compliance_id: receipt.compliance_id.uuid().to_string().into(),
         }
     }
 }
@@ -265,13 +292,9 @@ impl Plan {
         ctx: &Context<'_>,
     ) -> Result<Vec<Option<Result<Option<String>, ApiError>>>, ApiError> {
         let (actor, mut work) = reading(ctx, "approvalDigest").await?;
-        let mut digests = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let digest = app(ctx).publishing.plan_digest(&mut *work, &actor, plan.key).await;
-            let digest = digest.map(|digest| digest.map(|digest| hex(&digest)));
-            digests.push(Some(digest.map_err(Into::into)));
-        }
-        Ok(digests)
+        let keys: Vec<_> = plans.iter().map(|plan| plan.key).collect();
+        let digests = app(ctx).publishing.plan_digests(&mut *work, &actor, &keys).await?;
+        Ok(keys.iter().map(|key| Some(Ok(digests.get(key).map(|digest| hex(digest))))).collect())
     }
 }
 
@@ -396,13 +419,22 @@ impl Post {
         ctx: &Context<'_>,
     ) -> Result<Vec<Option<Result<Vec<PostNote>, ApiError>>>, ApiError> {
         let (actor, mut work) = reading(ctx, "timeline").await?;
-        let mut timelines = Vec::with_capacity(posts.len());
-        for post in posts {
-            let notes = app(ctx).publishing.notes(&mut *work, &actor, post.key).await;
-            let notes = notes.map(|notes| notes.into_iter().map(Into::into).collect());
-            timelines.push(Some(notes.map_err(Into::into)));
-        }
-        Ok(timelines)
+        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let mut found = app(ctx).publishing.notes(&mut *work, &actor, &keys).await?;
+        Ok(keys.iter().map(|key| Some(Ok(told(found.remove(key))))).collect())
+    }
+
+    /// Who agreed to it, and to what, oldest first. Nothing is asked for at the platform without a receipt of its present
+    /// `digest`, where the platform demands consent for each post.
+    #[graphql(directive = transport::list_size::apply(3))]
+    async fn receipts(
+        posts: &[&Self],
+        ctx: &Context<'_>,
+    ) -> Result<Vec<Option<Result<Vec<PostReceipt>, ApiError>>>, ApiError> {
+        let (actor, mut work) = reading(ctx, "receipts").await?;
+        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let mut found = app(ctx).publishing.receipts(&mut *work, &actor, &keys).await?;
+        Ok(keys.iter().map(|key| Some(Ok(told(found.remove(key))))).collect())
     }
 
     /// What speaks against it beside the others there are, and does not stop it.
@@ -414,8 +446,7 @@ impl Post {
         let (actor, mut work) = reading(ctx, "warnings").await?;
         let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
         let mut found = app(ctx).publishing.warnings(&mut *work, &actor, &keys).await?;
-        let told = |key| found.remove(key).unwrap_or_default().into_iter().map(Into::into).collect();
-        Ok(keys.iter().map(told).map(|warnings| Some(Ok(warnings))).collect())
+        Ok(keys.iter().map(|key| Some(Ok(told(found.remove(key))))).collect())
     }
 
     /// Its figures as they were last read; null before that.
@@ -436,14 +467,15 @@ impl Post {
         ctx: &Context<'_>,
     ) -> Result<Vec<Option<Result<Vec<PostFigures>, ApiError>>>, ApiError> {
         let (actor, mut work) = reading(ctx, "figureHistory").await?;
-        let mut histories = Vec::with_capacity(posts.len());
-        for post in posts {
-            let moved = app(ctx).publishing.figures_of(&mut *work, &actor, post.key, HISTORY_MAX).await;
-            let moved = moved.map(|moved| moved.into_iter().map(Into::into).collect());
-            histories.push(Some(moved.map_err(Into::into)));
-        }
-        Ok(histories)
+        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let mut found = app(ctx).publishing.figures_of(&mut *work, &actor, &keys, HISTORY_MAX).await?;
+        Ok(keys.iter().map(|key| Some(Ok(told(found.remove(key))))).collect())
     }
+}
+
+/// What was found of one of many; nothing is an empty list.
+fn told<F, T: From<F>>(found: Option<Vec<F>>) -> Vec<T> {
+    found.unwrap_or_default().into_iter().map(Into::into).collect()
 }
 
 connection!(PlanConnection, PlanEdge, Plan, "plans");

@@ -43,6 +43,9 @@ pub struct Reading {
     caption: Vec<char>,
     candidates: Vec<Candidate>,
     is_complete: bool,
+    pages: u32,
+    posts: usize,
+    oldest: Option<Timestamp>,
 }
 
 /// A text as it survives what platforms do to it: they trim, collapse, take mentions out and change punctuation.
@@ -72,6 +75,9 @@ impl Reading {
             caption: folded(&post.draft.caption),
             candidates: Vec::new(),
             is_complete: false,
+            pages: 0,
+            posts: 0,
+            oldest: None,
         })
     }
 
@@ -87,6 +93,19 @@ impl Reading {
         self.asked.iter().any(|asked| (*asked - skew..=*asked + within + skew).contains(&made_at))
     }
 
+    /// What was read, in words: what somebody goes by who asks why a post was taken to be there, or not to be.
+    pub fn evidence(&self) -> String {
+        let back =
+            self.oldest.map_or_else(String::new, |oldest| format!(", back to {}", oldest.to_rfc3339()));
+        let found = match self.candidates.as_slice() {
+            [] => "none that may be it".to_owned(),
+            [one] => format!("one that may be it, {}, made at {}", one.item, one.created_at.to_rfc3339()),
+            more => format!("{} that may be it", more.len()),
+        };
+        let (begun_at, posts, pages) = (self.begun_at.to_rfc3339(), self.posts, self.pages);
+        format!("read at {begun_at}: {posts} posts on {pages} pages{back}; {found}")
+    }
+
     /// Whether all was read that has to be.
     pub const fn is_complete(&self) -> bool {
         self.is_complete
@@ -95,6 +114,9 @@ impl Reading {
     /// Takes a page in. `known` are names that belong to other posts of ours. `true` when no more pages are needed.
     pub fn take(&mut self, page: &ListPage, known: &HashSet<String>) -> bool {
         self.know(known.clone());
+        self.pages += 1;
+        self.posts += page.posts.len();
+        self.oldest = self.oldest.into_iter().chain(page.posts.iter().map(|listed| listed.created_at)).min();
         let first = self.asked.iter().min().copied().unwrap_or(self.begun_at);
         let since = first - TimeDelta::seconds(SKEW_MAX_S);
         for listed in &page.posts {

@@ -120,6 +120,7 @@ impl Post {
         match &mut self.state {
             PostState::Uploading { parts: Some(parts) } if parts.ticket == ticket => {
                 parts.there.insert(number);
+                self.done();
                 Ok(())
             }
             _ => Err(PostFault::NotNow),

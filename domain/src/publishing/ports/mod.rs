@@ -1,10 +1,8 @@
 //! What posting needs from outside, in its own words.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+mod platform;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -12,20 +10,23 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     events::{NoteKind, PostNote, PublishingEvent},
-    model::{Medium, Plan, Post, PostStatus, Standing, Timetable, Visibility},
+    model::{Plan, Post, PostStatus, Timetable},
 };
 use crate::{
-    accounts::{TokenLease, ports::AccountsTx},
+    accounts::ports::AccountsTx,
     content::ports::ContentTx,
     kernel::{
         clock::Timestamp,
         fault::PortError,
-        ids::{AccountId, PlanId, PostId, TimetableId},
+        ids::{AccountId, ComplianceId, MemberId, PlanId, PostId, TimetableId},
         outbox::Origin,
         page::{Page, PageRequest},
-        platform::{PlatformError, PlatformKey},
         scope::TenantScope,
     },
+};
+
+pub use platform::{
+    Figures, FileBytes, ListPage, Listed, NewPost, PartRules, PostRules, Publisher, Publishers,
 };
 
 /// Which posts are asked for.
@@ -61,6 +62,8 @@ pub trait PostStore: Send {
     async fn update_post(&mut self, post: &Post) -> Result<(), PortError>;
     /// All posts of a plan, by their ids, locked until the transaction ends if that is wanted.
     async fn posts_of_plan(&mut self, plan: PlanId, lock: bool) -> Result<Vec<Post>, PortError>;
+    /// The posts of these plans that wait for somebody to agree, by their ids.
+    async fn awaiting_posts(&mut self, plans: &[PlanId]) -> Result<Vec<Post>, PortError>;
     /// By the time they are planned for.
     async fn posts(&mut self, query: &PostQuery, page: PageRequest) -> Result<Page<Post>, PortError>;
     /// The account's most urgent post that is due, locked: what is to be found out first, then what is to be posted, then
@@ -81,8 +84,8 @@ pub trait PostStore: Send {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Planned>, PortError>;
-    /// When the account's next post is due, among those that may be worked on.
-    async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError>;
+    /// When the account's next post is due, among those that may be worked on, and whether somebody must decide on one.
+    async fn next_due(&mut self, account: AccountId) -> Result<NextDue, PortError>;
     /// The account's post of that name of the platform.
     async fn post_by_item(&mut self, account: AccountId, item: &str) -> Result<Option<PostId>, PortError>;
     /// Which of these names of the platform are those of other posts of the account.
@@ -111,8 +114,14 @@ pub trait PostStore: Send {
         detail: Option<String>,
         at: Timestamp,
     ) -> Result<(), PortError>;
-    /// The timeline of a post, oldest first.
-    async fn notes(&mut self, post: PostId) -> Result<Vec<PostNote>, PortError>;
+    /// The timelines of posts, each in the order in which things happened to it.
+    async fn notes(&mut self, posts: &[PostId]) -> Result<HashMap<PostId, Vec<PostNote>>, PortError>;
+    /// Keeps that whoever acts has agreed to each of these posts as it is.
+    async fn add_receipts(&mut self, posts: &[&Post], at: Timestamp) -> Result<(), PortError>;
+    /// Who agreed to posts, and to what, oldest first.
+    async fn receipts(&mut self, posts: &[PostId]) -> Result<HashMap<PostId, Vec<PostReceipt>>, PortError>;
+    /// Whether somebody agreed to the post as it is.
+    async fn has_receipt(&mut self, post: &Post) -> Result<bool, PortError>;
     /// Locks an account's turn until the transaction ends, and has it begin at `due_at` at the latest, if at all.
     async fn wake_account(&mut self, account: AccountId, due_at: Option<Timestamp>) -> Result<(), PortError>;
     /// The same for many, in the order of their ids.
@@ -124,7 +133,74 @@ pub trait PostStore: Send {
     /// replicas have in common; `None` when it is somebody else's.
     async fn hold_turn(&mut self, turn: &Turn, lease: TimeDelta) -> Result<Option<Timestamp>, PortError>;
     /// Gives the turn back, for whoever comes when it is due next. The turn is held.
-    async fn end_turn(&mut self, turn: &Turn, due_at: Option<Timestamp>) -> Result<(), PortError>;
+    async fn end_turn(
+        &mut self,
+        turn: &Turn,
+        due_at: Option<Timestamp>,
+        held_by: Option<HeldBy>,
+    ) -> Result<(), PortError>;
+}
+
+/// What is next for an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NextDue {
+    /// When its next post is due; `None` when none is.
+    pub at: Option<Timestamp>,
+    /// Whether somebody must say what became of one of its posts.
+    pub is_undecided: bool,
+}
+
+/// What keeps an account's posts from being worked on until somebody does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeldBy {
+    /// Nobody knows what became of one of its posts: somebody must look.
+    Undecided,
+    /// Somebody paused it.
+    Paused,
+    /// Its owner must consent again.
+    Consent,
+    /// It was given up, or can't be posted to.
+    Absent,
+    /// Nobody has agreed to a post as it is.
+    Receipt,
+    /// Something inside failed.
+    Fault,
+}
+
+impl HeldBy {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Undecided, Self::Paused, Self::Consent, Self::Absent, Self::Receipt, Self::Fault];
+
+    /// The word stores and figures keep.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecided => "undecided",
+            Self::Paused => "paused",
+            Self::Consent => "consent",
+            Self::Absent => "absent",
+            Self::Receipt => "receipt",
+            Self::Fault => "fault",
+        }
+    }
+
+    /// The one of that word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|held_by| held_by.as_str() == text)
+    }
+}
+
+/// That somebody agreed to a post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostReceipt {
+    /// What was agreed to ([`Post::digest`]).
+    pub digest: [u8; 32],
+    /// The member who did; `None` for a machine.
+    pub member: Option<MemberId>,
+    /// When.
+    pub at: Timestamp,
+    /// The answer it was part of.
+    pub compliance_id: ComplianceId,
 }
 
 /// A post, as far as its account's days are concerned.
@@ -250,8 +326,12 @@ pub trait FigureStore: Send {
     /// The newest of each of these posts. What was never read is absent.
     async fn newest_figures(&mut self, posts: &[PostId])
     -> Result<HashMap<PostId, FigureReading>, PortError>;
-    /// All of a post that are others than those before, newest first.
-    async fn figures_of(&mut self, post: PostId, most: u32) -> Result<Vec<FigureReading>, PortError>;
+    /// All of each of these posts that are others than those before, newest first.
+    async fn figures_of(
+        &mut self,
+        posts: &[PostId],
+        most: u32,
+    ) -> Result<HashMap<PostId, Vec<FigureReading>>, PortError>;
     /// Sums of the newest.
     async fn total_figures(&mut self, of: &FigureQuery) -> Result<FigureTotal, PortError>;
     /// How late the platform took posts of these accounts, or all, that were promised since then.
@@ -317,170 +397,8 @@ pub trait TurnSchedule: Send + Sync {
     /// How many turns are due for more than a moment and nobody has them, counted up to 10,000, and for how many seconds the
     /// oldest is.
     async fn behind(&self) -> Result<(u64, f64), PortError>;
+    /// How many accounts something keeps from being worked for, by what it is. What keeps none is absent.
+    async fn held(&self) -> Result<Vec<(HeldBy, u64)>, PortError>;
     /// Makes room for the figures of this month and the next.
     async fn make_room(&self, now: Timestamp) -> Result<(), PortError>;
-}
-
-/// What a platform takes for a post, beside the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PostRules {
-    /// Longest text, in characters.
-    pub caption_max_chars: usize,
-    /// Posts of one account on one day, at most.
-    pub posts_per_day: u32,
-    /// How far the day that is counted by is ahead of UTC's.
-    pub day_ahead: TimeDelta,
-    /// How large files are sent.
-    pub parts: PartRules,
-}
-
-/// How a platform wants large files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartRules {
-    /// Longest file that goes in one piece, in bytes.
-    pub whole_max_bytes: u64,
-    /// Bytes of each part but the last.
-    pub part_bytes: u64,
-}
-
-/// Bytes with a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileBytes {
-    /// What the file is called.
-    pub name: String,
-    /// Its media type, as `video/mp4`.
-    pub media_type: String,
-    /// All of it, or a part.
-    pub bytes: Vec<u8>,
-}
-
-/// What is asked to be posted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewPost<'a> {
-    /// The text beside it.
-    pub caption: &'a str,
-    /// Which instant of the video is its cover, in milliseconds.
-    pub cover_at_ms: Option<u64>,
-    /// Who may see it.
-    pub visibility: Visibility,
-}
-
-/// Figures of a post; `None` where the platform tells none, which is not zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Plays.
-    pub plays: Option<u64>,
-    /// Likes.
-    pub likes: Option<u64>,
-    /// Comments.
-    pub comments: Option<u64>,
-    /// Shares.
-    pub shares: Option<u64>,
-}
-
-/// A post as the platform lists it for its author.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// The platform's name for it.
-    pub item: String,
-    /// The text beside it.
-    pub caption: String,
-    /// When the platform says it was made.
-    pub created_at: Timestamp,
-    /// Whether it is kept at the top, out of its order.
-    pub is_top: bool,
-    /// How it stands.
-    pub standing: Standing,
-    /// Where it can be seen; for a while only.
-    pub share_url: Option<String>,
-    /// Its figures.
-    pub figures: Figures,
-}
-
-/// Some of an account's posts, the newest first but for those kept at the top.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListPage {
-    /// The posts.
-    pub posts: Vec<Listed>,
-    /// Where the next page begins; `None` when this is the last.
-    pub next: Option<i64>,
-}
-
-/// Posts for accounts, on one platform. Uploads may be made twice; a creation must not be.
-#[async_trait]
-pub trait Publisher: Send + Sync {
-    /// What it takes.
-    fn rules(&self) -> PostRules;
-
-    /// Sends a file whole.
-    async fn upload(
-        &self,
-        scope: &TenantScope,
-        lease: &TokenLease,
-        file: FileBytes,
-    ) -> Result<Medium, PlatformError>;
-
-    /// Begins to send a file in parts: its name there.
-    async fn begin_parts(&self, scope: &TenantScope, lease: &TokenLease) -> Result<String, PlatformError>;
-
-    /// Sends a part. Numbers begin at 1; the same number again takes the place of the first.
-    async fn put_part(
-        &self,
-        scope: &TenantScope,
-        lease: &TokenLease,
-        ticket: &str,
-        number: u32,
-        file: FileBytes,
-    ) -> Result<(), PlatformError>;
-
-    /// All parts are there.
-    async fn finish_parts(
-        &self,
-        scope: &TenantScope,
-        lease: &TokenLease,
-        ticket: &str,
-    ) -> Result<Medium, PlatformError>;
-
-    /// Asks for a post: the platform's name for it. Only [`PlatformError::Refused`] and [`PlatformError::NotDone`] say
-    /// that there is none. Broken off when it has taken as long as `within`: nothing is sent from then on.
-    async fn create(
-        &self,
-        scope: &TenantScope,
-        lease: &TokenLease,
-        medium: &Medium,
-        post: &NewPost<'_>,
-        within: Duration,
-    ) -> Result<String, PlatformError>;
-
-    /// The account's posts, from `cursor` on or from the newest.
-    async fn list(
-        &self,
-        scope: &TenantScope,
-        lease: &TokenLease,
-        cursor: Option<i64>,
-    ) -> Result<ListPage, PlatformError>;
-
-    /// Posts by their names. Those that are not the account's, or not there any more, are missing.
-    async fn look_up(
-        &self,
-        scope: &TenantScope,
-        lease: &TokenLease,
-        items: &[String],
-    ) -> Result<Vec<Listed>, PlatformError>;
-}
-
-/// What posts on the platforms there are.
-#[derive(Clone, Default)]
-pub struct Publishers(Vec<(PlatformKey, Arc<dyn Publisher>)>);
-
-impl Publishers {
-    /// Takes them.
-    pub const fn new(all: Vec<(PlatformKey, Arc<dyn Publisher>)>) -> Self {
-        Self(all)
-    }
-
-    /// The one of that platform.
-    pub fn get(&self, key: &str) -> Option<&Arc<dyn Publisher>> {
-        self.0.iter().find(|(name, _)| name.as_str() == key).map(|(_, publisher)| publisher)
-    }
 }

@@ -41,7 +41,9 @@ impl Publishing {
     ) -> Result<(), PublishingError> {
         actor.require(Permission::ApprovePosts)?;
         let mut post = self.post_reached(tx, actor, id).await?;
-        post.approve(digest, self.0.clock.now())?;
+        let now = self.0.clock.now();
+        post.approve(digest, now)?;
+        tx.add_receipts(&[&post], now).await?;
         self.keep(tx, &post, NoteKind::Approved, Some(digits(digest))).await?;
         Self::done(tx, actions::APPROVE_POST, id).await
     }
@@ -66,12 +68,14 @@ impl Publishing {
         if Plan::digest(&posts) != *digest {
             return Err(PostFault::Changed.into());
         }
+        let now = self.0.clock.now();
         let mut approved = Vec::with_capacity(posts.len());
         for mut post in posts {
             let own = post.digest();
-            post.approve(&own, self.0.clock.now())?;
+            post.approve(&own, now)?;
             approved.push((post, NoteKind::Approved, Some(digits(&own))));
         }
+        tx.add_receipts(&approved.iter().map(|(post, _, _)| post).collect::<Vec<_>>(), now).await?;
         self.keep_all(tx, &approved).await?;
         tx.record(Record::success(actions::APPROVE_PLAN, Party::new("plan", id.uuid()))).await?;
         Ok(())

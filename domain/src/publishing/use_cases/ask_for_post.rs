@@ -8,7 +8,7 @@ use super::{
     super::{
         events::NoteKind,
         model::{CREATE_WITHIN_S, Post, PostState},
-        ports::NewPost,
+        ports::{HeldBy, NewPost},
     },
     Publishing,
     publish_due::{Halt, Hands, Shift, TurnEnd, Was, Yes},
@@ -22,6 +22,9 @@ use crate::{
 /// answer.
 const ASK_WITHIN_S: i64 = 20;
 
+/// Pause of a post that nobody has agreed to, in seconds.
+const UNCONFIRMED_S: i64 = 3_600;
+
 impl Publishing {
     pub(super) async fn ask_for_post(
         &self,
@@ -29,6 +32,7 @@ impl Publishing {
         hands: &Hands,
         post: &Post,
     ) -> Result<(), Halt> {
+        self.check_receipt(shift, hands, post).await?;
         // Before it is written down, so that whatever time that takes is part of what there is.
         let begun_at = self.0.clock.now();
         let mut asked = None;
@@ -72,6 +76,23 @@ impl Publishing {
         }
     }
 
+    /// Nothing is asked for that nobody has agreed to as it is, where the platform wants that.
+    async fn check_receipt(&self, shift: &mut Shift, hands: &Hands, post: &Post) -> Result<(), Halt> {
+        const WHY: &str = "nobody has agreed to this post as it is; change it, and have it approved";
+        if !hands.publisher.rules().needs_receipt {
+            return Ok(());
+        }
+        let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
+        let has_receipt = tx.has_receipt(post).await?;
+        drop(tx);
+        if has_receipt {
+            return Ok(());
+        }
+        shift.held_by = Some(HeldBy::Receipt);
+        self.hold(shift, post.id, WHY, TimeDelta::seconds(UNCONFIRMED_S)).await?;
+        Err(Halt::Rest)
+    }
+
     /// Takes a yes in, whoever has the turn by now: what happened.
     ///
     /// # Errors
@@ -93,7 +114,7 @@ impl Publishing {
         let kind = if is_duplicate { NoteKind::Duplicated } else { NoteKind::Created };
         self.step(&mut *tx, shift, &mut post, Some((kind, Some(yes.item.clone())))).await?;
         let next = tx.next_due(shift.turn.account).await?;
-        tx.wake_account(shift.turn.account, next).await?;
+        tx.wake_account(shift.turn.account, next.at).await?;
         tx.commit().await?;
         shift.end.late = post.late();
         Ok(())

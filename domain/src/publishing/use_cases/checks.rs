@@ -47,6 +47,8 @@ pub(super) struct Days {
     counts: HashMap<(AccountId, NaiveDate), u32>,
     instants: HashMap<(AccountId, Timestamp), u32>,
     rules: HashMap<AccountId, PostRules>,
+    /// How long before its time a post is planned at least, whatever platforms ask.
+    lead: TimeDelta,
 }
 
 impl Days {
@@ -65,8 +67,17 @@ impl Days {
         (count >= rules.posts_per_day).then_some((rules, count))
     }
 
+    /// The first instant that may be planned for; `None` when all may, and what is past is posted at once.
+    fn earliest(&self, account: AccountId) -> Option<Timestamp> {
+        let lead = self.rules.get(&account).map_or(self.lead, |rules| rules.lead.max(self.lead));
+        (lead > TimeDelta::zero()).then(|| self.now + lead)
+    }
+
     /// Counts a post in, or says why it has no place on its day.
     pub(super) fn add(&mut self, account: AccountId, planned_at: Timestamp) -> Result<(), String> {
+        if let Some(earliest) = self.earliest(account).filter(|earliest| planned_at < *earliest) {
+            return Err(format!("is planned too soon; plan it for {} or later", earliest.to_rfc3339()));
+        }
         if let Some((rules, count)) = self.full(account, planned_at) {
             return Err(format!(
                 "is of an account that has {count} posts on that day; its platform takes {} of one account and app, so \
@@ -96,6 +107,9 @@ impl Days {
 
     /// Counts a post in if nothing else of its account is planned for that instant and its day has room.
     pub(super) fn take(&mut self, account: AccountId, slot: Timestamp) -> SlotRoom {
+        if let Some(earliest) = self.earliest(account).filter(|earliest| slot < *earliest) {
+            return SlotRoom::FullUntil(earliest);
+        }
         if let Some((rules, _)) = self.full(account, slot) {
             let next = day_of(rules, slot).succ_opt().map(|day| day.and_time(NaiveTime::MIN).and_utc());
             return next.map_or(SlotRoom::Clash, |next| SlotRoom::FullUntil(next - rules.day_ahead));
@@ -129,7 +143,13 @@ impl Publishing {
     ) -> Result<Days, PublishingError> {
         let now = self.0.clock.now();
         let rules = accounts.iter().filter_map(|postable| Some((postable.account.id, self.rules(postable)?)));
-        let mut days = Days { now, counts: HashMap::new(), instants: HashMap::new(), rules: rules.collect() };
+        let mut days = Days {
+            now,
+            counts: HashMap::new(),
+            instants: HashMap::new(),
+            rules: rules.collect(),
+            lead: self.0.lead,
+        };
         let ids: Vec<_> = accounts.iter().map(|postable| postable.account.id).collect();
         if lock {
             tx.wake_accounts(&ids.iter().map(|id| (*id, None)).collect()).await?;
@@ -175,6 +195,11 @@ impl Publishing {
             (account, used.at(now).saturating_sub(ours))
         };
         Ok(used.map(by_hand).collect())
+    }
+
+    /// How long before its time a post on an account is planned, at least.
+    pub(super) fn lead(&self, account: &Postable) -> TimeDelta {
+        self.rules(account).map_or(self.0.lead, |rules| rules.lead.max(self.0.lead))
     }
 
     /// Why our servers can't post on an account, and find out what became of it, whatever is posted.

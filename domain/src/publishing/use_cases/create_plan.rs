@@ -221,8 +221,8 @@ impl Publishing {
     ) -> Result<(), PublishingError> {
         let mut due = BTreeMap::new();
         for (post, kind, detail) in posts {
-            tx.update_post(post).await?;
-            self.note(tx, post, *kind, detail.clone()).await?;
+            let post = Self::updated(tx, post).await?;
+            self.note(tx, &post, *kind, detail.clone()).await?;
             let next: &mut Option<Timestamp> = due.entry(post.account).or_default();
             *next = next.iter().copied().chain(post.next_at()).min();
         }

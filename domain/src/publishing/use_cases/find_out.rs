@@ -11,7 +11,7 @@ use super::{
         ports::{Listed, PublishingTx},
     },
     Publishing,
-    publish_due::{Halt, Hands, Shift, Was},
+    publish_due::{Halt, Hands, Shift},
 };
 use crate::{
     kernel::{
@@ -30,7 +30,7 @@ const PAGES_MAX: u32 = 50;
 const TOO_MANY_PAUSE_S: i64 = 900;
 
 /// How long reading may fail before somebody must look, in seconds.
-const UNREADABLE_S: i64 = 1_800;
+pub(super) const UNREADABLE_S: i64 = 1_800;
 
 /// Posts that are looked at with one call: platforms list no more on a page.
 const LOOKS_AT_ONCE: u32 = 20;
@@ -72,15 +72,10 @@ impl Publishing {
         }
         if !reading.is_complete() {
             const WHY: &str = "the account has more posts than are read";
-            self.change(shift, post.id, |post, now| {
-                let was = Was::of(post);
-                post.held(WHY.to_owned(), now + TimeDelta::seconds(TOO_MANY_PAUSE_S), now)?;
-                Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(WHY.to_owned()))))
-            })
-            .await?;
+            self.hold(shift, post.id, WHY, TimeDelta::seconds(TOO_MANY_PAUSE_S)).await?;
             return self.stuck(shift, post, WHY, TimeDelta::zero()).await;
         }
-        let settle = self.0.settle;
+        let (settle, evidence) = (self.0.settle, reading.evidence());
         let moved = self
             .change(shift, post.id, |post, now| {
                 let was_stuck = matches!(post.state, PostState::OutcomeUnknown { is_stuck: true, .. });
@@ -90,11 +85,8 @@ impl Publishing {
                     Settled::Stuck if !was_stuck => NoteKind::Stuck,
                     Settled::Stuck | Settled::NotYet => return Ok(None),
                 };
-                let mut detail = post.state.item().map(ToOwned::to_owned);
-                if let PostState::OutcomeUnknown { candidates, .. } = &post.state {
-                    detail = Some(format!("{} posts that nobody here knows", candidates.len()));
-                }
-                Ok(Some((kind, detail)))
+                let item = post.state.item().map_or_else(String::new, |item| format!("{item}; "));
+                Ok(Some((kind, Some(format!("{item}{evidence}")))))
             })
             .await?;
         if moved.state.item().is_some() {
@@ -121,7 +113,8 @@ impl Publishing {
         self.stuck(shift, post, "the account's posts can't be read on the platform", patience).await
     }
 
-    async fn stuck(
+    /// Reading says no more, or can't be done, for so long beside the time that lists may take.
+    pub(super) async fn stuck(
         &self,
         shift: &mut Shift,
         post: &Post,
@@ -219,6 +212,7 @@ impl Publishing {
 fn told_of_look(post: &Post, was: PostStatus, item: String) -> Option<(NoteKind, Option<String>)> {
     let status = post.state.status();
     let kinds = [
+        (PostStatus::UnderReview, NoteKind::Reviewing),
         (PostStatus::Live, NoteKind::Live),
         (PostStatus::Rejected, NoteKind::Rejected),
         (PostStatus::Gone, NoteKind::Gone),

@@ -333,7 +333,7 @@ impl Publishing {
             if post.account != row.account {
                 return Err("is of another account than its post; give it another reference".to_owned());
             }
-            if !moves(post, row) {
+            if !is_other(post, row) {
                 return Ok(draft);
             }
             if !post.allows(PostOp::Change) {
@@ -407,6 +407,11 @@ impl Publishing {
 
 /// Whether a row says anything else than its post is.
 fn moves(post: &Post, row: &ImportRow) -> bool {
+    post.allows(PostOp::Change) && is_other(post, row)
+}
+
+/// Whether a row says another thing than the post does.
+fn is_other(post: &Post, row: &ImportRow) -> bool {
     post.draft != row.draft(Some(&post.draft)) || post.planned_at != row.planned_at
 }
 

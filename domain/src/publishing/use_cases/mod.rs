@@ -28,7 +28,7 @@ use super::{
     PublishingError,
     events::{NoteKind, PublishingEvent, PublishingFact},
     model::Post,
-    ports::{Publishers, PublishingTx, PublishingUnits, TurnSchedule},
+    ports::{HeldBy, Publishers, PublishingTx, PublishingUnits, TurnSchedule},
 };
 use crate::{
     accounts::Accounts,
@@ -62,6 +62,8 @@ pub struct PublishingPorts {
     pub settle: TimeDelta,
     /// How often the figures of a post are read in its first hour.
     pub pace: TimeDelta,
+    /// How long before its time a post must be planned, at least, whatever its platform asks.
+    pub lead: TimeDelta,
 }
 
 /// Plans, posts, and what is done for them when they are due; and whether nothing is to be asked for any more.
@@ -78,7 +80,8 @@ impl Publishing {
         self.1.store(true, Ordering::Relaxed);
     }
 
-    fn is_stopping(&self) -> bool {
+    /// Whether that was said.
+    pub fn is_stopping(&self) -> bool {
         self.1.load(Ordering::Relaxed)
     }
 
@@ -89,6 +92,14 @@ impl Publishing {
     /// `Port`.
     pub async fn turns_behind(&self) -> Result<(u64, f64), PublishingError> {
         Ok(self.0.schedule.behind().await?)
+    }
+
+    /// How many accounts something keeps from being worked for until somebody does something, by what it is.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn accounts_held(&self) -> Result<Vec<(HeldBy, u64)>, PublishingError> {
+        Ok(self.0.schedule.held().await?)
     }
 
     /// Makes room for what will be read.
@@ -142,10 +153,16 @@ impl Publishing {
         kind: NoteKind,
         detail: Option<String>,
     ) -> Result<(), PublishingError> {
+        let post = Self::updated(tx, post).await?;
+        // Others may have waited for this one; and what its account is held by is seen by whoever comes.
+        let next = tx.next_due(post.account).await?.at.unwrap_or_else(|| self.0.clock.now());
+        tx.wake_account(post.account, Some(next)).await?;
+        self.note(tx, &post, kind, detail).await
+    }
+
+    /// Stores a post that was changed; the post as it is stored.
+    async fn updated(tx: &mut dyn PublishingTx, post: &Post) -> Result<Post, PublishingError> {
         tx.update_post(post).await?;
-        // Others may have waited for this one.
-        let next = tx.next_due(post.account).await?;
-        tx.wake_account(post.account, next).await?;
-        self.note(tx, post, kind, detail).await
+        Ok(Post { version: post.version + 1, ..post.clone() })
     }
 }

@@ -100,8 +100,15 @@ impl Publishing {
         draft: FleetDraft,
     ) -> Result<FleetAnswer, PublishingError> {
         actor.require(Permission::ReadPosts)?;
-        let from = self.checked(&draft)?;
+        let earliest = self.checked(&draft)?;
         let accounts = self.fleet_accounts(tx, actor, &draft).await?;
+        // The longest lead of any is that of all: one window is what was asked about.
+        let lead = accounts.iter().map(|account| self.lead(account)).max().unwrap_or_default();
+        let from = earliest.max(self.0.clock.now() + lead);
+        if draft.until <= from {
+            let problem = format!("must be after {}: posts are planned so long ahead", from.to_rfc3339());
+            return Err(invalid("until", problem));
+        }
         let mut found = self.uploads_by_id(tx, actor, draft.items.iter().map(|item| item.upload)).await?;
         let uploads = draft.items.iter().map(|item| found.remove(&item.upload));
         let uploads: Vec<_> =
@@ -246,13 +253,29 @@ impl Publishing {
                 (FleetItem { upload: draft.items[content].upload, count: *count }, why(content))
             })
             .collect();
-        let room = |((account, obstacle), places): ((&Postable, Option<String>), &usize)| {
+        // As many as the window has where nothing is planned and nothing counted.
+        let span = fleet.until - fleet.from - TimeDelta::microseconds(1);
+        let most = span.num_seconds() / fleet.spacing.num_seconds().max(1) + 1;
+        let room = |(((account, obstacle), places), own): (
+            ((&Postable, Option<String>), &usize),
+            &FleetAccount,
+        )| {
             let ends = account.consent_ends_at.filter(|ends_at| *ends_at < draft.until);
             let shortened = ends.map(|ends_at| format!("its consent ends at {ends_at}; link it again"));
             let places = if obstacle.is_some() { 0 } else { u32::try_from(*places).unwrap_or(u32::MAX) };
-            FleetRoom { account: account.account.id, places, reason: obstacle.or(shortened) }
+            let fewer = || {
+                (i64::from(places) < most).then(|| {
+                    format!(
+                        "its platform takes {} posts of it a day, and {} are planned or were posted in the window or \
+                         close to it",
+                        own.per_day,
+                        own.taken.len() + usize::try_from(own.more_today).unwrap_or_default()
+                    )
+                })
+            };
+            FleetRoom { account: account.account.id, places, reason: obstacle.or(shortened).or_else(fewer) }
         };
-        let rooms = accounts.iter().zip(obstacles).zip(&plan.places).map(room).collect();
+        let rooms = accounts.iter().zip(obstacles).zip(&plan.places).zip(&fleet.accounts).map(room).collect();
         FleetAnswer { places, unplaced, rooms }
     }
 }

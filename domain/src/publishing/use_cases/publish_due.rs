@@ -9,12 +9,13 @@ use super::{
         actions,
         events::NoteKind,
         model::{Post, PostFault, PostState, PostStatus, Step},
-        ports::{Publisher, PublishingTx, Turn},
+        ports::{HeldBy, Publisher, PublishingTx, Turn},
     },
     Publishing,
+    find_out::UNREADABLE_S,
 };
 use crate::{
-    accounts::{AccountsError, TokenLease},
+    accounts::{AccountsError, TokenLease, ports::AccountStore},
     kernel::{
         clock::Timestamp,
         fault::PortError,
@@ -32,8 +33,8 @@ const TURN: TimeDelta = TimeDelta::seconds(20);
 /// Pause of an account that is paused, and of one that can't be acted for, in seconds.
 const HELD_S: [i64; 2] = [60, 300];
 
-/// Pause of a post that something inside could not go on with, in seconds.
-const SET_ASIDE_S: i64 = 120;
+/// Pauses of a post that something inside could not go on with, in seconds: the first time, and when that was no better.
+const SET_ASIDE_S: [i64; 2] = [5, 120];
 
 /// What came of a turn.
 #[derive(Debug, Default)]
@@ -64,12 +65,16 @@ pub(super) struct Shift {
     pub(super) end: TurnEnd,
     /// The account rests until then, whatever is due.
     rest_until: Option<Timestamp>,
+    /// What the account is held by.
+    pub(super) held_by: Option<HeldBy>,
+    /// Whether the turn was given back already.
+    is_given_back: bool,
 }
 
 impl Shift {
     pub(super) fn new(turn: Turn, id: ComplianceId) -> Self {
         let origin = Origin::system(id, actions::PUBLISH_DUE.name);
-        Self { turn, origin, end: TurnEnd::default(), rest_until: None }
+        Self { turn, origin, end: TurnEnd::default(), rest_until: None, held_by: None, is_given_back: false }
     }
 }
 
@@ -135,6 +140,7 @@ impl Publishing {
     pub async fn publish_due(&self, turn: Turn) -> Result<TurnEnd, PublishingError> {
         let mut shift = Shift::new(turn, ComplianceId::new(&*self.0.ids));
         match self.use_turn(&mut shift).await {
+            Ok(()) | Err(Halt::Rest) if shift.is_given_back => {}
             Ok(()) | Err(Halt::Rest) => self.give_back(&shift).await?,
             Err(Halt::Lost) => {}
             // Whoever is given the yes to try again must have it.
@@ -164,11 +170,12 @@ impl Publishing {
             Step::FindOut => return self.find_out(shift, &hands, &post).await,
             Step::Look => return self.look(shift, &hands).await,
             Step::Upload => {
+                self.check_day(shift, &hands, &post).await?;
                 post = self.upload_medium(shift, &hands, &post).await?;
                 // Much may have happened to the account meanwhile.
                 hands = self.hands(shift, &post).await?;
             }
-            Step::Create => {}
+            Step::Create => self.check_day(shift, &hands, &post).await?,
         }
         if self.is_stopping() {
             return Err(Halt::Rest);
@@ -180,7 +187,12 @@ impl Publishing {
     async fn take_up(&self, shift: &mut Shift) -> Result<Option<(Post, Step)>, Halt> {
         let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
         let now = tx.hold_turn(&shift.turn, TURN).await?.ok_or(Halt::Lost)?;
-        let Some(mut post) = tx.due_post(shift.turn.account, now).await? else { return Ok(None) };
+        let Some(mut post) = tx.due_post(shift.turn.account, now).await? else {
+            self.end_turn(&mut *tx, shift).await?;
+            tx.commit().await?;
+            shift.is_given_back = true;
+            return Ok(None);
+        };
         let before = post.state.clone();
         let step = post.take_up(now)?;
         if post.state != before {
@@ -195,19 +207,22 @@ impl Publishing {
     /// What the platform is asked with. Without it the whole account waits.
     async fn hands(&self, shift: &mut Shift, post: &Post) -> Result<Hands, Halt> {
         let (scope, account) = (shift.turn.scope, shift.turn.account);
-        let (why, pause_s) = match self.0.accounts.lease_token(&shift.origin, scope, account).await {
+        let (why, held_by, pause_s) = match self.0.accounts.lease_token(&shift.origin, scope, account).await {
             Ok(lease) => match self.0.publishers.get(lease.platform.as_str()) {
                 Some(publisher) => return Ok(Hands { publisher: Arc::clone(publisher), lease }),
-                None => ("nothing can be posted to the platform here", HELD_S[1]),
+                None => ("nothing can be posted to the platform here", HeldBy::Absent, HELD_S[1]),
             },
-            Err(AccountsError::Paused) => ("the account is paused", HELD_S[0]),
-            Err(AccountsError::ConsentNeeded) => ("the account's owner must consent again", HELD_S[1]),
+            Err(AccountsError::Paused) => ("the account is paused", HeldBy::Paused, HELD_S[0]),
+            Err(AccountsError::ConsentNeeded) => {
+                ("the account's owner must consent again", HeldBy::Consent, HELD_S[1])
+            }
             Err(AccountsError::Port(fault)) => {
                 self.hinder(shift, None, &[post.id], &PlatformError::NotDone(fault)).await?;
                 return Err(Halt::Rest);
             }
-            Err(_) => ("the account is not there", HELD_S[1]),
+            Err(_) => ("the account is not there", HeldBy::Absent, HELD_S[1]),
         };
+        shift.held_by = Some(held_by);
         let until = self.0.clock.now() + TimeDelta::seconds(pause_s);
         shift.rest_until = Some(until);
         if post.progress.hindrance.as_ref().is_none_or(|hindrance| hindrance.by != why) {
@@ -217,29 +232,81 @@ impl Publishing {
             })
             .await?;
         }
+        if matches!(post.state, PostState::OutcomeUnknown { .. }) {
+            // Nobody can read what became of it; whoever looks for himself must be able to say so. A pause may soon end.
+            let patience_s = if held_by == HeldBy::Paused { UNREADABLE_S } else { 0 };
+            match self.stuck(shift, post, why, TimeDelta::seconds(patience_s)).await {
+                Ok(()) | Err(Halt::Rest) => {}
+                Err(other) => return Err(other),
+            }
+        }
         Err(Halt::Rest)
+    }
+
+    /// A post waits for the next day when the account has as many on this one as its platform takes: nothing is sent
+    /// there in vain.
+    async fn check_day(&self, shift: &mut Shift, hands: &Hands, post: &Post) -> Result<(), Halt> {
+        const WHY: &str = "the account has as many posts today as its platform takes";
+        let most = hands.publisher.rules().posts_per_day;
+        let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
+        let account = AccountStore::account(&mut *tx, post.account).await?.ok_or(Halt::Rest)?;
+        let used = self.0.accounts.posts_used(&mut *tx, &[&account]).await.map_err(PublishingError::from)?;
+        drop(tx);
+        let now = self.0.clock.now();
+        match used.get(&post.account) {
+            Some(used) if used.at(now) >= most => {
+                self.hold(shift, post.id, WHY, used.day.ends_at - now).await?;
+                Err(Halt::Rest)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A post waits for something that is not the platform's to give; told when it waits for another than before.
+    pub(super) async fn hold(
+        &self,
+        shift: &mut Shift,
+        id: PostId,
+        why: &'static str,
+        pause: TimeDelta,
+    ) -> Result<(), Halt> {
+        self.change(shift, id, |post, now| {
+            let was = Was::of(post);
+            post.held(why.to_owned(), now + pause, now)?;
+            Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(why.to_owned()))))
+        })
+        .await?;
+        Ok(())
     }
 
     /// Gives the turn back until the account's next post is due.
     async fn give_back(&self, shift: &Shift) -> Result<(), PublishingError> {
         let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
         if tx.hold_turn(&shift.turn, TURN).await?.is_some() {
-            let next = tx.next_due(shift.turn.account).await?;
-            let next = next.map(|next| shift.rest_until.map_or(next, |until| next.max(until)));
-            tx.end_turn(&shift.turn, next).await?;
+            self.end_turn(&mut *tx, shift).await?;
             tx.commit().await?;
         }
         Ok(())
+    }
+
+    /// Ends a turn that is held.
+    async fn end_turn(&self, tx: &mut dyn PublishingTx, shift: &Shift) -> Result<(), PublishingError> {
+        let next = tx.next_due(shift.turn.account).await?;
+        let at = next.at.map(|next| shift.rest_until.map_or(next, |until| next.max(until)));
+        let held_by = if next.is_undecided { Some(HeldBy::Undecided) } else { shift.held_by };
+        Ok(tx.end_turn(&shift.turn, at, held_by).await?)
     }
 
     async fn set_aside(&self, shift: &mut Shift, id: PostId) -> Result<(), Halt> {
         const WHY: &str = "something inside failed; its log says what";
         self.change(shift, id, |post, now| {
             let was = Was::of(post);
-            post.held(WHY.to_owned(), now + TimeDelta::seconds(SET_ASIDE_S), now)?;
+            let pause_s = SET_ASIDE_S[usize::from(was.hindered_by.as_deref() == Some(WHY))];
+            post.held(WHY.to_owned(), now + TimeDelta::seconds(pause_s), now)?;
             Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(WHY.to_owned()))))
         })
         .await?;
+        shift.held_by = Some(HeldBy::Fault);
         Ok(())
     }
 

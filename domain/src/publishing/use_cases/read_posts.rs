@@ -9,7 +9,10 @@ use super::{
         actions,
         events::PostNote,
         model::{Plan, Post, PostStatus},
-        ports::{FigureQuery, FigureReading, FigureTotal, Lateness, PostQuery, PostWarning, PublishingTx},
+        ports::{
+            FigureQuery, FigureReading, FigureTotal, Lateness, PostQuery, PostReceipt, PostWarning,
+            PublishingTx,
+        },
     },
     Publishing,
 };
@@ -113,7 +116,7 @@ impl Publishing {
         Ok(tx.posts(&query, page).await?)
     }
 
-    /// The timeline of a post that was read before, oldest first.
+    /// The timelines of posts that were read before, oldest first.
     ///
     /// # Errors
     /// `Denied`, `Port`.
@@ -121,10 +124,24 @@ impl Publishing {
         &self,
         tx: &mut dyn PublishingTx,
         actor: &Actor,
-        id: PostId,
-    ) -> Result<Vec<PostNote>, PublishingError> {
+        posts: &[PostId],
+    ) -> Result<HashMap<PostId, Vec<PostNote>>, PublishingError> {
         actor.require(Permission::ReadPosts)?;
-        Ok(tx.notes(id).await?)
+        Ok(tx.notes(posts).await?)
+    }
+
+    /// Who agreed to posts that were read before, and to what, oldest first.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn receipts(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        posts: &[PostId],
+    ) -> Result<HashMap<PostId, Vec<PostReceipt>>, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        Ok(tx.receipts(posts).await?)
     }
 
     /// What speaks against posts that were read before. What nothing speaks against is absent.
@@ -142,21 +159,23 @@ impl Publishing {
         Ok(tx.warnings(posts, accounts).await?)
     }
 
-    /// What agrees to a plan that was read before: the digest of its posts that wait for it; `None` when none does.
+    /// What agrees to plans that were read before: the digest of each one's posts that wait for it. One of which none does
+    /// is absent.
     ///
     /// # Errors
     /// `Denied`, `Port`.
-    pub async fn plan_digest(
+    pub async fn plan_digests(
         &self,
         tx: &mut dyn PublishingTx,
         actor: &Actor,
-        id: PlanId,
-    ) -> Result<Option<[u8; 32]>, PublishingError> {
+        plans: &[PlanId],
+    ) -> Result<HashMap<PlanId, [u8; 32]>, PublishingError> {
         actor.require(Permission::ReadPosts)?;
-        let posts = tx.posts_of_plan(id, false).await?;
-        let waiting: Vec<_> =
-            posts.into_iter().filter(|post| post.state.status() == PostStatus::AwaitingApproval).collect();
-        Ok((!waiting.is_empty()).then(|| Plan::digest(&waiting)))
+        let mut waiting: HashMap<PlanId, Vec<Post>> = HashMap::new();
+        for post in tx.awaiting_posts(plans).await? {
+            waiting.entry(post.plan).or_default().push(post);
+        }
+        Ok(waiting.into_iter().map(|(plan, posts)| (plan, Plan::digest(&posts))).collect())
     }
 
     /// The newest figures of posts that were read before. Of which none were read are absent.
@@ -173,7 +192,7 @@ impl Publishing {
         Ok(tx.newest_figures(posts).await?)
     }
 
-    /// How the figures of a post moved that was read before, newest first.
+    /// How the figures of posts moved that were read before, newest first.
     ///
     /// # Errors
     /// `Denied`, `Port`.
@@ -181,11 +200,11 @@ impl Publishing {
         &self,
         tx: &mut dyn PublishingTx,
         actor: &Actor,
-        post: PostId,
+        posts: &[PostId],
         most: u32,
-    ) -> Result<Vec<FigureReading>, PublishingError> {
+    ) -> Result<HashMap<PostId, Vec<FigureReading>>, PublishingError> {
         actor.require(Permission::ReadPosts)?;
-        Ok(tx.figures_of(post, most).await?)
+        Ok(tx.figures_of(posts, most).await?)
     }
 
     /// Figures of all posts the actor reaches, together.

@@ -123,7 +123,7 @@ impl Publishing {
         let name = if media_type == "video/webm" { "video.webm" } else { "video.mp4" };
         match self.0.content.read_file(file, range).await {
             Ok(bytes) => Ok(FileBytes { name: name.to_owned(), media_type, bytes }),
-            // What is not there will not be there later.
+            // What is not there will not be there later: a store that can't be asked says nothing of the kind.
             Err(ContentError::Port(fault)) if fault.retry == Retry::Useless => {
                 self.file_gone(shift, post, "the file can't be read any more").await
             }

@@ -28,6 +28,10 @@ use crate::outbound::Transport;
 /// Parts are advised above 50 MB, in parts of 20 MB; a text has at most 1,000 characters; a day, Beijing's, has 75 posts. What goes in one piece is in
 /// memory whole, so that is no more than a part.
 const RULES: PostRules = PostRules {
+    // Nothing says how long before; a post is asked for when it is due, and not before.
+    lead: chrono::TimeDelta::zero(),
+    // Posting for somebody wants his visible consent each time (Douyin open platform, video.create).
+    needs_receipt: true,
     caption_max_chars: 1_000,
     posts_per_day: POSTS_PER_DAY,
     day_ahead: DAY_AHEAD,

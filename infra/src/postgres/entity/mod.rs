@@ -188,7 +188,10 @@ tenant_entity!(figures, "publishing", "figures", keys { post_id: uuid::Uuid, at:
     plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,
 });
 tenant_entity!(post_note, "publishing", "post_notes", keys { post_id: uuid::Uuid, id: uuid::Uuid }, columns {
-    at: super::At, kind: String, status: String, detail: Option<String>, compliance_id: uuid::Uuid,
+    at: super::At, kind: String, status: String, detail: Option<String>, compliance_id: uuid::Uuid, place: i32,
+});
+tenant_entity!(receipt, "publishing", "receipts", keys { post_id: uuid::Uuid, id: uuid::Uuid }, columns {
+    digest: Vec<u8>, member_id: Option<uuid::Uuid>, at: super::At, compliance_id: uuid::Uuid,
 });
 tenant_entity!(
     part,

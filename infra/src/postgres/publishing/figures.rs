@@ -12,8 +12,7 @@ use domain::{
     publishing::ports::{FigureQuery, FigureReading, FigureStore, FigureTotal, Figures, Lateness},
 };
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, QueryFilter as _, QueryOrder as _, QueryResult, QuerySelect as _,
-    Value,
+    ColumnTrait as _, ConnectionTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Value,
 };
 use uuid::Uuid;
 
@@ -50,6 +49,16 @@ const KEEP: &str = "
         SELECT $1, post_id, $2, plays, likes, comments, shares FROM moved
         ON CONFLICT DO NOTHING
     ) SELECT count(*) AS moved FROM moved";
+
+/// How figures moved, the newest of each post. $1 tenant, $2 posts, $3 how many of each.
+const MOVED: &str = "
+    SELECT f.tenant_id, f.post_id, f.at, f.plays, f.likes, f.comments, f.shares
+    FROM unnest($2::uuid[]) WITH ORDINALITY AS asked (post_id, place)
+    CROSS JOIN LATERAL (
+        SELECT * FROM publishing.figures AS m WHERE m.tenant_id = $1 AND m.post_id = asked.post_id
+        ORDER BY m.at DESC LIMIT $3
+    ) AS f
+    ORDER BY asked.place, f.at DESC";
 
 /// Sums of the newest. $1 tenant, $2 accounts or null, $3 plan or null, $4 post or null.
 const TOTAL: &str = "
@@ -131,15 +140,22 @@ impl FigureStore for PgWork {
         Ok(rows.map_err(|e| orm_error(PORT, e))?.into_iter().map(reading).collect())
     }
 
-    async fn figures_of(&mut self, post: PostId, most: u32) -> Result<Vec<FigureReading>, PortError> {
-        let found = self.tx.scoped::<figures::Entity>().filter(figures::Column::PostId.eq(post.uuid()));
-        let newest = found.order_by_desc(figures::Column::At).limit(u64::from(most));
-        let rows = newest.rows(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
-        let reading = |row: figures::Model| FigureReading {
-            read_at: row.at,
-            figures: figures_of(row.plays, row.likes, row.comments, row.shares),
-        };
-        Ok(rows.into_iter().map(reading).collect())
+    async fn figures_of(
+        &mut self,
+        posts: &[PostId],
+        most: u32,
+    ) -> Result<HashMap<PostId, Vec<FigureReading>>, PortError> {
+        let ids: Vec<Uuid> = posts.iter().map(|post| post.uuid()).collect();
+        let values = [self.tx.scope().tenant().uuid().into(), ids.into(), i64::from(most).into()];
+        let statement = TenantTx::statement(MOVED, values);
+        let rows = figures::Model::find_by_statement(statement).all(&self.tx).await;
+        let mut moved: HashMap<_, Vec<_>> = HashMap::new();
+        for row in rows.map_err(|e| orm_error(PORT, e))? {
+            let figures = figures_of(row.plays, row.likes, row.comments, row.shares);
+            let reading = FigureReading { read_at: row.at, figures };
+            moved.entry(PostId::from_uuid(row.post_id)).or_default().push(reading);
+        }
+        Ok(moved)
     }
 
     async fn total_figures(&mut self, of: &FigureQuery) -> Result<FigureTotal, PortError> {

@@ -1,8 +1,10 @@
-//! `publishing.plans`, `publishing.posts`, `publishing.post_notes`, figures of posts, timetables, and the turns of accounts, which are all tenants' and
-//! reached through functions of the database alone.
+//! `publishing.plans`, `publishing.posts`, `publishing.post_notes`, `publishing.receipts`, figures of posts, timetables, and
+//! the turns of accounts, which are all tenants' and reached through functions of the database alone.
 
 mod figures;
 mod progress;
+mod receipts;
+mod statements;
 mod timetables;
 mod turns;
 
@@ -20,7 +22,9 @@ use domain::{
     publishing::{
         events::{NoteKind, PostNote},
         model::{Plan, Post, PostDraft, PostStatus, Visibility},
-        ports::{Planned, PostQuery, PostStore, PostWarning, Turn, WarningKind},
+        ports::{
+            HeldBy, NextDue, Planned, PostQuery, PostReceipt, PostStore, PostWarning, Turn, WarningKind,
+        },
     },
 };
 use sea_orm::{
@@ -30,6 +34,8 @@ use sea_orm::{
 };
 
 pub use turns::PgTurnSchedule;
+
+use statements::{DUE, LOOKS, NEXT_DUE, PLANNED, WARNINGS};
 
 use super::{
     columns::{hash32, word},
@@ -50,69 +56,6 @@ const TURNS: &str = "postgres.account_turns";
 
 /// Posts that are put into one statement.
 const ROWS_MAX: usize = 500;
-
-/// An account's most urgent post. While what became of one is being found out, nothing that would ask for another is among
-/// them. $1 tenant, $2 account, $3 now.
-const DUE: &str = "
-    SELECT p.* FROM publishing.posts AS p
-    WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at <= $3
-      AND (p.holds_account OR p.status NOT IN ('waiting', 'uploading', 'uploaded') OR NOT EXISTS (
-            SELECT FROM publishing.posts AS held
-            WHERE held.tenant_id = $1 AND held.account_id = $2 AND held.holds_account))
-    ORDER BY CASE WHEN p.status IN ('creating', 'outcome_unknown') THEN 0
-                  WHEN p.status IN ('waiting', 'uploading', 'uploaded') THEN 1 ELSE 2 END, p.due_at, p.id
-    LIMIT 1 FOR UPDATE OF p";
-
-/// Posts that are there and are to be looked at. $1 tenant, $2 account, $3 by when, $4 how many.
-const LOOKS: &str = "
-    SELECT p.id, p.item FROM publishing.posts AS p
-    WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at <= $3 AND p.item IS NOT NULL
-    ORDER BY p.due_at, p.id LIMIT $4";
-
-/// When the next of those is due.
-const NEXT_DUE: &str = "
-    SELECT min(p.due_at) AS due_at FROM publishing.posts AS p
-    WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at IS NOT NULL
-      AND (p.holds_account OR p.status NOT IN ('waiting', 'uploading', 'uploaded') OR NOT EXISTS (
-            SELECT FROM publishing.posts AS held
-            WHERE held.tenant_id = $1 AND held.account_id = $2 AND held.holds_account))";
-
-/// Posts of accounts that count on their days. Those that are still to be posted, or were posted late, have a time for
-/// something to be done, and so are in an index that stays small. $1 tenant, $2 accounts, $3 from, $4 until.
-const PLANNED: &str = "
-    SELECT p.account_id, p.planned_at, p.accepted_at FROM publishing.posts AS p
-    WHERE p.tenant_id = $1 AND p.account_id = ANY ($2) AND p.planned_at >= $3 AND p.planned_at < $4
-      AND p.status NOT IN ('failed', 'cancelled')
-    UNION ALL
-    SELECT p.account_id, p.planned_at, p.accepted_at FROM publishing.posts AS p
-    WHERE p.tenant_id = $1 AND p.account_id = ANY ($2) AND p.planned_at < $3 AND p.due_at IS NOT NULL
-      AND (p.accepted_at IS NULL OR p.accepted_at >= $3)";
-
-/// What speaks against posts. $1 tenant, $2 posts, $3 accounts or null. What was given up or failed is in nobody's way. The
-/// others are not made a list of first: each is found by an index.
-const WARNINGS: &str = "
-    WITH asked AS (
-        SELECT id, account_id, file_digest, caption, planned_at FROM publishing.posts
-        WHERE tenant_id = $1 AND id = ANY ($2) AND status NOT IN ('failed', 'cancelled', 'gone')
-    ), there AS NOT MATERIALIZED (
-        SELECT id, account_id, file_digest, caption, planned_at FROM publishing.posts
-        WHERE tenant_id = $1 AND status NOT IN ('failed', 'cancelled', 'gone')
-            AND ($3::uuid[] IS NULL OR account_id = ANY ($3))
-    )
-    SELECT a.id, 'same_file' AS kind, count(*) AS others, min(o.id::text)::uuid AS other
-    FROM asked AS a JOIN there AS o ON o.file_digest = a.file_digest AND o.account_id = a.account_id AND o.id <> a.id
-    GROUP BY a.id
-    UNION ALL
-    SELECT a.id, 'same_text', count(*), min(o.id::text)::uuid
-    FROM asked AS a JOIN there AS o ON o.file_digest = a.file_digest AND o.account_id <> a.account_id
-        AND o.caption = a.caption
-    GROUP BY a.id
-    UNION ALL
-    SELECT a.id, 'close', count(*), min(o.id::text)::uuid
-    FROM asked AS a JOIN there AS o ON o.account_id = a.account_id AND o.id <> a.id
-        AND o.planned_at > a.planned_at - interval '30 minutes' AND o.planned_at < a.planned_at + interval '30 minutes'
-    GROUP BY a.id
-    ORDER BY 1, 2";
 
 fn plan_of(row: plan::Model) -> Plan {
     Plan {
@@ -272,6 +215,14 @@ impl PostStore for PgWork {
         rows.into_iter().map(post_of).collect()
     }
 
+    async fn awaiting_posts(&mut self, plans: &[PlanId]) -> Result<Vec<Post>, PortError> {
+        let ids: Vec<_> = plans.iter().map(|plan| plan.uuid()).collect();
+        let found = self.tx.scoped::<Entity>().filter(Column::PlanId.eq_any(ids));
+        let found = found.filter(Column::Status.eq(PostStatus::AwaitingApproval.as_str()));
+        let rows = found.order_by_asc(Column::Id).rows(&self.tx).await.map_err(|e| orm_error(POSTS, e))?;
+        rows.into_iter().map(post_of).collect()
+    }
+
     async fn posts(&mut self, query: &PostQuery, page: PageRequest) -> Result<Page<Post>, PortError> {
         let mut asked = Condition::all();
         if let Some(accounts) = &query.accounts {
@@ -333,12 +284,14 @@ impl PostStore for PgWork {
         rows.iter().map(|row| planned(row).map_err(|e| orm_error(POSTS, e))).collect()
     }
 
-    async fn next_due(&mut self, account: AccountId) -> Result<Option<Timestamp>, PortError> {
+    async fn next_due(&mut self, account: AccountId) -> Result<NextDue, PortError> {
         let values = [self.tenant(), account.uuid().into()];
         let row = self.tx.query_one_raw(TenantTx::statement(NEXT_DUE, values)).await;
-        let row = row.map_err(|e| orm_error(POSTS, e))?;
-        let due_at = row.map(|row| row.try_get("", "due_at")).transpose();
-        Ok(due_at.map_err(|e| orm_error(POSTS, e))?.flatten())
+        let Some(row) = row.map_err(|e| orm_error(POSTS, e))? else { return Ok(NextDue::default()) };
+        let next = || -> Result<NextDue, sea_orm::DbErr> {
+            Ok(NextDue { at: row.try_get("", "due_at")?, is_undecided: row.try_get("", "is_undecided")? })
+        };
+        next().map_err(|e| orm_error(POSTS, e))
     }
 
     async fn post_by_item(&mut self, account: AccountId, item: &str) -> Result<Option<PostId>, PortError> {
@@ -432,6 +385,7 @@ impl PostStore for PgWork {
             status: post.state.status().as_str().to_owned(),
             detail,
             compliance_id: self.origin.compliance_id.uuid(),
+            place: word(NOTES, i32::try_from(post.version).ok())?,
         };
         post_note::Entity::insert(row.into_active_model().reset_all())
             .exec_without_returning(&self.tx)
@@ -440,16 +394,36 @@ impl PostStore for PgWork {
             .map_err(|e| orm_error(NOTES, e))
     }
 
-    async fn notes(&mut self, post: PostId) -> Result<Vec<PostNote>, PortError> {
+    async fn notes(&mut self, posts: &[PostId]) -> Result<HashMap<PostId, Vec<PostNote>>, PortError> {
+        let ids: Vec<_> = posts.iter().map(|post| post.uuid()).collect();
+        // By what was changed first: workers' clocks may differ.
         let rows = self
             .tx
             .scoped::<post_note::Entity>()
-            .filter(post_note::Column::PostId.eq(post.uuid()))
+            .filter(post_note::Column::PostId.eq_any(ids))
+            .order_by_asc(post_note::Column::PostId)
+            .order_by_asc(post_note::Column::Place)
             .order_by_asc(post_note::Column::At)
             .order_by_asc(post_note::Column::Id)
             .rows(&self.tx)
             .await;
-        rows.map_err(|e| orm_error(NOTES, e))?.into_iter().map(note_of).collect()
+        let mut notes: HashMap<_, Vec<_>> = HashMap::new();
+        for row in rows.map_err(|e| orm_error(NOTES, e))? {
+            notes.entry(PostId::from_uuid(row.post_id)).or_default().push(note_of(row)?);
+        }
+        Ok(notes)
+    }
+
+    async fn add_receipts(&mut self, posts: &[&Post], at: Timestamp) -> Result<(), PortError> {
+        self.insert_receipts(posts, at).await
+    }
+
+    async fn receipts(&mut self, posts: &[PostId]) -> Result<HashMap<PostId, Vec<PostReceipt>>, PortError> {
+        self.receipts_of(posts).await
+    }
+
+    async fn has_receipt(&mut self, post: &Post) -> Result<bool, PortError> {
+        self.is_confirmed(post).await
     }
 
     async fn wake_account(&mut self, account: AccountId, due_at: Option<Timestamp>) -> Result<(), PortError> {
@@ -483,9 +457,15 @@ impl PostStore for PgWork {
         Ok(held.map_err(|e| orm_error(TURNS, e))?.flatten())
     }
 
-    async fn end_turn(&mut self, turn: &Turn, due_at: Option<Timestamp>) -> Result<(), PortError> {
-        const END: &str = "SELECT publishing.end_turn($1, $2, coalesce($3, 'infinity'::timestamptz))";
-        let values = [turn.account.uuid().into(), turn.fence.into(), due_at.into()];
+    async fn end_turn(
+        &mut self,
+        turn: &Turn,
+        due_at: Option<Timestamp>,
+        held_by: Option<HeldBy>,
+    ) -> Result<(), PortError> {
+        const END: &str = "SELECT publishing.end_turn($1, $2, coalesce($3, 'infinity'::timestamptz), $4)";
+        let held_by = held_by.map(HeldBy::as_str);
+        let values = [turn.account.uuid().into(), turn.fence.into(), due_at.into(), held_by.into()];
         let done = self.tx.execute_raw(TenantTx::statement(END, values)).await;
         done.map(drop).map_err(|e| orm_error(TURNS, e))
     }

@@ -9,7 +9,7 @@ use domain::{
         ids::{AccountId, TenantId},
         scope::TenantScope,
     },
-    publishing::ports::{Turn, TurnSchedule},
+    publishing::ports::{HeldBy, Turn, TurnSchedule},
 };
 use uuid::Uuid;
 
@@ -58,6 +58,18 @@ impl TurnSchedule for PgTurnSchedule {
                 .await
                 .map_err(|e| port_error(PORT, e))?;
         Ok((u64::try_from(late).unwrap_or_default(), oldest_s))
+    }
+
+    async fn held(&self) -> Result<Vec<(HeldBy, u64)>, PortError> {
+        let held: Vec<(String, i64)> =
+            sqlx::query_as("SELECT held_by, accounts FROM publishing.turns_held()")
+                .fetch_all(self.db.pool())
+                .await
+                .map_err(|e| port_error(PORT, e))?;
+        let known = |(word, accounts): (String, i64)| {
+            Some((HeldBy::parse(&word)?, u64::try_from(accounts).unwrap_or_default()))
+        };
+        Ok(held.into_iter().filter_map(known).collect())
     }
 
     async fn make_room(&self, now: Timestamp) -> Result<(), PortError> {
