@@ -11,19 +11,24 @@ const SIGNS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}'
 const CONTROLS: [char; 3] = ['\t', '\r', '\n'];
 
 /// What a careless reader drops before it looks for a formula, alone or with what it splits at.
-const BLANK: [char; 4] = [' ', '\u{a0}', '\u{3000}', '\u{feff}'];
-const SKIPPED: [char; 12] =
-    [' ', '\u{a0}', '\u{3000}', '\u{feff}', '"', ',', ';', '|', '\t', '\r', '\n', '\u{ff0c}'];
+const BLANK: [char; 6] = [' ', '\0', '\u{a0}', '\u{200b}', '\u{3000}', '\u{feff}'];
 
-/// What some reader splits cells or lines at.
-const SEPARATORS: [char; 9] = [',', ';', '|', '\t', '\r', '\n', '"', '\u{ff0c}', '\u{ff1b}'];
+/// What some reader splits cells or lines at; all that Unicode ends lines with is among it.
+const SEPARATORS: [char; 17] = [
+    ',', ';', '|', '\t', '\r', '\n', '"', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}',
+    '\u{2028}', '\u{2029}', '\u{ff0c}', '\u{ff1b}',
+];
+
+fn is_skipped(c: char) -> bool {
+    BLANK.contains(&c) || SEPARATORS.contains(&c)
+}
 
 /// The value as a cell may show it.
 pub fn neutral(value: &str) -> Cow<'_, str> {
     let begins_formula = |start: usize, part: &str| {
         // Behind a separator the next one is looked at by itself.
         let behind =
-            if start == 0 { part.trim_start_matches(SKIPPED) } else { part.trim_start_matches(BLANK) };
+            if start == 0 { part.trim_start_matches(is_skipped) } else { part.trim_start_matches(BLANK) };
         part.starts_with('\'') || behind.starts_with(SIGNS) || start == 0 && part.starts_with(CONTROLS)
     };
     let mut marked = String::new();
@@ -78,10 +83,9 @@ pub fn push_line<'c>(line: &mut Vec<u8>, cells: impl IntoIterator<Item = Cow<'c,
 }
 
 fn push_cell(line: &mut Vec<u8>, cell: &str) {
-    // More than RFC 4180 asks to be quoted, for readers that split at semicolons or tabs or trim.
-    let special = |byte: u8| matches!(byte, b',' | b'"' | b'\r' | b'\n' | b'\t' | b';' | b'|');
-    let spaced = cell.starts_with(' ') || cell.ends_with(' ');
-    if !spaced && !cell.bytes().any(special) {
+    // More than RFC 4180 asks to be quoted, for readers that split at other marks or trim.
+    let spaced = cell.starts_with(BLANK) || cell.ends_with(BLANK);
+    if !spaced && !cell.contains(SEPARATORS) {
         line.extend_from_slice(cell.as_bytes());
         return;
     }
@@ -112,6 +116,7 @@ mod tests {
         assert_eq!(line(&["a", "", "b c"]), "a,,b c\r\n");
         assert_eq!(line(&["a,b", "say \"hi\"", "x\r\ny"]), "\"a,b\",\"say \"\"hi\"\"\",\"x\r\ny\"\r\n");
         assert_eq!(line(&[" a", "a;b"]), "\" a\",\"a;b\"\r\n");
+        assert_eq!(line(&["a\u{2028}b", "a\u{c}b"]), "\"a\u{2028}b\",\"a\u{c}b\"\r\n");
     }
 
     #[test]
@@ -135,6 +140,9 @@ mod tests {
             "'=1",
             "' x",
             "\u{feff}=1",
+            "\0=1",
+            "\u{c}=1",
+            "\u{200b}=1",
         ] {
             let cell = neutral(value);
             assert!(cell.starts_with('\''), "{value:?}");
@@ -151,6 +159,8 @@ mod tests {
             ("x\r\n=1", "x\r\n'=1"),
             ("a,'b", "a,''b"),
             ("a，＝1", "a，'＝1"),
+            ("x\u{2028}=1", "x\u{2028}'=1"),
+            ("x\u{b}\u{85}@y", "x\u{b}\u{85}'@y"),
         ] {
             assert_eq!(neutral(value), cell);
             assert_eq!(plain(cell), value);

@@ -15,7 +15,7 @@ pub fn verify_txt(manifest: &Manifest) -> String {
          of the log and its witnesses (log-policy). Nothing in the bundle can vouch for itself.\n\
          \n\
          Unpack the bundle into an empty directory, work there, and keep the three files in the directory above it.\n\
-         Steps 1 to 3 need openssl 3 and coreutils.\n\
+         Steps 1 to 3 need bash, openssl 3 and coreutils.\n\
          \n\
          1. No file was changed, added or taken away. The first command must print OK for each file and nothing\n\
             else; the second must print nothing.\n\
@@ -34,21 +34,24 @@ pub fn verify_txt(manifest: &Manifest) -> String {
             trusts for other things would do as well.\n\
          \n\
          \x20   openssl cms -verify -cades -binary -inform DER -in SHA256SUMS.p7s -content SHA256SUMS \\\n\
-         \x20       -CAfile ../root.pem -no-CApath -no-CAstore -attime N -out /dev/null\n\
-         \x20   openssl cms -cmsout -print -inform DER -in SHA256SUMS.p7s | grep subject:\n\
+         \x20       -CAfile ../root.pem -no-CApath -no-CAstore -attime N -signer ../signer.pem -out /dev/null\n\
+         \x20   openssl x509 -in ../signer.pem -noout -subject\n\
          \n\
          4. That the rows are all there are. This takes arithmetic over every event, which matricula-verify does. Get\n\
             the program, too, from somewhere else.\n\
          \n\
-         \x20   matricula-verify --root ../root.pem --tsa-root ../tsa-root.pem --policy ../log-policy .\n\
+         \x20   matricula-verify --root ../root.pem --tsa-root ../tsa-root.pem --policy ../log-policy \\\n\
+         \x20       --lateness SECONDS .\n\
          \n\
          \x20  It recomputes the hash of each event in range/*.jsonl.gz (SHA-256 of a zero byte and the line), folds\n\
          \x20  them with range/boundary into the root that heads/checkpoint has signed (RFC 6962), asks the query of\n\
          \x20  manifest.json of each event again, and compares what it finds with report.csv, byte for byte. Anyone can\n\
          \x20  write such a program; the formats are public.\n\
          \n\
-         \x20  It exits with 0 when all of that is so and witnesses, or heads of the log that you have kept yourself\n\
-         \x20  (--head), show that the events reach over the whole period; with 4 when only the latter is not shown.\n",
+         \x20  SECONDS is how long after it happened an event may come into the log; who keeps the log may not say. It\n\
+         \x20  exits with 0 when all of that is so and witnesses, or heads of the log that you have kept yourself\n\
+         \x20  (--head), show that the events reach over the whole period; with 4 when only the latter is not shown.\n\
+         \x20  --help tells how to say whose and which report it must be.\n",
         report = manifest.report_id,
         origin = manifest.origin,
         first = manifest.range.first,

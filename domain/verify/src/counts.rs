@@ -40,12 +40,3 @@ pub(crate) fn check(bundle: &dyn Container, manifest: &Manifest, found: &Found) 
     }
     Ok(())
 }
-
-/// What of what is gone has only its maker's word.
-pub(crate) fn remark(manifest: &Manifest, remarks: &mut Vec<String>) {
-    if manifest.erasures > 0 {
-        remarks.push(
-            "that values were erased is the admin log's own word: no witness is asked for it".to_owned(),
-        );
-    }
-}

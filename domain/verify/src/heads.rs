@@ -118,7 +118,14 @@ pub(crate) fn check(bundle: &dyn Container, asked: &Asked<'_>) -> Result<Heads, 
         }
         None => None,
     };
-    let kept = asked.demands.heads.iter().map(|head| judge.kept(head)).collect::<Result<Vec<_>, _>>()?;
+    let mut kept = asked.demands.heads.iter().map(|head| judge.kept(head)).collect::<Result<Vec<_>, _>>()?;
+    kept.sort_by_key(|kept| kept.seen_at);
+    let timed = || kept.iter().filter(|kept| kept.seen_at.is_some());
+    if let Some((earlier, later)) =
+        timed().zip(timed().skip(1)).find(|(earlier, later)| earlier.size > later.size)
+    {
+        return Err(step.because(format!("the log shrank between {} and {}", earlier.name, later.name)));
+    }
     let (within, beyond): (Vec<_>, Vec<_>) =
         kept.into_iter().partition(|kept| (manifest.range.first..=manifest.range.end).contains(&kept.size));
     let reach = Reach { policy, manifest, lateness_s: asked.demands.lateness_s, kept: &within };
@@ -177,10 +184,11 @@ impl Reach<'_> {
         let first = self.manifest.range.first;
         let since = self.manifest.query.period().and_then(|period| period.since);
         let Some(since) = since else { return first == 0 };
+        // A witness tells whole seconds, and may have signed at the end of one.
         let early = u64::try_from(since.seconds()).unwrap_or(0);
         let witnessed = |seen: &TrustedCheckpoint| {
             self.policy.wants_witnesses()
-                && self.policy.is_met(seen.cosigned.iter().filter(|seen| seen.at_s <= early))
+                && self.policy.is_met(seen.cosigned.iter().filter(|seen| seen.at_s < early))
         };
         let kept = |kept: &Kept| kept.seen_at.is_some_and(|at| at <= since);
         first == 0 || seen.is_some_and(witnessed) || self.kept.iter().any(kept)
@@ -190,7 +198,8 @@ impl Reach<'_> {
     fn ends(&self, end: &TrustedCheckpoint) -> bool {
         let until = self.manifest.query.period().and_then(|period| period.until);
         let Some(until) = until else { return false };
-        let lateness_s = self.lateness_s.unwrap_or(self.manifest.max_lateness_s);
+        // How late an event may come is for whoever checks to say: the maker would say what suits.
+        let Some(lateness_s) = self.lateness_s else { return false };
         let whole = i64::from(until.micros().rem_euclid(1_000_000) != 0) + until.seconds();
         let late = u64::try_from(whole).unwrap_or(0).saturating_add(lateness_s);
         let witnessed = self.policy.wants_witnesses()
@@ -292,7 +301,7 @@ impl Heads {
 
     /// Whether the range is shown to reach over the whole period.
     pub(crate) const fn is_complete(&self) -> bool {
-        self.begins && self.ends
+        self.begins && self.ends && self.beyond.is_empty()
     }
 
     /// What of the period was not shown.
@@ -301,22 +310,22 @@ impl Heads {
             remarks.push("nothing shows that the range begins before the period does".to_owned());
         }
         let until = asked.manifest.query.period().and_then(|period| period.until);
-        match (self.ends, until, asked.demands.lateness_s) {
-            (true, _, Some(_)) => {}
-            (true, _, None) => remarks.push(format!(
-                "that events are written down within {} s, so that none of the period can come later, is the log's \
-                 keeper's word; --lateness asks for more",
+        let why = match (self.ends, until, asked.demands.lateness_s) {
+            (true, _, _) => None,
+            (false, None, _) => {
+                Some("the question has no end, and nothing can show that the log had no more when it was asked".to_owned())
+            }
+            (false, Some(_), None) => Some(format!(
+                "how long after it happened an event may come into the log was not said: --lateness; its keeper says {} s",
                 asked.manifest.max_lateness_s
             )),
-            (false, Some(_), _) => remarks.push(
+            (false, Some(_), Some(_)) => Some(
                 "nothing shows that the range ends behind the period: no witness's signature on the log's own \
                  checkpoint, and no head that was kept, is from long enough after it"
                     .to_owned(),
             ),
-            (false, None, _) => remarks.push(
-                "the question has no end, and nothing can show that the log had no more when it was asked".to_owned(),
-            ),
-        }
+        };
+        remarks.extend(why);
         if self.witnesses.is_empty() && !self.has_kept {
             remarks.push(
                 "nobody else has seen the log: that it shows everybody the same is its keeper's word"
@@ -324,7 +333,9 @@ impl Heads {
             );
         }
         for name in &self.beyond {
-            remarks.push(format!("{name} is not of the range, and was not compared"));
+            remarks.push(format!(
+                "{name} is of another size than the range has, and was not compared: fetch the report anew"
+            ));
         }
     }
 }

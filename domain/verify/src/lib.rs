@@ -27,9 +27,9 @@ mod trust;
 
 use report_bundle::{
     columns,
-    manifest::Manifest,
+    manifest::{Manifest, is_uuid},
     names,
-    query::{CUSTOM, Filter, Kind},
+    query::{CUSTOM, Filter, Kind, Period},
     time::Time,
 };
 
@@ -51,11 +51,18 @@ pub struct Demands {
     pub tenant: Option<String>,
     /// Which of the tenant's logs it must be of.
     pub stream: Option<String>,
+    /// Which report it must be, by the word for it.
+    pub kind: Option<String>,
+    /// When its period must begin, and end.
+    pub since: Option<Time>,
+    /// The first moment behind it.
+    pub until: Option<Time>,
     /// Who must have signed it: the certificate's subject (RFC 4514).
     pub signer: Option<String>,
     /// Whether there must be a timestamp.
     pub timestamp: bool,
-    /// How long after they happened events may have been written down, in seconds; `None` takes the maker's word.
+    /// How long after they happened events may have come into the log, in seconds. Without, no report is shown to be whole:
+    /// its maker would say what suits.
     pub lateness_s: Option<u64>,
     /// Checkpoints of the log that whoever checks has kept.
     pub heads: Vec<KeptHead>,
@@ -73,6 +80,9 @@ impl Demands {
             at_given: false,
             tenant: None,
             stream: None,
+            kind: None,
+            since: None,
+            until: None,
             signer: None,
             timestamp: false,
             lateness_s: None,
@@ -117,7 +127,7 @@ pub fn verify(
     passed(Step::Heads, &heads.says());
     heads.remark(&asked, &mut remarks);
     let filter = Filter::new(&manifest.query).map_err(Step::Query.by())?;
-    let is_named_right = check_kind(&manifest, &mut remarks)?;
+    let is_named_right = check_kind(&manifest, demands, &mut remarks)?;
     passed(Step::Query, "the query is within bounds and asks of clear fields alone");
     let erasures = pass::Erasures::read(bundle, anchors.policy(), &manifest, &basis);
     let asked = pass::Asked { manifest: &manifest, heads: &heads, filter: &filter, erasures: &erasures };
@@ -130,13 +140,27 @@ pub fn verify(
     }
     passed(Step::Columns, &format!("{} columns", columns::COLUMNS.len()));
     passed(Step::Disclosures, &format!("{} values open their commitments", found.disclosures));
-    erasures?.check_all_named(&found.erased_by)?;
+    let erasures = erasures?;
+    erasures.check_all_named(&found.erased_by)?;
+    if !erasures.are_witnessed() {
+        remarks.push(
+            "that values were erased is the admin log's own word: witnesses have not seen it".to_owned(),
+        );
+    }
     passed(Step::Erasures, &format!("{} values are gone, each by an event that is proven", found.erasures));
     counts::check(bundle, &manifest, &found)?;
-    counts::remark(&manifest, &mut remarks);
+    if found.late_leaves > 0 {
+        remarks.push(format!(
+            "{} events came later than --lateness allows, so that more may",
+            found.late_leaves
+        ));
+    }
     passed(Step::Counts, "the manifest counts right, and the texts for people say the same");
     Ok(Verdict {
-        is_complete: heads.is_complete() && is_named_right,
+        is_complete: heads.is_complete()
+            && is_named_right
+            && found.late_leaves == 0
+            && erasures.are_witnessed(),
         at: basis.at(),
         signer: signed.subject(),
         leaves: found.leaves,
@@ -175,15 +199,32 @@ fn read_manifest(
 }
 
 /// Whether the report asks for what its name says.
-fn check_kind(manifest: &Manifest, remarks: &mut Vec<String>) -> Result<bool, Refusal> {
+fn check_kind(manifest: &Manifest, demands: &Demands, remarks: &mut Vec<String>) -> Result<bool, Refusal> {
     let word = &manifest.kind;
+    let period = manifest.query.period().unwrap_or(Period { since: None, until: None });
+    for (is_right, what) in [
+        (demands.kind.as_ref().is_none_or(|kind| kind == word), "it is another report than was asked for"),
+        (demands.since.is_none_or(|since| period.since == Some(since)), "its period begins at another time"),
+        (demands.until.is_none_or(|until| period.until == Some(until)), "its period ends at another time"),
+    ] {
+        if !is_right {
+            return Err(Step::Query.because(what));
+        }
+    }
     let Some(kind) = Kind::named(word, &manifest.query) else {
-        return if word == CUSTOM {
-            Ok(true)
-        } else {
-            Err(Step::Query.because(format!("no report is called {word:?}")))
-        };
+        if word != CUSTOM {
+            return Err(Step::Query.because(format!("no report is called {word:?}")));
+        }
+        // What its words say it asks for, only its query does.
+        let is_meant = demands.kind.is_some();
+        if !is_meant {
+            remarks.push("it asks a question of its own; read its query, and say --kind custom".to_owned());
+        }
+        return Ok(is_meant);
     };
+    if matches!(&kind, Kind::DataAccess { member } if !is_uuid(member)) {
+        return Err(Step::Query.because("it is about a member that there can't be"));
+    }
     if kind.stream() != manifest.stream {
         return Err(Step::Query.because(format!("{word} is asked of another log")));
     }

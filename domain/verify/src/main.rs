@@ -27,13 +27,17 @@ come from somewhere else. Nothing is fetched.
   --policy FILE        the logs and witnesses to believe, and how many of them (C2SP tlog-policy)
   --tenant ID          whose report it must be
   --stream NAME        which of the tenant's logs it must be of
+  --kind WORD          which report it must be, as sign_ins; custom for one that asks a question of its own
+  --since TIME         when its period must begin
+  --until TIME         the first moment behind its period
   --signer SUBJECT     who must have signed it (RFC 4514, as CN=reports,O=Example)
   --at TIME            check certificates as of then (2026-07-01T00:00:00.000000Z) when no timestamp tells;
                        without, as of now
   --require-timestamp  refuse a bundle without a timestamp that was checked
   --head FILE[@TIME]   a checkpoint of the log that you have kept, and when it was the log's newest; again for more.
                        The report must be of the same tree
-  --lateness N         how many seconds after it happens an event may be written down; without, what the bundle says
+  --lateness N         how many seconds after it happens an event may come into the log. What its keeper says is in the
+                       notes; without, nothing is shown to be whole
   --allow-incomplete   exit with 0 also when nothing shows that the events reach over the whole period
   --max-bytes N        how much files may inflate to, all together (default 68719476736)
   --threads N          how many threads may work (default: as many as there are cores)
@@ -57,6 +61,9 @@ struct Typed {
     bundle: Option<PathBuf>,
     tenant: Option<String>,
     stream: Option<String>,
+    kind: Option<String>,
+    since: Option<Time>,
+    until: Option<Time>,
     signer: Option<String>,
     at: Option<Time>,
     require_timestamp: bool,
@@ -131,10 +138,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Typed, String> {
             "--tsa-root" => typed.tsa_root = Some(value()?.into()),
             "--policy" => typed.policy = Some(value()?.into()),
             "--tenant" => typed.tenant = Some(value().and_then(tenant)?),
-            "--at" => {
-                let at = Time::parse(value()?.as_bytes());
-                typed.at = Some(at.map_err(|fault| format!("--at {fault}"))?);
-            }
+            "--at" => typed.at = Some(time(&word, &value()?)?),
+            "--kind" => typed.kind = Some(value()?),
+            "--since" => typed.since = Some(time(&word, &value()?)?),
+            "--until" => typed.until = Some(time(&word, &value()?)?),
             "--stream" => typed.stream = Some(value()?),
             "--signer" => typed.signer = Some(value()?),
             "--head" => typed.heads.push(head(&value()?)),
@@ -155,6 +162,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Typed, String> {
 
 fn tenant(id: String) -> Result<String, String> {
     if is_uuid(&id) { Ok(id) } else { Err("--tenant is a UUID in lower case".to_owned()) }
+}
+
+fn time(word: &str, text: &str) -> Result<Time, String> {
+    Time::parse(text.as_bytes()).map_err(|fault| format!("{word} {fault}"))
 }
 
 /// A file, and a time behind an `@` if what stands there is one.
@@ -187,6 +198,9 @@ fn check(typed: &Typed, passed: &mut dyn FnMut(Step, &str)) -> Result<Result<Ver
         at_given: typed.at.is_some(),
         tenant: typed.tenant.clone(),
         stream: typed.stream.clone(),
+        kind: typed.kind.clone(),
+        since: typed.since,
+        until: typed.until,
         signer: typed.signer.clone(),
         timestamp: typed.require_timestamp,
         lateness_s: typed.lateness_s,
@@ -244,9 +258,14 @@ fn as_text(outcome: &Result<Verdict, Refusal>) -> String {
     let remarks = verdict.remarks.iter().fold(String::new(), note);
     let Verdict { manifest, signer, at, leaves, is_complete, .. } = verdict;
     let whole = if *is_complete { "" } else { ", NOT SHOWN TO BE WHOLE" };
+    let period = manifest.query.period();
+    let bound = |at: Option<Time>| at.map_or_else(|| "any time".to_owned(), |at| at.to_string());
+    let (since, until) =
+        (bound(period.and_then(|period| period.since)), bound(period.and_then(|period| period.until)));
     let says = format!(
-        "VERIFIED{whole}: report {}, {} rows of {leaves} events of {}, signed by {signer}, as of {at}",
-        manifest.report_id, manifest.rows, manifest.origin,
+        "VERIFIED{whole}: report {}, {} from {since} to before {until}, {} rows of {leaves} events of {}, signed by \
+         {signer}, as of {at}",
+        manifest.report_id, manifest.kind, manifest.rows, manifest.origin,
     );
     format!("{remarks}{}\n", visible(&says))
 }

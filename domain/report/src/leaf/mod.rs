@@ -162,6 +162,10 @@ impl<'l> Leaf<'l> {
 
     /// Whether it was written down later than so many seconds after it happened.
     pub fn is_late(&self, max_lateness_s: u64) -> bool {
+        // As a rule it was written down when it happened.
+        if self.recorded_at <= self.occurred_at {
+            return false;
+        }
         let passed = self.recorded_at.micros().saturating_sub(self.occurred_at.micros());
         passed > i64::try_from(max_lateness_s).unwrap_or(i64::MAX).saturating_mul(1_000_000)
     }

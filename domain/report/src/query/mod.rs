@@ -108,7 +108,26 @@ impl Query {
     /// `QueryTooLarge`, `Query`.
     pub fn check(&self) -> Result<(), FormatError> {
         let mut nodes = 0;
-        self.check_at(1, &mut nodes)
+        self.check_at(1, &mut nodes)?;
+        if self.periods() > 1 {
+            return Err(FormatError::Query("one period bounds all rows; a second would be overlooked"));
+        }
+        Ok(())
+    }
+
+    /// How many periods bound all rows.
+    fn periods(&self) -> usize {
+        match self {
+            Self::Period(_) => 1,
+            Self::And(parts) => parts.iter().map(Self::periods).sum(),
+            Self::Or(_)
+            | Self::Not(_)
+            | Self::Types(_)
+            | Self::Outcomes(_)
+            | Self::Actor(_)
+            | Self::Target(_)
+            | Self::Field(_) => 0,
+        }
     }
 
     fn check_at(&self, depth: usize, nodes: &mut usize) -> Result<(), FormatError> {

@@ -25,6 +25,8 @@ struct Erased {
     kind: String,
     id: String,
     recorded_at: Time,
+    /// Whether as many have seen the log it stands in as the policy demands.
+    is_witnessed: bool,
 }
 
 impl Erasures {
@@ -55,6 +57,11 @@ impl Erasures {
         is("kind", &erased.kind) && is("id", &erased.id) && leaf.recorded_at() <= erased.recorded_at
     }
 
+    /// Whether witnesses have seen all of these events.
+    pub(crate) fn are_witnessed(&self) -> bool {
+        self.0.values().all(|erased| erased.is_witnessed)
+    }
+
     /// That no proof rides along which no row needs.
     ///
     /// # Errors
@@ -83,7 +90,8 @@ fn erased(
     if proof.index != index {
         return Err(fault("it is of another event"));
     }
-    proof.verify(bytes, &log, basis.seconds()).map_err(|why| fault(&why.to_string()))?;
+    let trusted = proof.verify(bytes, &log, basis.seconds()).map_err(|why| fault(&why.to_string()))?;
+    let is_witnessed = policy.is_met(&trusted.cosigned);
     let mut reader = LeafReader::default();
     let leaf = reader.read(bytes).map_err(|why| fault(&why.to_string()))?;
     let is = |field: &'static str, value: &str| leaf.text(&[field]).as_deref() == Some(value);
@@ -95,5 +103,5 @@ fn erased(
     let part = |name: &str| leaf.text(&["target", name]).filter(|_| erases).map(std::borrow::Cow::into_owned);
     let subject = part("kind").zip(part("id"));
     let (kind, id) = subject.ok_or_else(|| fault("that event erased nothing"))?;
-    Ok(Erased { kind, id, recorded_at: leaf.recorded_at() })
+    Ok(Erased { kind, id, recorded_at: leaf.recorded_at(), is_witnessed })
 }

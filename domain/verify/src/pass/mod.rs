@@ -39,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) late: u64,
     pub(crate) disclosures: u64,
     pub(crate) erasures: u64,
+    /// Leaves that came later than whoever checks allows.
+    pub(crate) late_leaves: u64,
     /// The events that rows name as having erased something.
     pub(crate) erased_by: BTreeSet<u64>,
 }
@@ -68,6 +70,7 @@ pub(crate) fn run(bundle: &dyn Container, asked: &Asked<'_>, demands: &Demands) 
         tenant: canonical_text(&asked.manifest.tenant_id),
         stream: canonical_text(&asked.manifest.stream),
         cuts: &asked.heads.roots,
+        lateness_s: demands.lateness_s,
         budget: &budget,
     };
     let mut pass = Pass::new(bundle, asked);
@@ -125,17 +128,19 @@ fn collect(pass: &mut Pass<'_>, arriving: &[Receiver<Arriving>], segments: usize
 
 struct Pass<'a> {
     asked: &'a Asked<'a>,
+    late_leaves: u64,
     range: CompactRange,
     rows: Result<Rows<'a>, Refusal>,
 }
 
 impl<'a> Pass<'a> {
     fn new(bundle: &'a dyn Container, asked: &'a Asked<'a>) -> Self {
-        Self { asked, range: asked.heads.before.clone(), rows: Rows::open(bundle, asked) }
+        Self { asked, late_leaves: 0, range: asked.heads.before.clone(), rows: Rows::open(bundle, asked) }
     }
 
     fn take(&mut self, piece: &Piece) -> Result<(), Refusal> {
         self.range.append_range(&piece.leaves).map_err(Step::Range.by())?;
+        self.late_leaves += piece.late;
         if let Some((root, from)) = self.asked.heads.roots.get(&self.range.end())
             && self.range.root() != Ok(*root)
         {
@@ -164,6 +169,7 @@ impl<'a> Pass<'a> {
             )));
         }
         let mut found = self.rows?.finish()?;
+        found.late_leaves = self.late_leaves;
         found.leaves = manifest.range.end - manifest.range.first;
         Ok(found)
     }

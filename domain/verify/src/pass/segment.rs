@@ -29,6 +29,8 @@ pub(super) struct Reading<'r> {
     pub(super) stream: Vec<u8>,
     /// Sizes of the log at which a piece must end, so that roots can be compared there.
     pub(super) cuts: &'r BTreeMap<u64, (Hash, String)>,
+    /// How late leaves may come, in seconds.
+    pub(super) lateness_s: Option<u64>,
     /// How many bytes may still be inflated, by all readers together.
     pub(super) budget: &'r AtomicU64,
 }
@@ -41,13 +43,21 @@ pub(super) struct Piece {
     bytes: Vec<u8>,
     /// Index of each, and where it ends.
     marks: Vec<(u64, usize)>,
+    /// How many leaves came later than they may.
+    pub(super) late: u64,
     /// Whether it is the last of its file.
     pub(super) last: bool,
 }
 
 impl Piece {
     const fn starting_at(first: u64) -> Self {
-        Self { leaves: CompactRange::starting_at(first), bytes: Vec::new(), marks: Vec::new(), last: false }
+        Self {
+            leaves: CompactRange::starting_at(first),
+            bytes: Vec::new(),
+            marks: Vec::new(),
+            late: 0,
+            last: false,
+        }
     }
 
     /// Index and bytes of each leaf that is asked for.
@@ -98,6 +108,7 @@ impl Reading<'_> {
             let bytes = bytes.ok_or_else(|| step.because(format!("leaf {index} does not end")))?;
             let leaf = reader.read(bytes).map_err(|why| step.because(format!("leaf {index}: {why}")))?;
             self.check(index, &leaf)?;
+            piece.late += u64::from(self.lateness_s.is_some_and(|lateness_s| leaf.is_late(lateness_s)));
             piece.leaves.append_leaf(leaf_hash(bytes)).map_err(step.by())?;
             if self.filter.asks_for(&leaf) {
                 piece.bytes.extend_from_slice(bytes);

@@ -1,6 +1,6 @@
 //! The signature over `SHA256SUMS`: CAdES-B-B, detached, in the form the writer gives it.
 
-use der::{Any, asn1::OctetString};
+use der::{Any, Encode as _, asn1::OctetString};
 use report_bundle::{
     cms::{
         ContentInfo, IssuerSerial, SignedData, SignerInfo, SigningCertificate, SigningCertificateV2, low_s,
@@ -141,6 +141,10 @@ fn check_attributes(
 
 fn certificates(data: &SignedData, info: &SignerInfo) -> Result<(Cert, Vec<Cert>), String> {
     let all = data.certificates(names::SIGNATURE).map_err(|fault| fault.to_string())?;
+    // What is verified is written anew: then nothing may be in them that is not.
+    if all.iter().any(|(der, certificate)| certificate.to_der().as_ref() != Ok(der)) {
+        return Err("a certificate is not in DER".to_owned());
+    }
     let (mut signers, others): (Vec<_>, Vec<_>) =
         all.into_iter().map(|(der, certificate)| Cert { der, certificate }).partition(|cert| {
             let tbs = cert.certificate.tbs_certificate();

@@ -1,10 +1,16 @@
 //! What shows that a range reaches over its period, and what does not.
 
+use audit_log::proof::LogProof;
 use matricula_verify::{Demands, KeptHead, Refusal, Step, Verdict, verify};
-use report_bundle::{names, query::Period, query::Query};
+use report_bundle::{
+    names,
+    query::{Kind, Period, Query},
+};
 use serde_json::json;
 
-use super::kit::{Bundle, END_SEEN_S, KeyKind, Maker, Memory, Pki, Seal, demands, leaf, reseal, time};
+use super::kit::{
+    Bundle, END_SEEN_S, KeyKind, Log, Maker, Memory, Pki, Seal, demands, edit_manifest, leaf, reseal, time,
+};
 
 struct Scene {
     pki: Pki,
@@ -64,8 +70,8 @@ fn witnesses_must_have_seen_the_end_late_enough_and_be_enough() {
     let [first, second] = [&scene.maker.witnesses[0], &scene.maker.witnesses[1]];
     let plain = scene.maker.log.note(190);
     for (seen, complete) in [
-        (Some((until + 5, until + 5)), true),
-        (Some((until + 4, END_SEEN_S)), false),
+        (Some((until + 6, until + 6)), true),
+        (Some((until + 5, END_SEEN_S)), false),
         (Some((END_SEEN_S, until)), false),
         (None, false),
     ] {
@@ -79,11 +85,77 @@ fn witnesses_must_have_seen_the_end_late_enough_and_be_enough() {
     // Whoever checks may know that it takes longer.
     let note = scene.maker.cosigned(plain, until + 60);
     let patient = |lateness_s| Demands { lateness_s: Some(lateness_s), ..demands() };
-    for (lateness_s, complete) in [(60, true), (61, false), (u64::MAX, false)] {
+    for (lateness_s, complete) in [(60, true), (61, false), (u64::MAX, false), (5, false)] {
         let verdict = scene.judge(&scene.ending_in(note.clone()), &patient(lateness_s)).expect("verified");
         assert_eq!(verdict.is_complete, complete, "{lateness_s}");
-        assert!(!verdict.remarks.iter().any(|remark| remark.contains("written down within")));
+        // Events of the range came six seconds after they happened.
+        let late = verdict.remarks.iter().any(|remark| remark.contains("came later than --lateness allows"));
+        assert_eq!(late, lateness_s == 5, "{:?}", verdict.remarks);
     }
+    let unsaid = Demands { lateness_s: None, ..demands() };
+    let verdict = scene.judge(&scene.bundle.files(), &unsaid).expect("verified");
+    assert!(!verdict.is_complete);
+    assert!(
+        verdict.remarks.iter().any(|remark| remark.contains("its keeper says 5 s")),
+        "{:?}",
+        verdict.remarks
+    );
+}
+
+#[test]
+fn witnesses_must_have_seen_the_beginning_early_enough() {
+    let scene = scene();
+    let since = time("2026-06-30T16:00:00.000000Z").seconds().unsigned_abs();
+    let before = LogProof::parse(
+        &String::from_utf8(scene.bundle.files().files[names::PLATFORM_PROOF_BEFORE].clone()).expect("UTF-8"),
+    );
+    let before = before.expect("a proof");
+    // The platform's log as it was then.
+    let plain = Log::new(scene.maker.platform.origin(), 3, scene.maker.platform.leaves[..2].to_vec()).note(2);
+    for (seen_s, complete) in [(since - 1, true), (since, false), (since + 1, false)] {
+        let checkpoint = scene.maker.cosigned(plain.clone(), seen_s);
+        let mut files = scene.bundle.files().files;
+        let proof = LogProof { checkpoint, ..before.clone() };
+        files.insert(names::PLATFORM_PROOF_BEFORE.to_owned(), proof.to_string().into_bytes());
+        let verdict = scene.judge(&reseal(&scene.pki, files), &demands()).expect("verified");
+        assert_eq!(verdict.is_complete, complete, "{seen_s}: {:?}", verdict.remarks);
+    }
+}
+
+#[test]
+fn reports_that_ask_for_nobody_or_for_something_of_their_own_are_told() {
+    let mut scene = scene();
+    let Query::And(parts) = scene.maker.query.clone() else { unreachable!("a named query") };
+    let meddled = |query: Query, kind: &str| {
+        scene.bundle.meddled(&scene.pki, |files| {
+            edit_manifest(files, |manifest| {
+                (manifest.query, manifest.kind) = (query, kind.to_owned());
+                manifest.stream = "access".to_owned();
+                manifest.origin = manifest.origin.replace("/iam", "/access");
+            });
+        })
+    };
+    let Query::Period(period) = parts[0] else { unreachable!("a period") };
+    for (member, step) in [("0199C3A0-0000-7000-8000-000000000003", Step::Query), ("x", Step::Query)] {
+        let query = Kind::DataAccess { member: member.to_owned() }.query(period);
+        // The policy does not know that log; a query is looked at behind it.
+        assert!([step, Step::Heads].contains(&meddled(query, "data_access")), "{member}");
+    }
+    scene.maker.query = Query::And(parts);
+    let mut files = scene.bundle.files().files;
+    edit_manifest(&mut files, |manifest| manifest.kind = "custom".to_owned());
+    files.insert(names::SUMMARY.to_owned(), html_of(&files));
+    let files = reseal(&scene.pki, files);
+    let meant = Demands { kind: Some("custom".to_owned()), ..demands() };
+    let refused = |demands: &Demands| scene.judge(&files, demands).map(|verdict| verdict.is_complete);
+    assert_eq!(refused(&demands()), Ok(false));
+    assert_eq!(refused(&meant), Ok(true));
+}
+
+/// The page for people, of the manifest as it is but for lengths, which it does not tell.
+fn html_of(files: &std::collections::BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    let manifest = report_bundle::manifest::Manifest::parse(&files[names::MANIFEST]).expect("a manifest");
+    report_bundle::summary::html(&manifest).into_bytes()
 }
 
 #[test]
@@ -93,7 +165,7 @@ fn a_period_that_ends_within_a_second_ends_with_it() {
     let (since, until) = (time("2026-06-30T16:00:00.000000Z"), time("2026-07-31T16:00:00.000001Z"));
     parts[0] = Query::Period(Period { since: Some(since), until: Some(until) });
     scene.bundle = scene.maker.make(&scene.pki, Seal::Signed);
-    for (seen_s, complete) in [(1_785_513_605, false), (1_785_513_606, true)] {
+    for (seen_s, complete) in [(1_785_513_606, false), (1_785_513_607, true)] {
         let files = scene.ending_in(scene.maker.cosigned(scene.maker.log.note(190), seen_s));
         assert_eq!(scene.judge(&files, &demands()).expect("verified").is_complete, complete, "{seen_s}");
     }
@@ -176,6 +248,13 @@ fn a_log_that_was_another_when_the_head_was_kept_is_found_out() {
         demands.threads = threads;
         assert!(scene.judge(&files, &demands).is_ok(), "{threads} threads");
     }
+    // A log that had more once, says whoever checks.
+    let shrunk = [
+        ("a", scene.maker.log.note(100), Some("2026-07-02T00:00:00.000000Z")),
+        ("b", scene.maker.log.note(99), Some("2026-07-03T00:00:00.000000Z")),
+    ];
+    let refusal = scene.judge(&files, &with_heads(&shrunk)).expect_err("refused");
+    assert!(refusal.step == Step::Heads && refusal.why.contains("shrank"), "{refusal}");
     // A head of another log, or of nobody.
     let others = [scene.maker.admin.note(3), "x".to_owned(), String::new()];
     for note in others {

@@ -19,6 +19,8 @@ const RECORD_BYTES: u64 = 46;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) from: u64,
+    /// Where its record in the directory is.
+    pub(super) record: u64,
     /// The end of what is compressed.
     pub(super) to: u64,
     pub(super) crc: u32,
@@ -77,6 +79,11 @@ impl Layout {
             return Err(fault("there are bytes in front of the files"));
         }
         for (place, next) in self.places.iter().zip(nexts) {
+            let record = read(zip, place.record, 46)?;
+            // Version needed, and the disk it begins on: what is later or elsewhere some readers pass over.
+            if number(&record, 6, 2) > 45 || number(&record, 34, 2) != 0 {
+                return Err(fault("a file wants another reader, or another disk"));
+            }
             let between = next.checked_sub(place.to).and_then(|length| usize::try_from(length).ok());
             match between {
                 Some(0) if !place.described => {}

@@ -81,6 +81,7 @@ impl<R: ReaderAt> Zip<R> {
             let (data, to) = body.compressed_data_range();
             let place = Place {
                 from: entry.local_header_offset(),
+                record: entry.central_directory_offset(),
                 to,
                 crc: entry.crc32(),
                 compressed: to - data,
@@ -134,8 +135,18 @@ fn check_headers(
     if !(same || place.described && lengths == (0, 0, 0)) {
         return fault("has other lengths in its own header");
     }
+    // What unpacks would make something else of it, or look for it elsewhere.
+    let is_folder = name.ends_with('/');
+    let (dos, unix) =
+        (entry.external_attributes() & 0x10 != 0, entry.external_attributes() >> 16 & 0o170_000);
+    let wanted = if is_folder { 0o040_000 } else { 0o100_000 };
+    if dos && !is_folder || ![0, wanted].contains(&unix) {
+        return fault("is not a file");
+    }
     let extra = |mut fields: rawzip::extra_fields::ExtraFields<'_>| {
-        let known = fields.by_ref().all(|(id, _)| id == ExtraFieldId::ZIP64);
+        let mut count = 0;
+        let known =
+            fields.by_ref().inspect(|_| count += 1).all(|(id, _)| id == ExtraFieldId::ZIP64) && count < 2;
         !known || !fields.remaining_bytes().is_empty()
     };
     if extra(entry.extra_fields()) || extra(header.extra_fields()) || !entry.comment().as_bytes().is_empty() {

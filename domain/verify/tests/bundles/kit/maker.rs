@@ -182,7 +182,7 @@ impl Maker {
             }
         }
         if self.erased.is_some() {
-            let note = self.admin.note(self.admin.leaves.len());
+            let note = self.cosigned(self.admin.note(self.admin.leaves.len()), END_SEEN_S);
             writer.push_erasure_proof(3, &self.admin.proof(3, &self.admin.leaves[3], &note)).expect("added");
         }
         let heads = self.heads();
@@ -223,7 +223,7 @@ impl Bundle {
 }
 
 pub(crate) fn demands() -> Demands {
-    Demands { tenant: Some(TENANT.to_owned()), threads: 2, ..Demands::at(now()) }
+    Demands { tenant: Some(TENANT.to_owned()), lateness_s: Some(6), threads: 2, ..Demands::at(now()) }
 }
 
 /// Changes the manifest as text, keeping its form.
