@@ -45,6 +45,13 @@ pub struct KeyCallLabels {
     pub outcome: &'static str,
 }
 
+/// What a witness said.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct WitnessLabels {
+    /// `cosigned`, `later`, `ahead`, `disagrees`, `refused`, `wrong` or `away`.
+    pub answer: &'static str,
+}
+
 /// All figures.
 pub struct Metrics {
     registry: Registry,
@@ -73,6 +80,10 @@ pub struct Metrics {
     pub platform_log_size: Gauge,
     /// `matricula_platform_log_refused`: 1 while this process refuses to sign, as the log is not the one it signed before.
     pub platform_log_refused: Gauge,
+    /// `matricula_platform_log_witnessed`: leaves under the newest head that enough witnesses cosigned.
+    pub platform_log_witnessed: Gauge,
+    /// `matricula_witness_answers_total`: what witnesses said when they were asked.
+    pub witness_answers: Family<WitnessLabels, Counter>,
     /// `matricula_platform_log_turn_timestamp_seconds`: when this process last looked for new heads and all was well, in
     /// seconds since 1970.
     pub platform_log_turned_at_s: Gauge,
@@ -163,7 +174,7 @@ const TENANTS_MAX: usize = 200;
 /// What accounts are held by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct HeldLabels {
-    /// `undecided`, `paused`, `consent`, `absent`, `receipt`, or `fault` of ours.
+    /// `undecided`, `consent`, `absent`, `paused`, or `fault` of ours.
     pub by: &'static str,
 }
 
@@ -260,6 +271,8 @@ impl Default for Metrics {
             audit_verified_at_s: Gauge::default(),
             platform_log_size: Gauge::default(),
             platform_log_refused: Gauge::default(),
+            platform_log_witnessed: Gauge::default(),
+            witness_answers: Family::default(),
             platform_log_turned_at_s: Gauge::default(),
             database_connections: Gauge::default(),
             dependency_up: Family::default(),
@@ -298,7 +311,7 @@ impl Default for Metrics {
         r.register("dependency_up", "Whether a dependency answered last time", m.dependency_up.clone());
         r.register("limiter", "What the rate limiter did beside answering", m.limiter.clone());
         r.register("documents", "Queries run, by what was known of their documents", m.documents.clone());
-        r.register("output", "Values of answers, written out or left to the library", m.output.clone());
+        r.register("output", "Values of answers, written out or left to the library, and batched fields asked for one object alone", m.output.clone());
         r.register("streams", "Subscriptions open", m.streams.clone());
         r.register(
             "key_provider_calls",
@@ -395,6 +408,12 @@ impl Metrics {
             m.platform_log_refused.clone(),
         );
         r.register(
+            "platform_log_witnessed",
+            "Leaves under the newest head that enough witnesses cosigned",
+            m.platform_log_witnessed.clone(),
+        );
+        r.register("witness_answers", "What witnesses said", m.witness_answers.clone());
+        r.register(
             "platform_log_turn_timestamp_seconds",
             "When new heads were last looked for, since 1970",
             m.platform_log_turned_at_s.clone(),
@@ -435,7 +454,7 @@ impl Metrics {
             DocumentUse::New => "new",
         };
         self.documents.get_or_create(&DocumentLabels { document }).inc();
-        for (way, values) in [("written", output.written), ("left", output.left)] {
+        for (way, values) in [("written", output.written), ("left", output.left), ("alone", output.alone)] {
             self.output.get_or_create(&OutputLabels { way }).inc_by(values.into());
         }
     }

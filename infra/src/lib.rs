@@ -22,6 +22,7 @@
 //! | `content::ports::MediaProbe`, `content::ports::Transcoder` | [`ffmpeg`] |
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys, LogReader, PlatformStore}` | [`postgres`] |
 //! | `compliance::ports::HighWater` | [`high_water`] |
+//! | `compliance::ports::WitnessClient` | [`witness`] |
 //! | `compliance::ports::CheckpointSigner` | [`local_keyring`], [`pkcs11`] |
 
 pub mod argon2;
@@ -45,3 +46,4 @@ pub mod redis;
 pub mod spool;
 pub mod system;
 pub mod totp;
+pub mod witness;

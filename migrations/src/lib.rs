@@ -25,6 +25,7 @@ mod m20261127_0014_publishing_timetables;
 mod m20261127_0015_compliance_verifier;
 mod m20261127_0016_compliance_platform_log;
 mod m20261127_0017_publishing_receipts;
+mod m20261127_0018_compliance_cosignatures;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_0015_compliance_verifier::Migration),
             Box::new(m20261127_0016_compliance_platform_log::Migration),
             Box::new(m20261127_0017_publishing_receipts::Migration),
+            Box::new(m20261127_0018_compliance_cosignatures::Migration),
         ]
     }
 }

@@ -23,6 +23,9 @@ CREATE TABLE publishing.receipts (
 ALTER TABLE publishing.post_notes ADD COLUMN place integer NOT NULL DEFAULT 0;
 CREATE INDEX posts_undecided ON publishing.posts (tenant_id, account_id)
     WHERE status = 'outcome_unknown' AND NOT holds_account;
+CREATE INDEX posts_hindered ON publishing.posts (tenant_id, account_id)
+    WHERE status IN ('waiting', 'uploading', 'uploaded', 'creating', 'outcome_unknown')
+        AND (progress #>> '{hindrance,by}') IS NOT NULL;
 ";
 
 /// What an account is held by is written when its turn ends, so that all can be counted without looking at any tenant's
@@ -37,6 +40,9 @@ CREATE FUNCTION publishing.end_turn(wanted uuid, held bigint, due timestamptz, w
         UPDATE publishing.account_turns AS t SET due_at = due, leased_until = '-infinity', held_by = why
         WHERE t.tenant = current_setting('app.tenant_id')::uuid AND t.account = wanted AND t.fence = held
     $$;
+CREATE OR REPLACE FUNCTION publishing.end_turn(wanted uuid, held bigint, due timestamptz) RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+    AS $$ SELECT publishing.end_turn(wanted, held, due, NULL) $$;
 CREATE FUNCTION publishing.turns_held() RETURNS TABLE (held_by text, accounts bigint)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
     AS $$

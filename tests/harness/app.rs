@@ -203,6 +203,14 @@ impl TestApp {
         Ok((is_whole, reports))
     }
 
+    /// Does what `matricula log policy` does.
+    ///
+    /// # Errors
+    /// The keys can't be read.
+    pub async fn print_policy(&self, out: &mut Vec<u8>) -> Result<(), HarnessError> {
+        Box::pin(server::logs::policy(&self.config, out)).await
+    }
+
     /// Starts the program with these arguments on the same stores, in a process of its own.
     ///
     /// # Errors

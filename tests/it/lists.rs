@@ -194,5 +194,6 @@ async fn many_groups_are_asked_once_and_many_nodes_take_turns() {
     let answer = read(&app, token, nodes, json!({ "ids": ids })).await;
     assert_eq!(answer.get("errors"), None, "{answer}");
     assert_eq!(answer["data"]["nodes"].as_array().map(Vec::len), Some(100));
+    assert_eq!(counter(&app, "matricula_output_total{way=\"alone\"}").await, 100);
     app.stop().await.unwrap();
 }

@@ -31,3 +31,4 @@ mod tidy;
 mod transcodes;
 mod turns;
 mod uploads;
+mod witnesses;

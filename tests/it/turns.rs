@@ -135,21 +135,16 @@ async fn nothing_is_asked_for_that_nobody_agreed_to_as_it_is() {
         WHERE p.tenant_id = r.tenant_id AND p.id = r.post_id AND p.caption = 'without'";
     assert_eq!(sqlx::query(removed).execute(&mut database).await.unwrap().rows_affected(), 1);
     let worker = app.process(&["work", "--queue", "posts"]).unwrap();
-    let settled = |post: &Value| is_there(post) || post["hinderedBy"].is_string();
+    let settled = |post: &Value| is_there(post) || post["status"] == "AWAITING_APPROVAL";
     let posts = desk.until(&app, &plan, PATIENCE, settled).await.unwrap();
     let without = posts.iter().find(|post| post["caption"] == "without").unwrap();
-    assert!(without["hinderedBy"].as_str().unwrap().contains("nobody has agreed"), "{without}");
+    assert!(without["timeline"].to_string().contains("nobody has agreed to this post as it is"), "{without}");
     assert_eq!(posted(&platform).await.unwrap().len(), 1);
     assert_eq!(platform.calls(CREATE).await.unwrap().0, 1);
-    let held = |text: &str| text.contains("matricula_post_accounts_held{by=\"receipt\"} 1");
-    let operators = app.operators().unwrap();
-    let begun = tokio::time::Instant::now();
-    let address = format!("{}/metrics", operators.base());
-    let figures = async || platform.http().get(&address).send().await.unwrap().text().await.unwrap();
-    while !held(&figures().await) {
-        assert!(begun.elapsed() < PATIENCE, "the figure does not tell");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    // It waits for somebody, who may agree to it as to any other.
+    desk.approve(&app, &plan).await.unwrap();
+    desk.until(&app, &plan, PATIENCE, is_there).await.unwrap();
+    assert_eq!(posted(&platform).await.unwrap().len(), 2);
     worker.kill9().await.unwrap();
     app.stop().await.unwrap();
     platform.stop().await;
@@ -187,12 +182,24 @@ async fn what_cant_be_read_any_more_can_be_said_by_who_looks() {
     let post = desk.until(&app, &plan, PATIENCE, undecided).await.unwrap().remove(0);
     assert_eq!(post["status"], "OUTCOME_UNKNOWN");
     assert_eq!(post["hinderedBy"], "the account's owner must consent again");
+    let address = format!("{}/metrics", app.operators().unwrap().base());
+    let figures = async || platform.http().get(&address).send().await.unwrap().text().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    while !figures().await.contains("matricula_post_accounts_held{by=\"undecided\"} 1") {
+        assert!(begun.elapsed() < PATIENCE, "the figure does not tell");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     let mutation = "mutation ($i: ResolvePostInput!) { resolvePost(input: $i) @idempotent(key: \"r\") {
         post { status item } userErrors { code message } } }";
     let is = json!({ "i": { "id": post["id"], "item": "@seen-by-hand" } });
     let said: Answer = app.client.graphql(token, mutation, is).await.unwrap();
     assert_eq!(said.data("resolvePost")["post"]["item"], "@seen-by-hand", "{}", said.body);
     assert_eq!(platform.calls(CREATE).await.unwrap().0, 1, "asked for once");
+    let begun = tokio::time::Instant::now();
+    while !figures().await.contains("matricula_post_accounts_held{by=\"undecided\"} 0") {
+        assert!(begun.elapsed() < PATIENCE, "it is told for ever");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     worker.kill9().await.unwrap();
     app.stop().await.unwrap();
     platform.stop().await;
@@ -263,6 +270,9 @@ async fn nothing_is_sent_for_a_day_that_is_used_up() {
     let due_at: chrono::DateTime<chrono::Utc> =
         one_post(&desk, &app, &second).await["dueAt"].as_str().unwrap().parse().unwrap();
     assert_eq!(due_at.timestamp() % 86_400, 16 * 3_600, "midnight in Beijing: {due_at}");
+    let waiting = one_post(&desk, &app, &second).await;
+    assert_eq!(waiting["status"], "WAITING");
+    assert!(waiting["allowedActions"].to_string().contains("CHANGE"), "it can be moved: {waiting}");
     app.stop().await.unwrap();
     platform.stop().await;
 }

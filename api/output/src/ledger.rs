@@ -37,6 +37,7 @@ pub struct Ledger {
     count: Mutex<Count>,
     written: AtomicU32,
     left: AtomicU32,
+    alone: AtomicU32,
 }
 
 impl Ledger {
@@ -50,6 +51,12 @@ impl Ledger {
         self.left.load(Ordering::Relaxed)
     }
 
+    /// Batched fields that were asked for one object, because async-graphql came to it by itself: below an interface, or
+    /// where a list was not written out.
+    pub fn alone(&self) -> u32 {
+        self.alone.load(Ordering::Relaxed)
+    }
+
     /// How often each place was written, from the root of the answer.
     pub fn count(&self) -> Count {
         self.count.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -58,6 +65,10 @@ impl Ledger {
     /// A text that was written for another reader.
     pub(crate) fn reuse(&self) {
         self.written.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ask_alone(&self) {
+        self.alone.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn leave(&self) {

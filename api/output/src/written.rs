@@ -68,6 +68,9 @@ impl<X: Output + OutputType> OutputType for Single<X> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &AstField) -> ServerResult<Value> {
+        if let Some(ledger) = ctx.data_opt::<Arc<Ledger>>() {
+            ledger.ask_alone();
+        }
         match &self.0 {
             Ok(outcome) => resolve(outcome, ctx, field, &Way::Anew).await,
             Err(error) => {

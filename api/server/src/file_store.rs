@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::{
-    content::ports::ObjectStore,
+    content::ports::{MARKER_FOLDER, ObjectStore},
     kernel::{
         fault::{PortError, Retry},
         ids::IdSource,
@@ -21,9 +21,6 @@ use crate::{
     config::{Bucket, Files},
     wiring::{StartupError, secret_in},
 };
-
-/// Where the marker is, in the folder or the bucket: an empty object, and its name is the marker.
-const FOLDER: &str = "store-marker";
 
 fn bucket_settings(bucket: &Bucket) -> Result<BucketSettings, StartupError> {
     let credentials = |id: &String| -> Result<BucketCredentials, StartupError> {
@@ -62,7 +59,7 @@ pub(crate) async fn open_file_store(files: &Files, db: &Db) -> Result<Arc<dyn Ob
 
 /// Markers that are in the store.
 async fn markers(objects: &dyn ObjectStore) -> Result<Vec<Uuid>, PortError> {
-    let keys = objects.below(FOLDER).await?;
+    let keys = objects.below(MARKER_FOLDER).await?;
     let name = |key: &String| key.rsplit('/').next().and_then(|name| Uuid::parse_str(name).ok());
     Ok(keys.iter().filter_map(name).collect())
 }
@@ -98,7 +95,7 @@ async fn check_file_store(
     let marker = there.first().copied().unwrap_or_else(|| ids.next_uuid());
     let remembered = remember_file_store(db, marker, async || {
         if there.is_empty() {
-            objects.put(&format!("{FOLDER}/{}", marker.hyphenated()), Vec::new()).await?;
+            objects.put(&format!("{MARKER_FOLDER}/{}", marker.hyphenated()), Vec::new()).await?;
         }
         Ok(())
     });
@@ -115,7 +112,7 @@ async fn check_file_store(
     let told = format!(
         "{place} has {found}, and the database remembers the marker {remembered}: this is not where the other replicas \
          keep files. Name the same folder or bucket under [content] everywhere. If this one has the files now, because \
-         they were moved or restored, put an empty file {FOLDER}/{remembered} into it and start again"
+         they were moved or restored, put an empty file {MARKER_FOLDER}/{remembered} into it and start again"
     );
     Err(NotChecked::Another(told.into()))
 }

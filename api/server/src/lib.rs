@@ -14,3 +14,4 @@ pub mod rehearsal;
 pub mod serve;
 pub mod stores;
 pub mod wiring;
+pub mod witness;

@@ -5,7 +5,8 @@ use std::io::Write;
 use domain::{
     compliance::{
         finding::{LogReport, Place},
-        ports::WhichLog,
+        platform_policy,
+        ports::{LogReader as _, WhichLog},
     },
     kernel::ids::TenantId,
 };
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     config::Config,
-    wiring::{StartupError, verifier},
+    wiring::{StartupError, log_reader, verifier},
 };
 
 /// Derives every log of the tenant, or of all, anew, and writes what came of it to `out`: a line for each log, and one for
@@ -39,6 +40,16 @@ pub async fn fsck(
         }
     }
     Ok(is_whole)
+}
+
+/// Writes whom to believe about the platform's log to `out` (C2SP tlog-policy): its keys, its witnesses, how many are enough.
+///
+/// # Errors
+/// The keys or the policy can't be read.
+pub async fn policy(config: &Config, out: &mut (dyn Write + Send)) -> Result<(), StartupError> {
+    let keys = log_reader(config)?.keys(WhichLog::Platform).await?;
+    let policy = platform_policy(&crate::notary::trust(config)?, &config.audit.host, &keys)?;
+    write!(out, "{policy}").map_err(Into::into)
 }
 
 fn lines(report: &LogReport, out: &mut dyn Write) -> Result<(), StartupError> {

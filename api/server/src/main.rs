@@ -29,6 +29,7 @@ use server::{
     rehearsal,
     serve::{Duties, Queue, asked_to_stop, start},
     wiring::{StartupError, build},
+    witness::{self, WitnessOptions},
 };
 
 /// Requests are many small values: under the C library's allocator a quarter of the processor's time went there.
@@ -99,10 +100,45 @@ enum Verb {
         #[command(subcommand)]
         verb: LogVerb,
     },
+    /// Watch logs of others, and cosign what only grew. Needs no database.
+    Witness {
+        #[command(subcommand)]
+        verb: WitnessVerb,
+    },
     /// Make root keys.
     Keyring {
         #[command(subcommand)]
         verb: KeyringVerb,
+    },
+}
+
+#[derive(clap::Args)]
+struct WitnessKey {
+    /// The witness's name, as `witness.example.com/w1`. Never change it once logs know it.
+    #[arg(long)]
+    name: String,
+    /// The file with its key. Only its owner may read it.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum WitnessVerb {
+    /// Make a witness's key in a new file, and print the key that verifies its cosignatures.
+    Key(WitnessKey),
+    /// Answer logs that ask for cosignatures (C2SP tlog-witness).
+    Run {
+        #[command(flatten)]
+        key: WitnessKey,
+        /// Where to answer.
+        #[arg(long, default_value = "127.0.0.1:8100")]
+        listen: std::net::SocketAddr,
+        /// The logs it knows: `log` lines of a policy file (C2SP tlog-policy), as `matricula log policy` prints them.
+        #[arg(long, value_name = "FILE")]
+        logs: PathBuf,
+        /// The directory where it remembers what it has seen; made when missing. Never put it back from a backup.
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
     },
 }
 
@@ -204,6 +240,9 @@ enum LogVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Print whom to believe about the platform's log: its keys, its witnesses, how many of them are enough (C2SP
+    /// tlog-policy).
+    Policy,
 }
 
 #[derive(Subcommand)]
@@ -307,6 +346,18 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
                 Ok(())
             } else {
                 Err("the audit log is not what it should be; the places are above".into())
+            }
+        }
+        Verb::Log { verb: LogVerb::Policy } => {
+            logs::policy(&load(Need::Checking)?, &mut std::io::stdout()).await
+        }
+        Verb::Witness { verb } => {
+            log(&load(Need::Nothing)?)?;
+            match verb {
+                WitnessVerb::Key(WitnessKey { name, key }) => witness::make_key(&key, &name),
+                WitnessVerb::Run { key: WitnessKey { name, key }, listen, logs, state } => {
+                    witness::run(&WitnessOptions { listen, name, key, logs, state }).await
+                }
             }
         }
         Verb::Keyring { verb: KeyringVerb::LogKey } => log_key(&load(Need::Nothing)?),

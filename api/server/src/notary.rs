@@ -2,18 +2,28 @@
 
 use std::sync::Arc;
 
-use domain::compliance::{Notary, NotaryPorts, ports::CheckpointSigner};
+use domain::compliance::{Notary, NotaryPorts, log::trust::TrustPolicy, ports::CheckpointSigner};
 use infra::{
     high_water::FileHighWater,
     local_keyring::LocalSigner,
     postgres::{Db, PgPlatformStore},
     system::System,
+    witness::HttpWitnesses,
 };
 
 use crate::{
     config::{Config, Signer},
     wiring::{ROLE_CONNECTIONS, StartupError, pool, token},
+    witness::read_trust,
 };
+
+/// Who witnesses the platform's log.
+pub(crate) fn trust(config: &Config) -> Result<TrustPolicy, StartupError> {
+    match &config.notary.policy {
+        Some(file) => read_trust("notary.policy", file),
+        None => Ok(TrustPolicy::empty()),
+    }
+}
 
 /// Puts the notary together; `None` when nobody is to sign.
 pub(crate) async fn open(config: &Config) -> Result<Option<Notary>, StartupError> {
@@ -34,6 +44,8 @@ pub(crate) async fn open(config: &Config) -> Result<Option<Notary>, StartupError
         signer,
         clock: Arc::new(System),
         entropy: Arc::new(System),
+        witnesses: Arc::new(HttpWitnesses::new(config.notary.witness_timeout)?),
+        trust: trust(config)?,
         host: config.audit.host.clone(),
     })))
 }

@@ -284,6 +284,9 @@ async fn figures(
                 let gauge = app.metrics.post_accounts_held.get_or_create(&HeldLabels { by: by.as_str() });
                 gauge.set(i64::try_from(accounts).unwrap_or(i64::MAX));
             }
+        } else {
+            // What is not known is not told.
+            app.metrics.post_accounts_held.clear();
         }
         let _ = tokio::time::timeout(FIGURES_EVERY, stop.changed()).await;
     }

@@ -170,6 +170,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         publishing,
         compliance: Arc::new(Compliance::new(CompliancePorts {
             log_keys: log_keys.clone(),
+            trust: crate::notary::trust(config)?,
             host: config.audit.host.clone(),
         })),
         units,
@@ -196,8 +197,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         },
         origins: config.http.origins.clone(),
     });
-    let sequencing = duties.has(Queue::Sequence).then(|| sequencing(config, log_keys)).transpose()?;
-    let (verifying, notary) = over_all_logs(config, duties).await?;
+    let (sequencing, verifying, notary) = over_all_logs(config, duties, log_keys).await?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
     Ok(Parts { app, sequencing, verifying, notary, health, db, envelope, journal, bookkeeping })
 }
@@ -280,20 +280,29 @@ fn sequencing(config: &Config, keys: Arc<PgLogKeys>) -> Result<(Sequencer, PgSeq
     Ok((sequencer, store))
 }
 
+/// What sequences, verifies and notarises.
+type OverAllLogs = (Option<(Sequencer, PgSequencerStore)>, Option<LogVerifier>, Option<Notary>);
+
 /// What works on all logs, where that is a duty.
 async fn over_all_logs(
     config: &Config,
     duties: &Duties,
-) -> Result<(Option<LogVerifier>, Option<Notary>), StartupError> {
+    log_keys: Arc<PgLogKeys>,
+) -> Result<OverAllLogs, StartupError> {
+    let sequencing = duties.has(Queue::Sequence).then(|| sequencing(config, log_keys)).transpose()?;
     let verifying = duties.has(Queue::Verify).then(|| verifier(config)).transpose()?;
     let notary = if duties.has(Queue::Notarise) { crate::notary::open(config).await? } else { None };
-    Ok((verifying, notary))
+    Ok((sequencing, verifying, notary))
 }
 
 /// Reads whole logs, on a login of its own.
 pub(crate) fn verifier(config: &Config) -> Result<LogVerifier, StartupError> {
-    let db = Db::connect(&config.database.verifier_url, pool(config, ROLE_CONNECTIONS))?;
-    Ok(LogVerifier::new(Arc::new(PgLogReader::new(db)), config.audit.host.clone()))
+    Ok(LogVerifier::new(Arc::new(log_reader(config)?), config.audit.host.clone()))
+}
+
+/// Reads whole logs, on a login of its own, for who needs no more of them.
+pub(crate) fn log_reader(config: &Config) -> Result<PgLogReader, StartupError> {
+    Ok(PgLogReader::new(Db::connect(&config.database.verifier_url, pool(config, ROLE_CONNECTIONS))?))
 }
 
 pub(crate) const fn pool(config: &Config, connections_max: u32) -> PoolSettings {

@@ -8,6 +8,7 @@ mod health;
 mod link;
 mod uploads;
 mod webhook;
+mod witness;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::app::App;
 
 pub use health::{Dependency, Health};
 pub use uploads::{Places, UPLOADS};
+pub use witness::mount_witness;
 
 /// Mounts the doors before sign-in, the public keys, what platforms send owners and news to, and where files come in and
 /// go out.

@@ -134,6 +134,8 @@ pub struct OutputRecord {
     pub written: u32,
     /// Values that could be written out in another document, and were left to async-graphql's executor.
     pub left: u32,
+    /// Batched fields that were asked for one object instead of for all of its level.
+    pub alone: u32,
 }
 
 /// Most characters of a client's request ID that are kept.

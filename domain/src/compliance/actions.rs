@@ -29,5 +29,8 @@ pub const RETIRE_KEYS: Action = of_keys("retire_keys");
 /// The platform's log gets a signed head. Only refusals are events: that one was signed is in the log itself.
 pub const SIGN_PLATFORM_LOG: Action = of_keys("sign_platform_log");
 
+/// A witness contradicts the platform's log.
+pub const WITNESS_PLATFORM_LOG: Action = of_keys("witness_platform_log");
+
 /// All of them.
-pub const ALL: &[Action] = &[ROTATE_KEYS, REWRAP_KEYS, RETIRE_KEYS, SIGN_PLATFORM_LOG];
+pub const ALL: &[Action] = &[ROTATE_KEYS, REWRAP_KEYS, RETIRE_KEYS, SIGN_PLATFORM_LOG, WITNESS_PLATFORM_LOG];

@@ -179,12 +179,16 @@ pub trait TranscodeWork: Send {
     async fn read(&mut self, most: usize) -> Result<Vec<u8>, PortError>;
 }
 
+/// The folder of the marker that a store is known by.
+pub const MARKER_FOLDER: &str = "store-marker";
+
 /// Keeps bytes under names. An object is written once and whole, and is durable when `put` has answered.
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
     /// Keeps bytes.
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), PortError>;
-    /// Some of an object's bytes; a lasting error when it is not there or is shorter.
+    /// Some of an object's bytes; a lasting error when it is not there or is shorter, and the store is the one it was: it
+    /// has something in [`MARKER_FOLDER`].
     async fn get(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>, PortError>;
     /// Throws an object away; no error when it is not there.
     async fn remove(&self, key: &str) -> Result<(), PortError>;

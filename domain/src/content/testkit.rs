@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::ports::ObjectStore;
+use super::ports::{MARKER_FOLDER, ObjectStore};
 use crate::kernel::fault::PortError;
 
 /// Objects that are forgotten when dropped.
@@ -54,6 +54,7 @@ pub async fn object_store_contract(store: &dyn ObjectStore, folder: &str) {
     let key = |name: &str| format!("{folder}/a/{name}");
     let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     assert_eq!(store.below(&format!("{folder}/a")).await.expect("a list"), Vec::<String>::new());
+    store.put(&format!("{MARKER_FOLDER}/contract"), Vec::new()).await.expect("kept");
     store.put(&key("one"), bytes.clone()).await.expect("kept");
     store.put(&key("two"), vec![7]).await.expect("kept");
     store.put(&format!("{folder}/ab/three"), vec![8]).await.expect("kept");
@@ -72,7 +73,7 @@ pub async fn object_store_contract(store: &dyn ObjectStore, folder: &str) {
     store.remove(&key("one")).await.expect("removed already");
     assert!(store.get(&key("one"), 0..1).await.is_err());
     assert_eq!(store.below(&format!("{folder}/a")).await.expect("a list"), [key("two")]);
-    for left in [key("two"), format!("{folder}/ab/three")] {
+    for left in [key("two"), format!("{folder}/ab/three"), format!("{MARKER_FOLDER}/contract")] {
         store.remove(&left).await.expect("removed");
     }
 }

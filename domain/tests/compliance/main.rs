@@ -6,3 +6,4 @@ mod reading;
 mod sequencing;
 mod site;
 mod verifying;
+mod witnessing;

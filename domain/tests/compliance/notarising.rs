@@ -12,9 +12,10 @@ use domain::{
             note::Note,
             policy::LogPolicy,
             tile::{TileSet, tiles_for_inclusion},
+            trust::TrustPolicy,
         },
-        ports::{LogId, Mark},
-        testkit::{MemoryHighWater, MemoryPlatform, MemorySigner, Tripwire},
+        ports::{LogId, Mark, WitnessClient},
+        testkit::{MemoryHighWater, MemoryPlatform, MemorySigner, MemoryWitnesses, Tripwire},
     },
     kernel::{
         fault::PortError,
@@ -26,17 +27,19 @@ use domain::{
 
 use crate::site::{HOST, Site, drain, now};
 
-struct Platform {
-    site: Site,
-    tenants: [TenantId; 2],
-    store: MemoryPlatform,
-    mark: Arc<MemoryHighWater>,
-    signer: Arc<MemorySigner>,
+pub(crate) struct Platform {
+    pub(crate) site: Site,
+    pub(crate) tenants: [TenantId; 2],
+    pub(crate) store: MemoryPlatform,
+    pub(crate) mark: Arc<MemoryHighWater>,
+    pub(crate) signer: Arc<MemorySigner>,
     tripwire: Arc<Tripwire>,
+    pub(crate) witnesses: Arc<dyn WitnessClient>,
+    pub(crate) trust: TrustPolicy,
 }
 
 impl Platform {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let site = Site::new();
         let (left, right) = site.two();
         let tripwire = Arc::<Tripwire>::default();
@@ -47,29 +50,33 @@ impl Platform {
             tripwire,
             site,
             tenants: [left, right],
+            witnesses: Arc::<MemoryWitnesses>::default(),
+            trust: TrustPolicy::empty(),
         }
     }
 
-    fn notary(&self) -> Notary {
+    pub(crate) fn notary(&self) -> Notary {
         Notary::new(NotaryPorts {
             store: Arc::new(self.store.clone()),
             high_water: Arc::<MemoryHighWater>::clone(&self.mark),
             signer: Arc::<MemorySigner>::clone(&self.signer),
             clock: Arc::<FixedClock>::clone(&self.site.clock),
             entropy: Arc::<Counted>::clone(&self.site.ids),
+            witnesses: Arc::clone(&self.witnesses),
+            trust: self.trust.clone(),
             host: HOST.to_owned(),
         })
     }
 
     /// Lets both tenants' logs grow.
-    fn grow(&self) {
+    pub(crate) fn grow(&self) {
         for tenant in self.tenants {
             self.site.happen(tenant, 3);
         }
         drain(&mut self.site.sequencer(), 100);
     }
 
-    fn turn(&self) -> Result<Notarised, PortError> {
+    pub(crate) fn turn(&self) -> Result<Notarised, PortError> {
         now(self.notary().notarise(100))
     }
 

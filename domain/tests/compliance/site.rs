@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{
     compliance::{
         AuditProof, Compliance, ComplianceError, CompliancePorts, Sequenced, Sequencer, SequencerPorts,
-        log::{note::VerifierKey, policy::LogPolicy},
+        log::{note::VerifierKey, policy::LogPolicy, trust::TrustPolicy},
         ports::{LogId, SignedHead, Unsequenced},
         testkit::{Log, MemoryAudit, MemoryLogKeys, MemoryLogs},
     },
@@ -43,7 +43,8 @@ impl Site {
     pub(crate) fn new() -> Self {
         let keys = Arc::<MemoryLogKeys>::default();
         let log_keys = Arc::<MemoryLogKeys>::clone(&keys);
-        let compliance = Compliance::new(CompliancePorts { log_keys, host: HOST.to_owned() });
+        let compliance =
+            Compliance::new(CompliancePorts { log_keys, trust: TrustPolicy::empty(), host: HOST.to_owned() });
         let (clock, ids) = (Arc::<FixedClock>::default(), Arc::<Counted>::default());
         Self { logs: MemoryLogs::default(), keys, clock, ids, compliance }
     }

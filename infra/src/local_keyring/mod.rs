@@ -36,7 +36,7 @@ use zeroize::Zeroizing;
 use self::file::RootKey;
 pub use self::{
     fault::{KeyringError, KeyringFault},
-    signer::LocalSigner,
+    signer::{LocalSigner, read_seed},
 };
 use crate::envelope::{KeyContext, KeyProvider, bound, keywrap};
 

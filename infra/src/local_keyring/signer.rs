@@ -15,6 +15,17 @@ use super::{
     file::{self, RootKey},
 };
 
+/// The newest seed in the file at `path`.
+///
+/// # Errors
+/// There is no such file, others can read it, or it is not a keyring.
+pub fn read_seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, PortError> {
+    let keys = file::read(path).map_err(|fault| KeyringError::new(path, fault));
+    let keys = keys.map_err(|e| PortError::lasting(PORT, e))?;
+    let newest = keys.last().ok_or_else(|| PortError::lasting(PORT, "the keyring is empty"))?;
+    Ok(newest.key.clone())
+}
+
 /// A [`CheckpointSigner`] over an Ed25519 seed in a file of the keyring's form; the highest version signs. A file of its
 /// own: what wraps keys signs nothing.
 pub struct LocalSigner {
@@ -33,10 +44,8 @@ impl LocalSigner {
     /// # Errors
     /// There is no such file, others can read it, or it is not a keyring.
     pub fn open(path: &Path) -> Result<Self, PortError> {
-        let keys = file::read(path).map_err(|fault| KeyringError::new(path, fault));
-        let keys = keys.map_err(|e| PortError::lasting(PORT, e))?;
-        let newest = keys.last().ok_or_else(|| PortError::lasting(PORT, "the keyring is empty"))?;
-        let pair = Ed25519KeyPair::from_seed_unchecked(newest.key.as_slice())
+        let seed = read_seed(path)?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice())
             .map_err(|_| PortError::lasting(PORT, "the seed is refused"))?;
         Ok(Self { pair })
     }

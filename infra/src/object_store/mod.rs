@@ -13,7 +13,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::{content::ports::ObjectStore, kernel::fault::PortError};
+use domain::{
+    content::ports::{MARKER_FOLDER, ObjectStore},
+    kernel::fault::PortError,
+};
 use futures_util::TryStreamExt as _;
 use object_store::{
     ClientOptions, Error, ObjectStoreExt as _, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem,
@@ -129,8 +132,9 @@ fn port_error(error: Error) -> PortError {
         | Error::InvalidPath { .. }
         | Error::NotSupported { .. }
         | Error::NotImplemented { .. }
+        | Error::PermissionDenied { .. }
+        | Error::Unauthenticated { .. }
         | Error::UnknownConfigurationKey { .. } => PortError::lasting(PORT, error),
-        // Refused credentials are put right, and clocks too.
         other => PortError::passing(PORT, other),
     }
 }
@@ -142,6 +146,12 @@ fn is_half_written(name: &str) -> bool {
 }
 
 impl Objects {
+    /// Whether the marker is there that a store is known by.
+    async fn has_marker(&self) -> bool {
+        let Ok(folder) = path(MARKER_FOLDER) else { return false };
+        self.store.list(Some(&folder)).try_next().await.is_ok_and(|marker| marker.is_some())
+    }
+
     /// The file of a key that names one that was being written.
     fn half_written(&self, key: &str) -> Option<PathBuf> {
         let root = self.folder.as_ref()?;
@@ -165,11 +175,13 @@ impl ObjectStore for Objects {
         let wanted = range.end.saturating_sub(range.start);
         let bytes = match self.store.get_range(&path(key)?, range).await {
             Ok(bytes) => bytes,
-            // A store with nothing in it at all is not the one it was: a volume that is not mounted, another bucket.
-            Err(Error::NotFound { source, .. })
-                if self.store.list(None).try_next().await.ok().flatten().is_none() =>
-            {
+            // Without its marker a store is not the one it was: a volume that is not mounted, another bucket.
+            Err(Error::NotFound { source, .. }) if !self.has_marker().await => {
                 return Err(PortError::passing(PORT, source));
+            }
+            // Nothing is said of the object; credentials are put right, and clocks too.
+            Err(error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. })) => {
+                return Err(PortError::passing(PORT, error));
             }
             Err(error) => return Err(port_error(error)),
         };

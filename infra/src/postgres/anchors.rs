@@ -60,8 +60,11 @@ impl AnchorStore for PgWork {
     async fn platform_head(&mut self) -> Result<Option<SignedHead>, PortError> {
         const PORT: &str = "postgres.platform_heads";
         let statement = TenantTx::statement(
-            "SELECT size, root, note, made_at FROM compliance.platform_heads
-             WHERE note IS NOT NULL ORDER BY size DESC LIMIT 1",
+            "SELECT h.size, h.root, h.made_at, h.note || coalesce((
+                 SELECT string_agg(c.line || E'\\n', '' ORDER BY c.witness)
+                 FROM compliance.platform_cosignatures AS c WHERE c.size = h.size), '') AS note
+             FROM compliance.platform_heads AS h
+             WHERE h.note IS NOT NULL AND h.is_witnessed ORDER BY h.size DESC LIMIT 1",
             [],
         );
         let row = self.tx.query_one_raw(statement).await.map_err(|e| orm_error(PORT, e))?;

@@ -5,7 +5,8 @@ use domain::{
     compliance::{
         log::tile::{Tile, TileId},
         ports::{
-            Anchor, LogId, PlatformGrowth, PlatformHead, PlatformStore, PlatformTx, SignedHead, Unanchored,
+            Anchor, Cosignature, LogId, PlatformGrowth, PlatformHead, PlatformStore, PlatformTx, SignedHead,
+            Unanchored,
         },
     },
     kernel::{fault::PortError, ids::TenantId, outbox::Stream},
@@ -137,16 +138,69 @@ impl PlatformStore for PgPlatformStore {
         platform_tiles(self.db.pool(), ids).await
     }
 
-    async fn publish(&self, size: u64, note: &str, signed_by: &[u8; 32]) -> Result<(), PortError> {
+    async fn publish(
+        &self,
+        size: u64,
+        note: &str,
+        signed_by: &[u8; 32],
+        is_witnessed: bool,
+    ) -> Result<(), PortError> {
         let mut tx = self.db.pool().begin().await.map_err(fault)?;
         sqlx::query("INSERT INTO compliance.platform_keys (public_key) VALUES ($1) ON CONFLICT DO NOTHING")
             .bind(signed_by.as_slice())
             .execute(&mut *tx)
             .await
             .map_err(fault)?;
-        sqlx::query("UPDATE compliance.platform_heads SET note = $2 WHERE size = $1 AND note IS NULL")
+        sqlx::query(
+            "UPDATE compliance.platform_heads SET note = $2, is_witnessed = $3 WHERE size = $1 AND note IS NULL",
+        )
+        .bind(signed(PORT, size)?)
+        .bind(note)
+        .bind(is_witnessed)
+        .execute(&mut *tx)
+        .await
+        .map_err(fault)?;
+        tx.commit().await.map_err(fault)
+    }
+
+    async fn cosignatures(&self, size: u64) -> Result<Vec<Cosignature>, PortError> {
+        let rows = sqlx::query(
+            "SELECT witness, line, cosigned_at FROM compliance.platform_cosignatures
+             WHERE size = $1 ORDER BY witness",
+        );
+        let rows = rows.bind(signed(PORT, size)?).fetch_all(self.db.pool()).await.map_err(fault)?;
+        let line = |row: &PgRow| Cosignature {
+            witness: row.get("witness"),
+            line: row.get("line"),
+            cosigned_at: row.get("cosigned_at"),
+        };
+        Ok(rows.iter().map(line).collect())
+    }
+
+    async fn add_cosignatures(
+        &self,
+        size: u64,
+        new: &[Cosignature],
+        is_witnessed: bool,
+    ) -> Result<(), PortError> {
+        let witnesses: Vec<_> = new.iter().map(|line| line.witness.as_str()).collect();
+        let lines: Vec<_> = new.iter().map(|line| line.line.as_str()).collect();
+        let times: Vec<_> = new.iter().map(|line| line.cosigned_at).collect();
+        let mut tx = self.db.pool().begin().await.map_err(fault)?;
+        sqlx::query(
+            "INSERT INTO compliance.platform_cosignatures (size, witness, line, cosigned_at)
+             SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[]) ON CONFLICT DO NOTHING",
+        )
+        .bind(signed(PORT, size)?)
+        .bind(&witnesses)
+        .bind(&lines)
+        .bind(&times)
+        .execute(&mut *tx)
+        .await
+        .map_err(fault)?;
+        sqlx::query("UPDATE compliance.platform_heads SET is_witnessed = true WHERE size = $1 AND $2")
             .bind(signed(PORT, size)?)
-            .bind(note)
+            .bind(is_witnessed)
             .execute(&mut *tx)
             .await
             .map_err(fault)?;

@@ -21,7 +21,10 @@ const PRODUCT: [&str; 5] = ["domain/src/", "infra/src/", "api/src/", "api/sandbo
 /// Each crate and where it may be named.
 const HOMES: &[(&str, &[&str])] = &[
     ("actix_multipart", &["api/sandbox/src/http/"]),
-    ("actix_web", &["api/src/http/", "api/sandbox/src/http/", "api/server/src/serve.rs"]),
+    (
+        "actix_web",
+        &["api/src/http/", "api/sandbox/src/http/", "api/server/src/serve.rs", "api/server/src/witness.rs"],
+    ),
     ("argon2", &["infra/src/argon2/"]),
     ("async_graphql", &["api/src/graphql/", "api/src/host.rs"]),
     // The one provider of cryptography. The domain's own hashing (`sha2`) and log signatures (`ed25519_dalek`) are pure.
@@ -45,7 +48,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &["infra/src/object_store/"]),
     ("prometheus_client", &["api/src/metrics.rs"]),
     ("redis", &["infra/src/redis/"]),
-    ("reqwest", &["api/sandbox/src/http/", "api/server/src/demo/", "infra/src/outbound/"]),
+    (
+        "reqwest",
+        &["api/sandbox/src/http/", "api/server/src/demo/", "infra/src/outbound/", "infra/src/witness/"],
+    ),
     ("sea_orm", &["infra/src/postgres/", "api/server/src/migrate.rs"]),
     ("sea_query_sqlx", &["infra/src/postgres/"]),
     ("sqlx", &["infra/src/postgres/", "api/server/src/stores/"]),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::sections::{Reader, millis};
+use super::sections::{Reader, millis, optional};
 
 /// Who signs the platform's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct NotarySettings {
     pub interval: Duration,
     /// `mark`.
     pub mark: PathBuf,
+    /// `policy`; `None` for no witnesses.
+    pub policy: Option<PathBuf>,
+    /// `witness_timeout_ms`.
+    pub witness_timeout: Duration,
 }
 
 impl NotarySettings {
@@ -48,6 +52,8 @@ impl NotarySettings {
             key_file,
             interval: millis(r.number("notary.interval_ms", 10, 3_600_000)),
             mark: r.filled("notary.mark").into(),
+            policy: optional(r.text("notary.policy")).map(Into::into),
+            witness_timeout: millis(r.number("notary.witness_timeout_ms", 10, 60_000)),
         }
     }
 }

@@ -168,6 +168,9 @@ pub struct PlatformCheckpoint {
     /// Keys that verify checkpoints of this log (C2SP signed-note), newest first. Compare them with those you were
     /// given by another way.
     verifier_keys: Vec<String>,
+    /// Whom this installation would have you believe about the log: its keys, its witnesses and how many of them are enough,
+    /// as a policy file (C2SP tlog-policy). Compare it with the one you were given by another way.
+    policy: String,
 }
 
 impl From<compliance::PlatformCheckpoint> for PlatformCheckpoint {
@@ -178,6 +181,7 @@ impl From<compliance::PlatformCheckpoint> for PlatformCheckpoint {
             note: checkpoint.head.note,
             made_at: checkpoint.head.signed_at,
             verifier_keys: checkpoint.verifier_keys,
+            policy: checkpoint.policy,
         }
     }
 }

@@ -60,8 +60,9 @@ pub(in crate::graphql) fn recent_events() -> Arc<RecentEvents> {
 /// Movements of figures that are taken together, when as many have come while the last were told.
 const MOVES_MAX: usize = 1_000;
 
-/// How long it is before figures are read again when nothing is told to have moved: what was told may have been missed.
-const AGAIN: Duration = Duration::from_secs(10);
+/// How long it is before figures are read again when nothing is told to have moved: after a reading that failed, and after
+/// one that did not, for what was told may have been missed.
+const AGAIN: [Duration; 2] = [Duration::from_secs(10), Duration::from_mins(2)];
 
 /// Least time between two readings of figures for one subscription.
 const PACE: Duration = Duration::from_secs(1);
@@ -128,7 +129,8 @@ impl PublishingSubscription {
             move |(mut moved, mut last, app, actor, mut since, mut is_told)| async move {
                 loop {
                     if is_told {
-                        if let Ok(None) = tokio::time::timeout(AGAIN, moved.next()).await {
+                        let again = AGAIN[usize::from(last.is_some())];
+                        if let Ok(None) = tokio::time::timeout(again, moved.next()).await {
                             return None;
                         }
                         tokio::time::sleep(PACE).await;
@@ -140,7 +142,8 @@ impl PublishingSubscription {
                         total(&app, &mut *work, &actor, filter).await
                     };
                     let told = match read.await {
-                        Ok(total) if last == Some(total) => continue,
+                        // That it was read again is no movement.
+                        Ok(total) if last.is_some_and(|last| last.mark() == total.mark()) => continue,
                         Ok(total) if since.take().is_some_and(|seq| seq == total.mark()) => {
                             last = Some(total);
                             continue;

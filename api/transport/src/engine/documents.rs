@@ -118,14 +118,13 @@ impl Documents {
 
 /// Whether a string stands anywhere in a document.
 fn has_text(document: &ExecutableDocument, operation: &OperationDefinition) -> bool {
-    let has_default = |definition: &Positioned<VariableDefinition>| {
-        definition
-            .node
-            .default_value
-            .as_ref()
-            .is_some_and(|default| is_text(&default.node.clone().into_value()))
+    let says_text = |definition: &Positioned<VariableDefinition>| {
+        let default = definition.node.default_value.as_ref();
+        // Validation does not look at the directives of a definition.
+        !definition.node.directives.is_empty()
+            || default.is_some_and(|default| is_text(&default.node.clone().into_value()))
     };
-    operation.variable_definitions.iter().any(has_default)
+    operation.variable_definitions.iter().any(says_text)
         || operation.directives.iter().any(|directive| has_text_argument(&directive.node.arguments))
         || operation.selection_set.node.items.iter().any(selects_text)
         || document.fragments.values().any(|fragment| {

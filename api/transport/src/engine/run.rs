@@ -70,8 +70,8 @@ impl<E: Executor, H: Host> Engine<E, H> {
             self.0.documents.keep(source, document);
         }
         if info.kind == OperationKind::Query {
-            let (written, left) = (ledger.written(), ledger.left());
-            self.host().note_output(OutputRecord { document, written, left });
+            let (written, left, alone) = (ledger.written(), ledger.left(), ledger.alone());
+            self.host().note_output(OutputRecord { document, written, left, alone });
         }
         let requested = info.requested_cost;
         let actual = match (&answer.fault, &answer.data) {

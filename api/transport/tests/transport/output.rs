@@ -27,7 +27,7 @@ pub(crate) fn outputs(toy: &Toy) -> Vec<OutputRecord> {
 #[actix_web::test]
 async fn figures_tell_what_was_written_and_what_was_left() {
     let toy = Toy::start();
-    let note = |document, written, left| vec![OutputRecord { document, written, left }];
+    let note = |document, written, left| vec![OutputRecord { document, written, left, alone: 0 }];
     toy.run("{ posts { nodes { id } } }").await;
     assert_eq!(outputs(&toy), note(DocumentUse::New, 1, 0));
     toy.run("{ posts { nodes { id } } }").await;

@@ -18,8 +18,8 @@ use crate::kernel::{
 };
 
 pub use platform::{
-    Anchor, AnchorStore, CheckpointSigner, HighWater, Mark, PlatformGrowth, PlatformHead, PlatformStore,
-    PlatformTx, Unanchored,
+    Anchor, AnchorStore, CheckpointSigner, Cosignature, HighWater, Mark, PlatformGrowth, PlatformHead,
+    PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
 };
 
 /// One log: a stream of a tenant.

@@ -6,7 +6,9 @@ use super::{LogId, SignedHead};
 use crate::{
     compliance::log::{
         merkle::Hash,
+        note::NoteSignature,
         tile::{Tile, TileId},
+        witness::AddCheckpoint,
     },
     kernel::{clock::Timestamp, fault::PortError, outbox::Stream},
 };
@@ -48,6 +50,35 @@ pub struct PlatformHead {
     pub made_at: Timestamp,
 }
 
+/// What a witness gave for a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cosignature {
+    /// The witness's verifier key (C2SP signed note).
+    pub witness: String,
+    /// The line, as it goes into the note.
+    pub line: String,
+    /// When, by the witness's clock.
+    pub cosigned_at: Timestamp,
+}
+
+/// What a witness answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WitnessAnswer {
+    /// Signature lines, of whomever.
+    Cosigned(Vec<NoteSignature>),
+    /// It has cosigned a log of this size last.
+    OtherSize(u64),
+    /// It does not, and says so with this HTTP status.
+    Refused(u16),
+}
+
+/// Asks witnesses for cosignatures (C2SP tlog-witness).
+#[async_trait]
+pub trait WitnessClient: Send + Sync {
+    /// Submits a checkpoint to the witness with that submission prefix.
+    async fn add_checkpoint(&self, url: &str, request: &AddCheckpoint) -> Result<WitnessAnswer, PortError>;
+}
+
 /// What the platform's log grows by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformGrowth {
@@ -70,8 +101,24 @@ pub trait PlatformStore: Send + Sync {
     async fn newest_signed(&self) -> Result<Option<PlatformHead>, PortError>;
     /// The tiles named, in any order; those that do not exist are left out.
     async fn tiles(&self, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;
-    /// Keeps the note of the head of that size, and the public key that signed it. One that has a note keeps it.
-    async fn publish(&self, size: u64, note: &str, signed_by: &[u8; 32]) -> Result<(), PortError>;
+    /// Keeps the note of the head of that size, the public key that signed it, and whether it needs no cosignatures. One
+    /// that has a note keeps it.
+    async fn publish(
+        &self,
+        size: u64,
+        note: &str,
+        signed_by: &[u8; 32],
+        is_witnessed: bool,
+    ) -> Result<(), PortError>;
+    /// What witnesses gave for the head of that size.
+    async fn cosignatures(&self, size: u64) -> Result<Vec<Cosignature>, PortError>;
+    /// Keeps more of them, and whether enough have cosigned now; a witness's first is kept.
+    async fn add_cosignatures(
+        &self,
+        size: u64,
+        new: &[Cosignature],
+        is_witnessed: bool,
+    ) -> Result<(), PortError>;
 }
 
 /// One transaction in which the platform's log grows. While it is open nobody else makes it grow.
@@ -99,7 +146,7 @@ pub trait AnchorStore: Send {
         size: Option<u64>,
         covered: u64,
     ) -> Result<Option<Anchor>, PortError>;
-    /// The newest head that is signed.
+    /// The newest head that is signed and has its cosignatures, which are in its note.
     async fn platform_head(&mut self) -> Result<Option<SignedHead>, PortError>;
     /// The tiles named, in any order; those that do not exist are left out.
     async fn platform_tiles(&mut self, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;

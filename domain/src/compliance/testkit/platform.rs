@@ -13,13 +13,15 @@ use async_trait::async_trait;
 use super::{MemoryLogs, lock};
 use crate::{
     compliance::{
+        NotCosigned, Witness,
         log::{
-            note::NoteSigner,
+            note::{NoteSigner, parse_signature_lines},
             tile::{Tile, TileId},
+            witness::{AddCheckpoint, Refusal},
         },
         ports::{
-            Anchor, CheckpointSigner, HighWater, Mark, PlatformGrowth, PlatformHead, PlatformStore,
-            PlatformTx, Unanchored,
+            Anchor, CheckpointSigner, Cosignature, HighWater, Mark, PlatformGrowth, PlatformHead,
+            PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
         },
     },
     kernel::fault::PortError,
@@ -64,6 +66,10 @@ pub struct PlatformLog {
     pub tiles: BTreeMap<(u8, u64), Tile>,
     /// Heads, smallest first.
     pub heads: Vec<PlatformHead>,
+    /// Cosignatures, each with the size it is of.
+    pub cosigned: Vec<(u64, Cosignature)>,
+    /// Sizes of heads that enough have cosigned.
+    pub witnessed: Vec<u64>,
 }
 
 /// The platform's log over tenants' logs in memory. A clone is of the same log.
@@ -116,7 +122,26 @@ impl PlatformStore for MemoryPlatform {
         Ok(found(&lock(&self.kept), ids))
     }
 
-    async fn publish(&self, size: u64, note: &str, _: &[u8; 32]) -> Result<(), PortError> {
+    async fn cosignatures(&self, size: u64) -> Result<Vec<Cosignature>, PortError> {
+        let cosigned = lock(&self.kept).cosigned.clone();
+        Ok(cosigned.into_iter().filter(|(of, _)| *of == size).map(|(_, line)| line).collect())
+    }
+
+    async fn add_cosignatures(
+        &self,
+        size: u64,
+        new: &[Cosignature],
+        is_witnessed: bool,
+    ) -> Result<(), PortError> {
+        let mut kept = lock(&self.kept);
+        kept.cosigned.extend(new.iter().map(|line| (size, line.clone())));
+        if is_witnessed {
+            kept.witnessed.push(size);
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, size: u64, note: &str, _: &[u8; 32], _: bool) -> Result<(), PortError> {
         self.tripwire.step()?;
         if let Some(head) = lock(&self.kept).heads.iter_mut().find(|head| head.size == size) {
             head.note.get_or_insert_with(|| note.to_owned());
@@ -180,6 +205,11 @@ impl MemoryHighWater {
     /// None yet.
     pub fn new(tripwire: Arc<Tripwire>) -> Self {
         Self { mark: Mutex::default(), tripwire }
+    }
+
+    /// Where it is.
+    pub fn get(&self) -> Option<Mark> {
+        *lock(&self.mark)
     }
 
     /// Puts another mark in its place, or none.
@@ -249,5 +279,44 @@ impl CheckpointSigner for MemorySigner {
         let signature = self.key().sign(message).to_bytes();
         self.tripwire.step()?;
         Ok(signature)
+    }
+}
+
+/// Witnesses in this process, by their addresses; each may be given something else to say.
+#[derive(Default)]
+pub struct MemoryWitnesses {
+    witnesses: Mutex<BTreeMap<String, Arc<Witness>>>,
+    /// What is answered next instead of what a witness would, by address.
+    pub told: Mutex<BTreeMap<String, WitnessAnswer>>,
+}
+
+impl MemoryWitnesses {
+    /// Lets a witness answer at an address.
+    pub fn add(&self, url: &str, witness: Arc<Witness>) {
+        lock(&self.witnesses).insert(url.to_owned(), witness);
+    }
+
+    /// Has the next answer at that address be this one.
+    pub fn tell(&self, url: &str, answer: WitnessAnswer) {
+        lock(&self.told).insert(url.to_owned(), answer);
+    }
+}
+
+#[async_trait]
+impl WitnessClient for MemoryWitnesses {
+    async fn add_checkpoint(&self, url: &str, request: &AddCheckpoint) -> Result<WitnessAnswer, PortError> {
+        if let Some(told) = lock(&self.told).remove(url) {
+            return Ok(told);
+        }
+        let witness = lock(&self.witnesses).get(url).cloned();
+        let witness = witness.ok_or_else(|| PortError::passing("memory.witnesses", "nobody is there"))?;
+        match witness.add_checkpoint(request.to_text().as_bytes()).await {
+            Ok(line) => parse_signature_lines(line.as_bytes())
+                .map(WitnessAnswer::Cosigned)
+                .map_err(|e| PortError::lasting("memory.witnesses", e)),
+            Err(NotCosigned::Refused(Refusal::OtherSize(size))) => Ok(WitnessAnswer::OtherSize(size)),
+            Err(NotCosigned::Refused(refusal)) => Ok(WitnessAnswer::Refused(refusal.status())),
+            Err(NotCosigned::Port(fault)) => Err(fault),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! One file per verb.
 
 mod compose;
+mod cosign;
+mod gather_cosignatures;
 mod keep_keys;
 mod notarise;
 mod read_audit;
@@ -9,9 +11,11 @@ mod sequence;
 mod verify_log;
 
 pub use compose::{Access, compose, compose_access};
+pub use cosign::{NotCosigned, Witness, WitnessFault};
+pub use gather_cosignatures::{Gathered, WitnessWord};
 pub use keep_keys::KeyKeeping;
 pub use notarise::{Notarised, Notary, NotaryPorts, Rollback};
 pub use read_audit::{AuditProof, Compliance, ComplianceError, CompliancePorts};
-pub use read_platform::{PlatformCheckpoint, PlatformInclusion};
+pub use read_platform::{PlatformCheckpoint, PlatformInclusion, platform_policy};
 pub use sequence::{Sequenced, Sequencer, SequencerPorts};
 pub use verify_log::LogVerifier;

@@ -5,7 +5,10 @@
 //! then it can be read. A database that was put back has a head below the mark, or another root there, and nothing is
 //! signed on it.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::super::{
     actions::SIGN_PLATFORM_LOG,
@@ -16,9 +19,11 @@ use super::super::{
         note::{Note, VerifierKey, VerifierKind},
         policy::LogPolicy,
         tile::{self, TileSet, edge_tiles, tiles_for_root},
+        trust::TrustPolicy,
     },
     ports::{
         Anchor, CheckpointSigner, HighWater, Mark, PlatformGrowth, PlatformHead, PlatformStore, Unanchored,
+        WitnessClient,
     },
 };
 use crate::kernel::{
@@ -42,8 +47,26 @@ pub struct NotaryPorts {
     pub clock: Arc<dyn Clock>,
     /// Salts.
     pub entropy: Arc<dyn Entropy>,
+    /// How witnesses are asked.
+    pub witnesses: Arc<dyn WitnessClient>,
+    /// Who they are, and how many of them are enough.
+    pub trust: TrustPolicy,
     /// The host part of the log's origin.
     pub host: String,
+}
+
+/// What each witness is believed to have seen last: it says so itself when that is wrong.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Mutex<HashMap<String, u64>>);
+
+impl Seen {
+    pub(super) fn seen_by(&self, witness: &str) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(witness).copied().unwrap_or_default()
+    }
+
+    pub(super) fn remember(&self, witness: &str, size: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(witness.to_owned(), size);
+    }
 }
 
 /// Why nothing is signed.
@@ -99,7 +122,7 @@ pub enum Notarised {
 }
 
 /// Makes the platform's log grow.
-pub struct Notary(NotaryPorts);
+pub struct Notary(pub(super) NotaryPorts, pub(super) Seen);
 
 /// The log as it is kept.
 struct Kept {
@@ -114,8 +137,13 @@ pub(super) fn platform_origin(host: &str) -> String {
 
 impl Notary {
     /// Takes its ports.
-    pub const fn new(ports: NotaryPorts) -> Self {
-        Self(ports)
+    pub fn new(ports: NotaryPorts) -> Self {
+        Self(ports, Seen::default())
+    }
+
+    /// Whether there is anybody to ask for cosignatures.
+    pub fn has_witnesses(&self) -> bool {
+        !self.0.trust.witnesses().is_empty()
     }
 
     /// The name of the platform's log.
@@ -223,7 +251,7 @@ impl Notary {
             return Ok(Notarised::Nothing);
         }
         let (note, key) = self.sign(&head).await?;
-        self.0.store.publish(head.size, &note, &key).await?;
+        self.0.store.publish(head.size, &note, &key, self.0.trust.is_met(&[])).await?;
         Ok(Notarised::Signed { size: head.size, more })
     }
 

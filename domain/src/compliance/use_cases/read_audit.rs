@@ -6,6 +6,7 @@ use super::super::{
     log::{
         merkle::{Hash, verify_consistency, verify_inclusion},
         tile::{TileSet, tiles_for_consistency, tiles_for_inclusion},
+        trust::TrustPolicy,
     },
     ports::{ComplianceTx, EventFilter, EventKey, LogKeys, LoggedEvent, SignedHead},
 };
@@ -61,6 +62,8 @@ pub struct AuditProof {
 pub struct CompliancePorts {
     /// Keys that sign checkpoints.
     pub log_keys: Arc<dyn LogKeys>,
+    /// Who witnesses the platform's log, and how many are enough.
+    pub trust: TrustPolicy,
     /// The host part of a log's origin.
     pub host: String,
 }

@@ -5,8 +5,9 @@ use super::{
         log::{
             anchor::anchor_leaf,
             merkle::{Hash, leaf_hash, verify_inclusion},
-            note::Note,
+            note::{Note, VerifierKey, VerifierKind},
             tile::{TileSet, tiles_for_inclusion},
+            trust::TrustPolicy,
         },
         ports::{Anchor, ComplianceTx, SignedHead},
     },
@@ -27,6 +28,26 @@ pub struct PlatformCheckpoint {
     pub head: SignedHead,
     /// Verifier keys (C2SP signed note), newest first.
     pub verifier_keys: Vec<String>,
+    /// Whom to believe about the log (C2SP tlog-policy), as this installation has it.
+    pub policy: String,
+}
+
+/// The policy with the platform's own keys as logs.
+///
+/// # Errors
+/// A key that is kept is none.
+pub fn platform_policy(trust: &TrustPolicy, host: &str, keys: &[[u8; 32]]) -> Result<TrustPolicy, PortError> {
+    const PORT: &str = "compliance.platform_keys";
+    let origin = platform_origin(host);
+    let mut policy = trust.clone();
+    for key in keys {
+        let key = VerifierKey::new(&origin, VerifierKind::Ed25519, key);
+        let key = key.map_err(|e| PortError::lasting(PORT, e))?;
+        if !policy.logs().any(|known| known.public() == key.public()) {
+            policy.add_log(key, None).map_err(|e| PortError::lasting(PORT, e))?;
+        }
+    }
+    Ok(policy)
 }
 
 /// Proves that a head of a tenant's log is in the platform's.
@@ -61,7 +82,8 @@ impl Compliance {
             .map(|key| verifier_key(&origin, key))
             .collect::<Result<_, _>>()
             .map_err(|e| PortError::lasting("compliance.platform_keys", e))?;
-        Ok(Some(PlatformCheckpoint { head, verifier_keys }))
+        let policy = platform_policy(&self.0.trust, &self.0.host, &keys)?.to_string();
+        Ok(Some(PlatformCheckpoint { head, verifier_keys, policy }))
     }
 
     /// Proves that the head of `size` leaves of the actor's log, or the newest of those that are there, is in the

@@ -92,6 +92,28 @@ impl Post {
         }
     }
 
+    /// Forgets that it was begun, when nothing was sent yet: it waits as before, and can be changed.
+    pub fn put_back(&mut self) {
+        if self.state == (PostState::Uploading { parts: None }) && self.progress.creations.is_empty() {
+            self.state = PostState::Waiting { due_at: self.planned_at };
+        }
+    }
+
+    /// Nobody agreed to it as it is: it waits for somebody who does.
+    ///
+    /// # Errors
+    /// `NotNow`: it was asked for already, or is not under way.
+    pub fn unconfirmed(&mut self) -> Result<(), PostFault> {
+        let is_under_way = matches!(self.state, PostState::Uploading { .. } | PostState::Uploaded { .. });
+        if !is_under_way || !self.progress.creations.is_empty() {
+            return Err(PostFault::NotNow);
+        }
+        self.done();
+        self.promised_at = None;
+        self.state = PostState::AwaitingApproval;
+        Ok(())
+    }
+
     fn lose_answer(&mut self) {
         self.progress.looks = 0;
         self.progress.not_before = None;

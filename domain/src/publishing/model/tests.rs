@@ -82,6 +82,35 @@ fn reading(post: &Post, begun: i64, found: &[(&str, &str, i64)]) -> Reading {
 }
 
 #[test]
+fn what_was_not_sent_can_be_changed_again_and_what_was_asked_for_cannot() {
+    let mut begun = post();
+    begun.submit().expect("a draft");
+    begun.approve(&begun.digest(), at(0)).expect("the same");
+    begun.take_up(at(60)).expect("due");
+    assert!(!begun.allows(PostOp::Change));
+    begun.put_back();
+    begun.held("a day that is full".to_owned(), at(900), at(60)).expect("due");
+    assert_eq!(
+        (begun.state.clone(), begun.next_at()),
+        (PostState::Waiting { due_at: at(60) }, Some(at(900)))
+    );
+    assert!(begun.allows(PostOp::Change));
+    assert_eq!(begun.take_up(at(900)), Ok(Step::Upload));
+
+    // The platform has the file: that is kept.
+    let mut there = uploaded();
+    there.put_back();
+    assert_eq!(there.state, PostState::Uploaded { medium: medium("m") });
+    let mut nobodys = there.clone();
+    nobodys.unconfirmed().expect("not asked for");
+    assert_eq!((nobodys.state.clone(), nobodys.promised_at), (PostState::AwaitingApproval, None));
+    there.creation_begun(at(70)).expect("uploaded");
+    assert_eq!(there.unconfirmed(), Err(PostFault::NotNow));
+    there.created(1, Err(&not_done()), at(71)).expect("asked");
+    assert_eq!(there.unconfirmed(), Err(PostFault::NotNow), "it may be there");
+}
+
+#[test]
 fn from_a_draft_to_the_public() {
     let mut post = post();
     let digest = post.digest();
@@ -379,6 +408,10 @@ enum Happens {
     Look(Standing),
     /// Its owner, or the platform, takes away what was listed before.
     Remove,
+    /// A worker takes it up, and finds the day used up.
+    PutBack,
+    /// A worker takes it up, and nobody agreed to it.
+    Unconfirmed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -428,6 +461,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => prop_oneof![Just(Standing::Public), Just(Standing::Refused), Just(Standing::Pending)]
             .prop_map(Happens::Look),
         1 => Just(Happens::Remove),
+        1 => Just(Happens::PutBack),
+        1 => Just(Happens::Unconfirmed),
     ]
 }
 
@@ -608,6 +643,17 @@ impl World {
             Happens::Cancel => ignored(self.post.cancel()),
             Happens::Retry => ignored(self.post.retry(now)),
             Happens::Resolve => self.resolve(),
+            Happens::PutBack => {
+                if self.post.take_up(now) == Ok(Step::Upload) {
+                    self.post.put_back();
+                    ignored(self.post.held("a day".to_owned(), now + TimeDelta::seconds(600), now));
+                }
+            }
+            Happens::Unconfirmed => {
+                if matches!(self.post.take_up(now), Ok(Step::Upload | Step::Create)) {
+                    ignored(self.post.unconfirmed());
+                }
+            }
             Happens::Upload(answer) => {
                 if self.post.take_up(now) == Ok(Step::Upload) {
                     self.media += 1;

@@ -142,12 +142,24 @@ pub trait PostStore: Send {
 }
 
 /// What is next for an account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NextDue {
     /// When its next post is due; `None` when none is.
     pub at: Option<Timestamp>,
     /// Whether somebody must say what became of one of its posts.
     pub is_undecided: bool,
+    /// What is in the way of posts that are still to be posted, in the words of [`Hindrance::by`].
+    pub hindered_by: Vec<String>,
+}
+
+impl NextDue {
+    /// What somebody must do something about.
+    pub fn held_by(&self) -> Option<HeldBy> {
+        let told = |held_by: &HeldBy| {
+            held_by.why().is_some_and(|why| self.hindered_by.iter().any(|hindered_by| hindered_by == why))
+        };
+        if self.is_undecided { Some(HeldBy::Undecided) } else { HeldBy::ALL.into_iter().find(told) }
+    }
 }
 
 /// What keeps an account's posts from being worked on until somebody does something.
@@ -155,38 +167,45 @@ pub struct NextDue {
 pub enum HeldBy {
     /// Nobody knows what became of one of its posts: somebody must look.
     Undecided,
-    /// Somebody paused it.
-    Paused,
     /// Its owner must consent again.
     Consent,
     /// It was given up, or can't be posted to.
     Absent,
-    /// Nobody has agreed to a post as it is.
-    Receipt,
     /// Something inside failed.
     Fault,
+    /// Somebody paused it.
+    Paused,
 }
 
 impl HeldBy {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Undecided, Self::Paused, Self::Consent, Self::Absent, Self::Receipt, Self::Fault];
+    /// All of them, what is told first if several hold.
+    pub const ALL: [Self; 5] = [Self::Undecided, Self::Consent, Self::Absent, Self::Fault, Self::Paused];
 
     /// The word stores and figures keep.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Undecided => "undecided",
-            Self::Paused => "paused",
             Self::Consent => "consent",
             Self::Absent => "absent",
-            Self::Receipt => "receipt",
             Self::Fault => "fault",
+            Self::Paused => "paused",
         }
     }
 
     /// The one of that word.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|held_by| held_by.as_str() == text)
+    }
+
+    /// What is said to be in the way of a post; `None` for what is not in one's way.
+    pub const fn why(self) -> Option<&'static str> {
+        match self {
+            Self::Undecided => None,
+            Self::Consent => Some("the account's owner must consent again"),
+            Self::Absent => Some("the account is not there, or nothing can be posted to it"),
+            Self::Fault => Some("something inside failed; its log says what"),
+            Self::Paused => Some("the account is paused"),
+        }
     }
 }
 
@@ -401,4 +420,26 @@ pub trait TurnSchedule: Send + Sync {
     async fn held(&self) -> Result<Vec<(HeldBy, u64)>, PortError>;
     /// Makes room for the figures of this month and the next.
     async fn make_room(&self, now: Timestamp) -> Result<(), PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_must_do_something_about_is_told_and_nothing_else() {
+        let next = |is_undecided, hindered_by: &[&str]| NextDue {
+            at: None,
+            is_undecided,
+            hindered_by: hindered_by.iter().map(|by| (*by).to_owned()).collect(),
+        };
+        assert_eq!(next(false, &[]).held_by(), None);
+        assert_eq!(next(false, &["posts_used_up (code 7)"]).held_by(), None);
+        for held_by in HeldBy::ALL {
+            assert_eq!(HeldBy::parse(held_by.as_str()), Some(held_by));
+            let Some(why) = held_by.why() else { continue };
+            assert_eq!(next(false, &["another", why]).held_by(), Some(held_by));
+            assert_eq!(next(true, &[why]).held_by(), Some(HeldBy::Undecided));
+        }
+    }
 }

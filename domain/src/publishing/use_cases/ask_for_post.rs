@@ -8,7 +8,7 @@ use super::{
     super::{
         events::NoteKind,
         model::{CREATE_WITHIN_S, Post, PostState},
-        ports::{HeldBy, NewPost},
+        ports::NewPost,
     },
     Publishing,
     publish_due::{Halt, Hands, Shift, TurnEnd, Was, Yes},
@@ -22,9 +22,6 @@ use crate::{
 /// answer.
 const ASK_WITHIN_S: i64 = 20;
 
-/// Pause of a post that nobody has agreed to, in seconds.
-const UNCONFIRMED_S: i64 = 3_600;
-
 impl Publishing {
     pub(super) async fn ask_for_post(
         &self,
@@ -32,7 +29,6 @@ impl Publishing {
         hands: &Hands,
         post: &Post,
     ) -> Result<(), Halt> {
-        self.check_receipt(shift, hands, post).await?;
         // Before it is written down, so that whatever time that takes is part of what there is.
         let begun_at = self.0.clock.now();
         let mut asked = None;
@@ -76,10 +72,16 @@ impl Publishing {
         }
     }
 
-    /// Nothing is asked for that nobody has agreed to as it is, where the platform wants that.
-    async fn check_receipt(&self, shift: &mut Shift, hands: &Hands, post: &Post) -> Result<(), Halt> {
-        const WHY: &str = "nobody has agreed to this post as it is; change it, and have it approved";
-        if !hands.publisher.rules().needs_receipt {
+    /// Nothing is sent for what nobody has agreed to as it is, where the platform wants that: it waits for somebody who
+    /// does. What was asked for before, somebody had agreed to.
+    pub(super) async fn check_receipt(
+        &self,
+        shift: &mut Shift,
+        hands: &Hands,
+        post: &Post,
+    ) -> Result<(), Halt> {
+        const WHY: &str = "nobody has agreed to this post as it is";
+        if !hands.publisher.rules().needs_receipt || !post.progress.creations.is_empty() {
             return Ok(());
         }
         let mut tx = self.0.units.begin(shift.turn.scope, &shift.origin).await?;
@@ -88,8 +90,11 @@ impl Publishing {
         if has_receipt {
             return Ok(());
         }
-        shift.held_by = Some(HeldBy::Receipt);
-        self.hold(shift, post.id, WHY, TimeDelta::seconds(UNCONFIRMED_S)).await?;
+        self.change(shift, post.id, |post, _| {
+            post.unconfirmed()?;
+            Ok(Some((NoteKind::Held, Some(WHY.to_owned()))))
+        })
+        .await?;
         Err(Halt::Rest)
     }
 

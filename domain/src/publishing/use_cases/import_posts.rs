@@ -342,7 +342,11 @@ impl Publishing {
             }
         }
         self.check(row.planned_at, &draft, account, upload)?;
-        named.days.add(row.account, row.planned_at)?;
+        if there.is_some_and(|post| post.planned_at == row.planned_at) {
+            named.days.keep(row.account, row.planned_at);
+        } else {
+            named.days.add(row.account, row.planned_at)?;
+        }
         Ok(draft)
     }
 

@@ -155,8 +155,7 @@ impl Publishing {
     ) -> Result<(), PublishingError> {
         let post = Self::updated(tx, post).await?;
         // Others may have waited for this one; and what its account is held by is seen by whoever comes.
-        let next = tx.next_due(post.account).await?.at.unwrap_or_else(|| self.0.clock.now());
-        tx.wake_account(post.account, Some(next)).await?;
+        tx.wake_account(post.account, Some(self.0.clock.now())).await?;
         self.note(tx, &post, kind, detail).await
     }
 

@@ -25,6 +25,9 @@ use crate::{
 /// Longest window, in days.
 const WINDOW_MAX_DAYS: i64 = 92;
 
+/// What is added to the time that posts are planned ahead.
+const LEAD_SLACK_MINUTES: i64 = 5;
+
 /// Least and most time between two posts of one account, in minutes.
 const SPACING_MINUTES: std::ops::RangeInclusive<u32> = 1..=10_080;
 
@@ -104,6 +107,9 @@ impl Publishing {
         let accounts = self.fleet_accounts(tx, actor, &draft).await?;
         // The longest lead of any is that of all: one window is what was asked about.
         let lead = accounts.iter().map(|account| self.lead(account)).max().unwrap_or_default();
+        // With time for somebody to plan what is answered.
+        let lead =
+            if lead > TimeDelta::zero() { lead + TimeDelta::minutes(LEAD_SLACK_MINUTES) } else { lead };
         let from = earliest.max(self.0.clock.now() + lead);
         if draft.until <= from {
             let problem = format!("must be after {}: posts are planned so long ahead", from.to_rfc3339());
@@ -253,9 +259,10 @@ impl Publishing {
                 (FleetItem { upload: draft.items[content].upload, count: *count }, why(content))
             })
             .collect();
-        // As many as the window has where nothing is planned and nothing counted.
+        // As many as the window has where nothing is planned and nothing counted, and no more than are asked for.
         let span = fleet.until - fleet.from - TimeDelta::microseconds(1);
         let most = span.num_seconds() / fleet.spacing.num_seconds().max(1) + 1;
+        let most = most.min(i64::try_from(fleet.items.len()).unwrap_or(i64::MAX));
         let room = |(((account, obstacle), places), own): (
             ((&Postable, Option<String>), &usize),
             &FleetAccount,

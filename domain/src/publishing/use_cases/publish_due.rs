@@ -65,8 +65,6 @@ pub(super) struct Shift {
     pub(super) end: TurnEnd,
     /// The account rests until then, whatever is due.
     rest_until: Option<Timestamp>,
-    /// What the account is held by.
-    pub(super) held_by: Option<HeldBy>,
     /// Whether the turn was given back already.
     is_given_back: bool,
 }
@@ -74,7 +72,7 @@ pub(super) struct Shift {
 impl Shift {
     pub(super) fn new(turn: Turn, id: ComplianceId) -> Self {
         let origin = Origin::system(id, actions::PUBLISH_DUE.name);
-        Self { turn, origin, end: TurnEnd::default(), rest_until: None, held_by: None, is_given_back: false }
+        Self { turn, origin, end: TurnEnd::default(), rest_until: None, is_given_back: false }
     }
 }
 
@@ -170,12 +168,16 @@ impl Publishing {
             Step::FindOut => return self.find_out(shift, &hands, &post).await,
             Step::Look => return self.look(shift, &hands).await,
             Step::Upload => {
+                self.check_receipt(shift, &hands, &post).await?;
                 self.check_day(shift, &hands, &post).await?;
                 post = self.upload_medium(shift, &hands, &post).await?;
                 // Much may have happened to the account meanwhile.
                 hands = self.hands(shift, &post).await?;
             }
-            Step::Create => self.check_day(shift, &hands, &post).await?,
+            Step::Create => {
+                self.check_receipt(shift, &hands, &post).await?;
+                self.check_day(shift, &hands, &post).await?;
+            }
         }
         if self.is_stopping() {
             return Err(Halt::Rest);
@@ -207,22 +209,20 @@ impl Publishing {
     /// What the platform is asked with. Without it the whole account waits.
     async fn hands(&self, shift: &mut Shift, post: &Post) -> Result<Hands, Halt> {
         let (scope, account) = (shift.turn.scope, shift.turn.account);
-        let (why, held_by, pause_s) = match self.0.accounts.lease_token(&shift.origin, scope, account).await {
+        let (held_by, pause_s) = match self.0.accounts.lease_token(&shift.origin, scope, account).await {
             Ok(lease) => match self.0.publishers.get(lease.platform.as_str()) {
                 Some(publisher) => return Ok(Hands { publisher: Arc::clone(publisher), lease }),
-                None => ("nothing can be posted to the platform here", HeldBy::Absent, HELD_S[1]),
+                None => (HeldBy::Absent, HELD_S[1]),
             },
-            Err(AccountsError::Paused) => ("the account is paused", HeldBy::Paused, HELD_S[0]),
-            Err(AccountsError::ConsentNeeded) => {
-                ("the account's owner must consent again", HeldBy::Consent, HELD_S[1])
-            }
+            Err(AccountsError::Paused) => (HeldBy::Paused, HELD_S[0]),
+            Err(AccountsError::ConsentNeeded) => (HeldBy::Consent, HELD_S[1]),
             Err(AccountsError::Port(fault)) => {
                 self.hinder(shift, None, &[post.id], &PlatformError::NotDone(fault)).await?;
                 return Err(Halt::Rest);
             }
-            Err(_) => ("the account is not there", HeldBy::Absent, HELD_S[1]),
+            Err(_) => (HeldBy::Absent, HELD_S[1]),
         };
-        shift.held_by = Some(held_by);
+        let why = held_by.why().unwrap_or_default();
         let until = self.0.clock.now() + TimeDelta::seconds(pause_s);
         shift.rest_until = Some(until);
         if post.progress.hindrance.as_ref().is_none_or(|hindrance| hindrance.by != why) {
@@ -255,7 +255,15 @@ impl Publishing {
         let now = self.0.clock.now();
         match used.get(&post.account) {
             Some(used) if used.at(now) >= most => {
-                self.hold(shift, post.id, WHY, used.day.ends_at - now).await?;
+                let until = used.day.ends_at;
+                self.change(shift, post.id, |post, now| {
+                    let was = Was::of(post);
+                    // Nothing was sent yet, as a rule: then it can be changed and moved meanwhile.
+                    post.put_back();
+                    post.held(WHY.to_owned(), until, now)?;
+                    Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(WHY.to_owned()))))
+                })
+                .await?;
                 Err(Halt::Rest)
             }
             Some(_) | None => Ok(()),
@@ -293,20 +301,18 @@ impl Publishing {
     async fn end_turn(&self, tx: &mut dyn PublishingTx, shift: &Shift) -> Result<(), PublishingError> {
         let next = tx.next_due(shift.turn.account).await?;
         let at = next.at.map(|next| shift.rest_until.map_or(next, |until| next.max(until)));
-        let held_by = if next.is_undecided { Some(HeldBy::Undecided) } else { shift.held_by };
-        Ok(tx.end_turn(&shift.turn, at, held_by).await?)
+        Ok(tx.end_turn(&shift.turn, at, next.held_by()).await?)
     }
 
     async fn set_aside(&self, shift: &mut Shift, id: PostId) -> Result<(), Halt> {
-        const WHY: &str = "something inside failed; its log says what";
+        let why = HeldBy::Fault.why().unwrap_or_default();
         self.change(shift, id, |post, now| {
             let was = Was::of(post);
-            let pause_s = SET_ASIDE_S[usize::from(was.hindered_by.as_deref() == Some(WHY))];
-            post.held(WHY.to_owned(), now + TimeDelta::seconds(pause_s), now)?;
-            Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(WHY.to_owned()))))
+            let pause_s = SET_ASIDE_S[usize::from(was.hindered_by.as_deref() == Some(why))];
+            post.held(why.to_owned(), now + TimeDelta::seconds(pause_s), now)?;
+            Ok((was != Was::of(post)).then(|| (NoteKind::Held, Some(why.to_owned()))))
         })
         .await?;
-        shift.held_by = Some(HeldBy::Fault);
         Ok(())
     }
 

@@ -289,7 +289,11 @@ impl PostStore for PgWork {
         let row = self.tx.query_one_raw(TenantTx::statement(NEXT_DUE, values)).await;
         let Some(row) = row.map_err(|e| orm_error(POSTS, e))? else { return Ok(NextDue::default()) };
         let next = || -> Result<NextDue, sea_orm::DbErr> {
-            Ok(NextDue { at: row.try_get("", "due_at")?, is_undecided: row.try_get("", "is_undecided")? })
+            Ok(NextDue {
+                at: row.try_get("", "due_at")?,
+                is_undecided: row.try_get("", "is_undecided")?,
+                hindered_by: row.try_get("", "hindered_by")?,
+            })
         };
         next().map_err(|e| orm_error(POSTS, e))
     }

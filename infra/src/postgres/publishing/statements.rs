@@ -18,12 +18,17 @@ pub(super) const LOOKS: &str = "
     WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at <= $3 AND p.item IS NOT NULL
     ORDER BY p.due_at, p.id LIMIT $4";
 
-/// When the next of those is due, and whether somebody must decide on one.
+/// When the next of those is due, whether somebody must decide on one, and what is in the way of those still to be posted.
 pub(super) const NEXT_DUE: &str = "
     SELECT min(p.due_at) AS due_at, EXISTS (
                SELECT FROM publishing.posts AS u
                WHERE u.tenant_id = $1 AND u.account_id = $2 AND u.status = 'outcome_unknown' AND NOT u.holds_account
-           ) AS is_undecided
+           ) AS is_undecided, ARRAY (
+               SELECT DISTINCT h.progress #>> '{hindrance,by}' FROM publishing.posts AS h
+               WHERE h.tenant_id = $1 AND h.account_id = $2
+                   AND h.status IN ('waiting', 'uploading', 'uploaded', 'creating', 'outcome_unknown')
+                   AND (h.progress #>> '{hindrance,by}') IS NOT NULL
+           ) AS hindered_by
     FROM publishing.posts AS p
     WHERE p.tenant_id = $1 AND p.account_id = $2 AND p.due_at IS NOT NULL
       AND (p.holds_account OR p.status NOT IN ('waiting', 'uploading', 'uploaded') OR NOT EXISTS (
