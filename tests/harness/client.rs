@@ -1,6 +1,6 @@
 //! A client of the product: GraphQL and JSON over HTTP, and graphql-transport-ws.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::{Method, header::HeaderMap};
@@ -180,7 +180,7 @@ impl Client {
         let protocol = HeaderValue::from_static("graphql-transport-ws");
         request.headers_mut().insert("sec-websocket-protocol", protocol);
         let (socket, _) = tokio::time::timeout(PATIENCE, connect_async(request)).await??;
-        let mut socket = Socket { socket };
+        let mut socket = Socket { socket, unread: VecDeque::new() };
         let payload = json!({ "authorization": format!("Bearer {token}") });
         socket.send(&json!({ "type": "connection_init", "payload": payload })).await?;
         socket.receive("connection_ack").await?;
@@ -191,6 +191,8 @@ impl Client {
 /// A graphql-transport-ws connection.
 pub struct Socket {
     socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    /// What came while something else was waited for, and is still to be received.
+    unread: VecDeque<Value>,
 }
 
 impl Socket {
@@ -209,7 +211,10 @@ impl Socket {
     pub async fn subscribe(&mut self, id: &str, query: &str) -> Result<(), HarnessError> {
         self.send(&json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await?;
         self.send(&json!({ "type": "ping" })).await?;
-        self.receive("pong").await.map(drop)
+        // What is told at once may come before the pong, and is no less told.
+        let before = self.until("pong").await?.0;
+        self.unread.extend(before);
+        Ok(())
     }
 
     /// The next message of that type; others are passed over.
@@ -217,6 +222,17 @@ impl Socket {
     /// # Errors
     /// The socket was closed, or nothing came in time.
     pub async fn receive(&mut self, kind: &str) -> Result<Value, HarnessError> {
+        while let Some(message) = self.unread.pop_front() {
+            if message["type"] == kind {
+                return Ok(message);
+            }
+        }
+        Ok(self.until(kind).await?.1)
+    }
+
+    /// The next message of that type from the wire, and those before it.
+    async fn until(&mut self, kind: &str) -> Result<(Vec<Value>, Value), HarnessError> {
+        let mut before = Vec::new();
         let wait = async {
             while let Some(message) = self.socket.next().await {
                 let Message::Text(text) = message? else { continue };
@@ -224,10 +240,15 @@ impl Socket {
                 if message["type"] == kind {
                     return Ok(message);
                 }
+                before.push(message);
             }
             Err("the socket was closed".into())
         };
-        tokio::time::timeout(PATIENCE, wait).await?
+        let received = tokio::time::timeout(PATIENCE, wait).await;
+        match received {
+            Ok(received) => received.map(|message| (before, message)),
+            Err(_) => Err(format!("no {kind} came, but {}", Value::Array(before)).into()),
+        }
     }
 
     /// Waits until the server closes, and gives the close code.
