@@ -260,10 +260,10 @@ async fn attack_7_a_log_put_back_together_with_its_mark_is_not_shown_again() {
             .unwrap()
     };
     let copies = tables.map(|table| format!("CREATE TABLE public.kept_{table} AS TABLE compliance.{table};"));
-    sql(&mut database, &format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK}); {} COMMIT", copies.concat()))
-        .await;
+    sql(&mut database, &format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK}); {}", copies.concat())).await;
     let file = mark();
     let kept = std::fs::read(&file).unwrap();
+    sql(&mut database, "COMMIT").await;
     let backup = checkpoint(&app, &tenant).await;
     app.sign_in(&tenant.slug, &tenant.owner.email).await.unwrap();
     let seen = shown(&app, &tenant, size(&backup) + 1).await;
