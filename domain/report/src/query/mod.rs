@@ -109,24 +109,24 @@ impl Query {
     pub fn check(&self) -> Result<(), FormatError> {
         let mut nodes = 0;
         self.check_at(1, &mut nodes)?;
-        if self.periods() > 1 {
+        if self.bounds().len() > 1 {
             return Err(FormatError::Query("one period bounds all rows; a second would be overlooked"));
         }
         Ok(())
     }
 
-    /// How many periods bound all rows.
-    fn periods(&self) -> usize {
+    /// The periods that bound all rows: that of the query itself, or of parts that must hold.
+    fn bounds(&self) -> Vec<Period> {
         match self {
-            Self::Period(_) => 1,
-            Self::And(parts) => parts.iter().map(Self::periods).sum(),
+            Self::Period(period) => vec![*period],
+            Self::And(parts) => parts.iter().flat_map(Self::bounds).collect(),
             Self::Or(_)
             | Self::Not(_)
             | Self::Types(_)
             | Self::Outcomes(_)
             | Self::Actor(_)
             | Self::Target(_)
-            | Self::Field(_) => 0,
+            | Self::Field(_) => Vec::new(),
         }
     }
 
@@ -172,17 +172,7 @@ impl Query {
 
     /// The period that bounds all rows: that of the query itself, or of a part that must hold.
     pub fn period(&self) -> Option<Period> {
-        match self {
-            Self::Period(period) => Some(*period),
-            Self::And(parts) => parts.iter().find_map(Self::period),
-            Self::Or(_)
-            | Self::Not(_)
-            | Self::Types(_)
-            | Self::Outcomes(_)
-            | Self::Actor(_)
-            | Self::Target(_)
-            | Self::Field(_) => None,
-        }
+        self.bounds().first().copied()
     }
 }
 
