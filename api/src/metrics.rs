@@ -95,7 +95,8 @@ pub struct Metrics {
     pub limiter: Family<LimiterLabels, Counter>,
     /// `matricula_documents_total`: queries run, by what was known of their documents.
     pub documents: Family<DocumentLabels, Counter>,
-    /// `matricula_output_total`: values of answers that can be written out, by whether they were.
+    /// `matricula_output_total`: values of answers that can be written out, by whether they were, or had been for
+    /// another reader.
     pub output: Family<OutputLabels, Counter>,
     /// `matricula_streams`: subscriptions open.
     pub streams: Gauge,
@@ -311,7 +312,7 @@ impl Default for Metrics {
         r.register("dependency_up", "Whether a dependency answered last time", m.dependency_up.clone());
         r.register("limiter", "What the rate limiter did beside answering", m.limiter.clone());
         r.register("documents", "Queries run, by what was known of their documents", m.documents.clone());
-        r.register("output", "Values of answers, written out or left to the library, and batched fields asked for one object alone", m.output.clone());
+        r.register("output", "Values of answers, written out, sent as they had been written for another reader, or left to the library, and batched fields asked for one object alone", m.output.clone());
         r.register("streams", "Subscriptions open", m.streams.clone());
         r.register(
             "key_provider_calls",
@@ -446,15 +447,20 @@ impl Metrics {
         self.limiter.get_or_create(&LimiterLabels { event }).inc();
     }
 
-    /// Counts how a query was answered.
+    /// Counts how a query was answered, or a value of a subscription sent.
     pub fn note_output(&self, output: OutputRecord) {
-        let document = match output.document {
+        let document = output.document.map(|document| match document {
             DocumentUse::Known => "known",
             DocumentUse::Rechecked => "rechecked",
             DocumentUse::New => "new",
-        };
-        self.documents.get_or_create(&DocumentLabels { document }).inc();
-        for (way, values) in [("written", output.written), ("left", output.left), ("alone", output.alone)] {
+        });
+        if let Some(document) = document {
+            self.documents.get_or_create(&DocumentLabels { document }).inc();
+        }
+        let written = output.written.saturating_sub(output.reused);
+        let ways =
+            [("written", written), ("reused", output.reused), ("left", output.left), ("alone", output.alone)];
+        for (way, values) in ways {
             self.output.get_or_create(&OutputLabels { way }).inc_by(values.into());
         }
     }

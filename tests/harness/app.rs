@@ -262,6 +262,16 @@ impl TestApp {
         Client::new(format!("http://{}", self.service.operators))
     }
 
+    /// The figure on a line of what operators are told; 0 when there is no such line.
+    ///
+    /// # Errors
+    /// The service does not tell.
+    pub async fn figure(&self, line: &str) -> Result<u64, HarnessError> {
+        let told = reqwest::get(format!("{}/metrics", self.operators()?.base())).await?.text().await?;
+        let figure = told.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
+        Ok(figure.unwrap_or(0))
+    }
+
     /// Where Redis is.
     pub fn redis_url(&self) -> &str {
         &self.config.redis.url

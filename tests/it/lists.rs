@@ -124,14 +124,6 @@ async fn who_does_not_manage_members_sees_own_sessions_among_others() {
     app.stop().await.unwrap();
 }
 
-/// The counter on a line of the operators' figures.
-async fn counter(app: &TestApp, line: &str) -> u64 {
-    let figures = format!("{}/metrics", app.operators().unwrap().base());
-    let text = reqwest::get(figures).await.unwrap().text().await.unwrap();
-    let value = text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok());
-    value.unwrap_or(0)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_written_out_and_their_documents_kept() {
     const KNOWN: &str = "matricula_documents_total{document=\"known\"}";
@@ -140,7 +132,7 @@ async fn lists_are_written_out_and_their_documents_kept() {
     let app = TestApp::start().await.unwrap();
     let tenant = app.tenant().await.unwrap();
     let token = &tenant.owner.token;
-    let before = (counter(&app, KNOWN).await, counter(&app, WRITTEN).await);
+    let before = (app.figure(KNOWN).await.unwrap(), app.figure(WRITTEN).await.unwrap());
     for _ in 0..3 {
         read(&app, token, ALL, json!({ "first": 2 })).await;
     }
@@ -149,15 +141,15 @@ async fn lists_are_written_out_and_their_documents_kept() {
     let answer = read(&app, token, lists, json!({})).await;
     assert_eq!(answer.get("errors"), None, "{answer}");
     assert_eq!(answer["data"]["members"]["totalCount"], 1);
-    assert_eq!(counter(&app, KNOWN).await - before.0, 2, "the first was new");
-    assert_eq!(counter(&app, WRITTEN).await - before.1, 3 + 5);
+    assert_eq!(app.figure(KNOWN).await.unwrap() - before.0, 2, "the first was new");
+    assert_eq!(app.figure(WRITTEN).await.unwrap() - before.1, 3 + 5);
     let others = "{ accounts(first: 2) { nodes { id } } apps(first: 2) { nodes { id } } consentsDue(first: 2) { nodes { id } } uploads(first: 2) { nodes { id } }
         posts(first: 2) { nodes { id timeline { kind } receipts { digest } figures { plays } figureHistory { plays } } }
         plans(first: 2) { nodes { id approvalDigest } } timetables(first: 2) { nodes { id } } groups { id grantedTo } platforms { key } }";
     let answer = read(&app, token, others, json!({})).await;
     assert_eq!(answer.get("errors"), None, "{answer}");
-    assert_eq!(counter(&app, WRITTEN).await - before.1, 3 + 5 + 9);
-    assert_eq!(counter(&app, LEFT).await, 0);
+    assert_eq!(app.figure(WRITTEN).await.unwrap() - before.1, 3 + 5 + 9);
+    assert_eq!(app.figure(LEFT).await.unwrap(), 0);
     app.stop().await.unwrap();
 }
 
@@ -194,6 +186,6 @@ async fn many_groups_are_asked_once_and_many_nodes_take_turns() {
     let answer = read(&app, token, nodes, json!({ "ids": ids })).await;
     assert_eq!(answer.get("errors"), None, "{answer}");
     assert_eq!(answer["data"]["nodes"].as_array().map(Vec::len), Some(100));
-    assert_eq!(counter(&app, "matricula_output_total{way=\"alone\"}").await, 100);
+    assert_eq!(app.figure("matricula_output_total{way=\"alone\"}").await.unwrap(), 100);
     app.stop().await.unwrap();
 }

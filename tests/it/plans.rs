@@ -210,7 +210,7 @@ fn outcomes(payload: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
-const ROWS: &str = "rows { line reference outcome postId problem changes { field before after } }";
+const ROWS: &str = "rows { line reference outcome postId problem changes { field before after } warnings { kind others otherId } }";
 
 async fn preview(app: &TestApp, token: &str, input: Value) -> Answer {
     let query = format!(
@@ -444,6 +444,7 @@ async fn a_fleet_is_planned_in_one_step_or_not_at_all() {
     assert_eq!(code(&mutate(&app, token, "cancelPost", json!({ "id": first[0]["id"] }), "").await), "");
     let close = posts(&app, token, &plan_of(&app, token, &close[0]).await).await;
     assert_eq!(kinds(&close[0]), Vec::<&str>::new(), "what was given up is in nobody's way");
+    foreseen(&app, &desk, &close[0]).await;
     app.stop().await.unwrap();
     platform.stop().await;
 }
@@ -452,4 +453,58 @@ async fn plan_of(app: &TestApp, token: &str, post: &Value) -> Value {
     let query = "query ($id: ID!) { post(id: $id) { planId } }";
     let answer = app.client.graphql(token, query, json!({ "id": post["id"] })).await.unwrap();
     answer.data("post")["planId"].clone()
+}
+
+/// What would speak against posts is said before they are made: beside what is there, and beside one another.
+async fn foreseen(app: &TestApp, desk: &Desk, there: &Value) {
+    let token = &desk.tenant.owner.token;
+    let (account, planned_at) = (&there["accountId"], at(&there["plannedAt"]));
+    let other = desk.accounts.iter().find(|id| *account != **id).unwrap();
+    let time = |minutes: i64| (planned_at + TimeDelta::minutes(minutes)).to_rfc3339();
+    let file = format!(
+        "reference,upload_id,account_id,planned_at,caption\n\
+         near,{video},{account},{near},Once more\n\
+         one,{video},{other},{far},Once more\n\
+         own,{video},{account},{at},Moved\n",
+        video = desk.video,
+        account = account.as_str().unwrap(),
+        near = time(-10),
+        far = time(24 * 60),
+        at = time(-60),
+    );
+    let seen = preview(app, token, file_of(&file)).await;
+    let rows = &seen.data("importPreview")["rows"];
+    assert_eq!(kinds(&rows[0]), ["CLOSE", "SAME_FILE", "SAME_TEXT"], "{rows}");
+    let others = |row: &Value, at: usize| {
+        (row["warnings"][at]["others"].clone(), row["warnings"][at]["otherId"].clone())
+    };
+    assert_eq!(others(&rows[0], 0), (json!(1), there["id"].clone()), "{rows}");
+    assert_eq!(
+        others(&rows[0], 1),
+        (json!(2), there["id"].clone()),
+        "the one there, and another row: {rows}"
+    );
+    assert_eq!(others(&rows[0], 2), (json!(1), Value::Null), "a row of the file: {rows}");
+    assert_eq!(kinds(&rows[2]), ["SAME_FILE"], "{rows}");
+    // A row of the post that is there, by its id, moves it, and is no second one.
+    let file = format!(
+        "reference,upload_id,account_id,planned_at,caption\n{},{},{},{},Moved\n",
+        there["id"].as_str().unwrap(),
+        desk.video,
+        account.as_str().unwrap(),
+        time(-5),
+    );
+    let seen = preview(app, token, file_of(&file)).await;
+    let rows = &seen.data("importPreview")["rows"];
+    assert_eq!((&rows[0]["outcome"], kinds(&rows[0])), (&json!("CHANGED"), vec![]), "{rows}");
+
+    let draft = json!({
+        "items": [{ "uploadId": desk.video, "count": 1 }], "accountIds": [account],
+        "from": time(-25), "until": time(-5), "spacingMinutes": 1,
+    });
+    let query = "query ($i: FleetPlanInput!) { fleetPlan(input: $i) { placements { warnings { kind others otherId } } } }";
+    let answer = app.client.graphql(token, query, json!({ "i": draft })).await.unwrap();
+    let placement = &answer.data("fleetPlan")["placements"][0];
+    assert_eq!(kinds(placement), ["CLOSE", "SAME_FILE"], "{}", answer.body);
+    assert_eq!(others(placement, 0), (json!(1), there["id"].clone()));
 }

@@ -36,6 +36,7 @@ impl Count {
 pub struct Ledger {
     count: Mutex<Count>,
     written: AtomicU32,
+    reused: AtomicU32,
     left: AtomicU32,
     alone: AtomicU32,
 }
@@ -44,6 +45,11 @@ impl Ledger {
     /// Values written out, for this request or before.
     pub fn written(&self) -> u32 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Those of them whose text had been written for another reader.
+    pub fn reused(&self) -> u32 {
+        self.reused.load(Ordering::Relaxed)
     }
 
     /// Values that could not be written out and were left to async-graphql.
@@ -65,6 +71,7 @@ impl Ledger {
     /// A text that was written for another reader.
     pub(crate) fn reuse(&self) {
         self.written.fetch_add(1, Ordering::Relaxed);
+        self.reused.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn ask_alone(&self) {

@@ -44,8 +44,15 @@ impl<K: PartialEq, T> Recent<K, T> {
     pub fn share(&self, key: K, make: impl FnOnce() -> T) -> Shared<T> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // Readers come soon after one another: the newest first.
-        if let Some((_, found)) = kept.iter().rev().find(|(known, _)| *known == key) {
-            return Shared(Arc::clone(found));
+        if let Some(at) = kept.iter().rposition(|(known, _)| *known == key) {
+            // What is asked for is kept the longest, whenever it was made.
+            let found = kept.remove(at).map(|(key, found)| {
+                kept.push_back((key, Arc::clone(&found)));
+                found
+            });
+            if let Some(found) = found {
+                return Shared(found);
+            }
         }
         if kept.len() >= self.most {
             kept.pop_front();

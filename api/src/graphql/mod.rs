@@ -67,9 +67,11 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 pub fn executors(app: &Arc<App>) -> Executors<ProductSchema> {
     let (members, accounts) = (identity::recent_events(), accounts::recent_events());
     let (uploads, posts) = (content::recent_events(), publishing::recent_events());
+    let (progress, figures) = (content::recent_progress(), publishing::recent_figures());
     transport::executors(|| {
-        let schema = builder().data(Arc::clone(app)).data(Arc::clone(&members));
-        schema.data(Arc::clone(&accounts)).data(Arc::clone(&uploads)).data(Arc::clone(&posts))
+        let schema = builder().data(Arc::clone(app)).data(Arc::clone(&members)).data(Arc::clone(&accounts));
+        let schema = schema.data(Arc::clone(&uploads)).data(Arc::clone(&posts));
+        schema.data(Arc::clone(&progress)).data(Arc::clone(&figures))
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql_parser::types::OperationType;
+use output::Ledger;
 use uuid::Uuid;
 
 use crate::error::ErrorCode;
@@ -125,17 +126,42 @@ pub enum DocumentUse {
     New,
 }
 
-/// How a query was answered, for figures.
+/// How a query was answered, or a value of a subscription sent, for figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputRecord {
-    /// What was known of its document.
-    pub document: DocumentUse,
+    /// What was known of its document; `None` for a value of a subscription.
+    pub document: Option<DocumentUse>,
     /// Values written out.
     pub written: u32,
+    /// Those of them whose text had been written for another reader.
+    pub reused: u32,
     /// Values that could be written out in another document, and were left to async-graphql's executor.
     pub left: u32,
     /// Batched fields that were asked for one object instead of for all of its level.
     pub alone: u32,
+}
+
+impl OutputRecord {
+    pub(crate) fn of(ledger: &Ledger, document: Option<DocumentUse>) -> Self {
+        Self {
+            document,
+            written: ledger.written(),
+            reused: ledger.reused(),
+            left: ledger.left(),
+            alone: ledger.alone(),
+        }
+    }
+
+    /// What has come since `before`.
+    pub(crate) const fn since(self, before: Self) -> Self {
+        Self {
+            document: self.document,
+            written: self.written.wrapping_sub(before.written),
+            reused: self.reused.wrapping_sub(before.reused),
+            left: self.left.wrapping_sub(before.left),
+            alone: self.alone.wrapping_sub(before.alone),
+        }
+    }
 }
 
 /// Most characters of a client's request ID that are kept.

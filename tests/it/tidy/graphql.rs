@@ -28,6 +28,12 @@ const LISTS: Rule = Rule {
     instead: "return `Option<Result<Written<T>, ApiError>>` and end the resolver in `.map(Written)`",
 };
 
+const SHARED: Rule = Rule {
+    says: "what a field of Subscription sends is `Shared<..>`",
+    because: "otherwise it is written once for each who listens, however many listen to the same",
+    instead: "hand out `Recent::share` of what is sent, with a key that says all that is in it and the tenant",
+};
+
 /// Attributes whose impl blocks are resolvers.
 const RESOLVERS: [&str; 4] = ["#[Object", "#[ComplexObject", "#[Subscription", "#[output::fields"];
 
@@ -60,21 +66,32 @@ fn fallible(tree: &Tree) -> Vec<Finding> {
 }
 
 fn unwritten(tree: &Tree) -> Vec<Finding> {
+    let is_bare =
+        |gives: &str| (gives.contains("Vec<") || gives.contains("Connection")) && !gives.contains("Written<");
+    resolvers_that(tree, ("/query.rs", "#[Object"), "a list that is not written", is_bare)
+}
+
+fn unshared(tree: &Tree) -> Vec<Finding> {
+    let is_bare = |gives: &str| gives.contains("Stream<Item") && !gives.contains("Shared<");
+    resolvers_that(tree, ("/subscription.rs", "#[Subscription"), "a stream of what is not shared", is_bare)
+}
+
+/// The resolvers in files of that name, in impl blocks with that attribute, that give such a thing.
+fn resolvers_that(
+    tree: &Tree,
+    (name, attribute): (&str, &str),
+    saw: &str,
+    gives_such: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for file in tree.rust("api/src/graphql/").filter(|file| file.path.ends_with("/query.rs")) {
+    for file in tree.rust("api/src/graphql/").filter(|file| file.path.ends_with(name)) {
         let code = code(&file.text);
-        for (at, _) in code.match_indices("#[Object") {
+        for (at, _) in code.match_indices(attribute) {
             let Some((open, body)) = block(&code, at, b'{', b'}') else { continue };
             for (method, signature) in methods(body) {
                 let signature = squeezed(signature);
-                let gives = signature.rsplit_once("->").map_or("", |(_, gives)| gives);
-                let is_list = gives.contains("Vec<") || gives.contains("Connection");
-                if is_list && !gives.contains("Written<") {
-                    findings.push(Finding::at(
-                        &file.path,
-                        line_of(&code, open + method),
-                        "a list that is not written",
-                    ));
+                if signature.rsplit_once("->").is_some_and(|(_, gives)| gives_such(gives)) {
+                    findings.push(Finding::at(&file.path, line_of(&code, open + method), saw));
                 }
             }
         }
@@ -179,6 +196,22 @@ fn a_list_that_is_not_written_is_seen() {
     ] {
         let text = format!("#[Object]\nimpl X {{\n async fn a(&self, b: Vec<C>) -> {gives} {{ d }}\n}}");
         assert_eq!(check(&text), seen, "{gives}");
+    }
+}
+
+#[test]
+fn streams_of_subscriptions_are_shared() {
+    SHARED.holds(&unshared(&Tree::read().expect("readable")));
+}
+
+#[test]
+fn a_stream_that_is_not_shared_is_seen() {
+    let check = |text: &str| unshared(&Tree::of(&[("api/src/graphql/x/subscription.rs", text)])).len();
+    for (item, seen) in [("T", 1), ("Result<T, E>", 1), ("Shared<T>", 0), ("Result<Shared<T>, E>", 0)] {
+        let text = format!(
+            "#[Subscription]\nimpl X {{\n async fn a(&self) -> Result<impl Stream<Item = {item}> + use<>, E> {{ d }}\n}}"
+        );
+        assert_eq!(check(&text), seen, "{item}");
     }
 }
 

@@ -9,5 +9,5 @@ mod types;
 pub use mutation::ContentMutation;
 pub use query::ContentQuery;
 pub use subscription::ContentSubscription;
-pub(in crate::graphql) use subscription::recent_events;
+pub(in crate::graphql) use subscription::{recent_events, recent_progress};
 pub use types::Upload;

@@ -80,6 +80,13 @@ pub(in crate::graphql) fn recent_events() -> Arc<RecentEvents> {
     Arc::new(Recent::new(RECENT_MAX))
 }
 
+/// How far files are, as it was told in the last moments: written once for all who follow the same.
+pub(in crate::graphql) type RecentProgress = Recent<(TenantScope, TranscodeProgress), TranscodeProgress>;
+
+pub(in crate::graphql) fn recent_progress() -> Arc<RecentProgress> {
+    Arc::new(Recent::new(RECENT_MAX))
+}
+
 /// Movements that are taken together, when as many have come while the last were told.
 const MOVES_MAX: usize = 1_000;
 
@@ -133,7 +140,7 @@ impl ContentSubscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The upload that is made.")] id: ID,
-    ) -> Result<impl Stream<Item = Result<TranscodeProgress, ApiError>> + use<>, ApiError> {
+    ) -> Result<impl Stream<Item = Result<Shared<TranscodeProgress>, ApiError>> + use<>, ApiError> {
         let upload = match parse_global_id(&id) {
             Some((Kind::Upload, uuid)) => UploadId::from_uuid(uuid),
             _ => return Err(no_transcode()),
@@ -143,13 +150,14 @@ impl ContentSubscription {
         if actor.require(Permission::ManageContent).is_err() {
             actor.require(Permission::ReadContent)?;
         }
-        let app = Arc::clone(app(ctx));
-        let events = app.content_feed.subscribe(&actor.scope()).await?;
+        let (app, scope) = (Arc::clone(app(ctx)), actor.scope());
+        let recent = Arc::clone(ctx.data_unchecked::<Arc<RecentProgress>>());
+        let events = app.content_feed.subscribe(&scope).await?;
         let moved = events.filter(move |event| std::future::ready(event.fact.subject() == upload.uuid()));
         // What has come together meanwhile is read once, and what reads the same is not told again.
         let moved = Box::pin(moved.ready_chunks(MOVES_MAX).map(drop));
         let from = Some((moved, None::<TranscodeProgress>, app, actor));
-        Ok(futures_util::stream::unfold(from, move |from| async move {
+        let told = futures_util::stream::unfold(from, move |from| async move {
             let (mut moved, mut last, app, actor) = from?;
             loop {
                 if last.is_some() {
@@ -169,6 +177,9 @@ impl ContentSubscription {
                     Err(error) => return Some((Err(error), None)),
                 }
             }
+        });
+        Ok(told.map(move |told: Result<TranscodeProgress, ApiError>| {
+            told.map(|now| recent.share((scope, now.clone()), || now))
         }))
     }
 }

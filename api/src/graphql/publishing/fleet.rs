@@ -1,18 +1,20 @@
 //! The planner for many posts on many accounts in the schema.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_graphql::{Context, ID, InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{
     kernel::ids::{AccountId, GroupId, UploadId},
-    publishing::{FleetAnswer, FleetCreation, FleetDraft, FleetItem, FleetPlace, FleetRoom, FleetTexts},
+    publishing::{
+        FleetAnswer, FleetCreation, FleetDraft, FleetItem, FleetPlace, FleetRoom, FleetTexts, ports::Foreseen,
+    },
 };
 use output::Output;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::types::Visibility;
+use super::{types::Visibility, warnings::ForeseenWarning};
 use crate::graphql::{
     command::app,
     error::{ApiError, Failure},
@@ -60,16 +62,8 @@ pub struct FleetPlacement {
     account_id: ID,
     /// When.
     planned_at: DateTime<Utc>,
-}
-
-impl From<FleetPlace> for FleetPlacement {
-    fn from(place: FleetPlace) -> Self {
-        Self {
-            upload_id: global_id(Kind::Upload, place.upload.uuid()),
-            account_id: global_id(Kind::Account, place.account.uuid()),
-            planned_at: place.planned_at,
-        }
-    }
+    /// What would speak against it, whatever its text: its account has the file, or another post close to it.
+    warnings: Vec<ForeseenWarning>,
 }
 
 /// What is to be placed and planned.
@@ -177,11 +171,17 @@ impl From<(FleetItem, String)> for FleetRemainder {
     }
 }
 
-impl From<FleetAnswer> for FleetPlan {
-    fn from(answer: FleetAnswer) -> Self {
+impl From<(FleetAnswer, HashMap<usize, Vec<Foreseen>>)> for FleetPlan {
+    fn from((answer, mut foreseen): (FleetAnswer, HashMap<usize, Vec<Foreseen>>)) -> Self {
+        let placement = |(at, place): (usize, FleetPlace)| FleetPlacement {
+            upload_id: global_id(Kind::Upload, place.upload.uuid()),
+            account_id: global_id(Kind::Account, place.account.uuid()),
+            planned_at: place.planned_at,
+            warnings: foreseen.remove(&at).unwrap_or_default().into_iter().map(Into::into).collect(),
+        };
         Self {
             ends_at: answer.places.last().map(|place| place.planned_at),
-            placements: answer.places.into_iter().map(Into::into).collect(),
+            placements: answer.places.into_iter().enumerate().map(placement).collect(),
             unplaced: answer.unplaced.into_iter().map(Into::into).collect(),
             capacities: answer.rooms.into_iter().map(Into::into).collect(),
         }
@@ -212,5 +212,8 @@ impl FleetPlanInput {
 
 pub(super) async fn fleet_plan(ctx: &Context<'_>, input: FleetPlanInput) -> Result<FleetPlan, ApiError> {
     let (actor, mut work) = reading(ctx, "fleetPlan").await?;
-    Ok(app(ctx).publishing.plan_fleet(&mut *work, &actor, input.draft()?).await?.into())
+    let publishing = &app(ctx).publishing;
+    let answer = publishing.plan_fleet(&mut *work, &actor, input.draft()?).await?;
+    let foreseen = publishing.foresee_fleet(&mut *work, &actor, &answer).await?;
+    Ok((answer, foreseen).into())
 }

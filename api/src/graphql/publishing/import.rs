@@ -13,6 +13,7 @@ use super::{
     query::one_plan,
     rows::read,
     types::{Plan, PostStatus},
+    warnings::ForeseenWarning,
 };
 use crate::graphql::{
     command::app,
@@ -93,6 +94,9 @@ pub struct ImportRow {
     changes: Vec<ImportChange>,
     /// Why it can't be done, in words that follow "the row".
     problem: Option<String>,
+    /// What would speak against its post; told by `importPreview` alone. Afterwards the post says it itself.
+    #[serde(default)]
+    warnings: Vec<ForeseenWarning>,
 }
 
 impl From<ImportedRow> for ImportRow {
@@ -116,6 +120,7 @@ impl From<ImportedRow> for ImportRow {
             status: row.status.map(Into::into),
             changes: changes.into_iter().map(change).collect(),
             problem,
+            warnings: row.warnings.into_iter().map(Into::into).collect(),
         }
     }
 }

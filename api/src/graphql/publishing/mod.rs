@@ -16,6 +16,6 @@ pub use mutation::PublishingMutation;
 pub use query::PublishingQuery;
 pub(crate) use query::post_filter;
 pub use subscription::PublishingSubscription;
-pub(in crate::graphql) use subscription::recent_events;
+pub(in crate::graphql) use subscription::{recent_events, recent_figures};
 pub use timetables::Timetable;
 pub use types::{Plan, Post};

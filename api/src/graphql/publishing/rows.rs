@@ -197,7 +197,9 @@ fn row_of(fields: &Fields, zone: Option<&Zone>) -> Result<ImportRow, String> {
     let text = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let reference = text("reference").ok_or("has no reference; give each row a name of its own")?;
     // The id of a post is one reference, however it is spelt.
-    let reference = Uuid::try_parse(reference).map_or_else(|_| reference.to_owned(), |uuid| uuid.to_string());
+    let global = || parse_global_id(reference).filter(|(kind, _)| *kind == Kind::Post).map(|(_, uuid)| uuid);
+    let of_post = Uuid::try_parse(reference).ok().or_else(global);
+    let reference = of_post.map_or_else(|| reference.to_owned(), |uuid| uuid.to_string());
     let cover = text("cover_at_ms").map(str::parse).transpose();
     let cover = cover.map_err(|_| "has a cover_at_ms that is no number of milliseconds")?;
     let visibility = text("visibility").map(|word| {

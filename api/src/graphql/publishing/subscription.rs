@@ -57,6 +57,14 @@ pub(in crate::graphql) fn recent_events() -> Arc<RecentEvents> {
     Arc::new(Recent::new(RECENT_MAX))
 }
 
+/// Figures as they were told in the last moments: who follows the same posts reads the same, and it is written once for all of
+/// them.
+pub(in crate::graphql) type RecentFigures = Recent<(TenantScope, FigureTotal), FigureTotals>;
+
+pub(in crate::graphql) fn recent_figures() -> Arc<RecentFigures> {
+    Arc::new(Recent::new(RECENT_MAX))
+}
+
 /// Movements of figures that are taken together, when as many have come while the last were told.
 const MOVES_MAX: usize = 1_000;
 
@@ -105,7 +113,7 @@ impl PublishingSubscription {
         plan_id: Option<ID>,
         post_id: Option<ID>,
         since_seq: Option<String>,
-    ) -> Result<impl Stream<Item = Result<FigureTotals, ApiError>> + use<>, ApiError> {
+    ) -> Result<impl Stream<Item = Result<Shared<FigureTotals>, ApiError>> + use<>, ApiError> {
         let is_seq = |seq: &String| seq.len() == 16 && seq.bytes().all(|byte| byte.is_ascii_hexdigit());
         if since_seq.as_ref().is_some_and(|seq| !is_seq(seq)) {
             return Err(ApiError::bad_input("sinceSeq must be a seq that figures had"));
@@ -114,8 +122,9 @@ impl PublishingSubscription {
         let filter = asked.filter()?;
         let actor = caller(ctx)?.signed_in().actor.clone();
         actor.require(Permission::ReadPosts)?;
-        let app = Arc::clone(app(ctx));
-        let events = app.publishing_feed.subscribe(&actor.scope()).await?;
+        let (app, scope) = (Arc::clone(app(ctx)), actor.scope());
+        let recent = Arc::clone(ctx.data_unchecked::<Arc<RecentFigures>>());
+        let events = app.publishing_feed.subscribe(&scope).await?;
         let moved = events.filter(move |event| {
             let moved = matches!(event.fact, PublishingFact::FiguresMoved(account)
                 if filter.account.is_none_or(|wanted| wanted == account));
@@ -124,7 +133,7 @@ impl PublishingSubscription {
         // What has come together meanwhile is read once, and what reads the same is not told again.
         let moved = Box::pin(moved.ready_chunks(MOVES_MAX).map(drop));
         let from = (moved, None::<FigureTotal>, app, actor, since_seq, false);
-        Ok(futures_util::stream::unfold(
+        let told = futures_util::stream::unfold(
             from,
             move |(mut moved, mut last, app, actor, mut since, mut is_told)| async move {
                 loop {
@@ -150,7 +159,7 @@ impl PublishingSubscription {
                         }
                         Ok(total) => {
                             last = Some(total);
-                            Ok(total.into())
+                            Ok(total)
                         }
                         Err(error) => {
                             last = None;
@@ -160,6 +169,9 @@ impl PublishingSubscription {
                     return Some((told, (moved, last, app, actor, since, is_told)));
                 }
             },
-        ))
+        );
+        Ok(told.map(move |told: Result<FigureTotal, ApiError>| {
+            told.map(|total| recent.share((scope, total), || total.into()))
+        }))
     }
 }

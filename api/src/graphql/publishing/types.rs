@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{figures::PostFigures, warnings::PostWarning};
 use crate::{
     graphql::{
-        command::app,
+        command::{app, caller},
         connection::{connection, connection_fields},
         error::ApiError,
         reading::reading,
@@ -305,6 +305,8 @@ impl Plan {
 pub struct Post {
     #[graphql(skip)]
     key: PostId,
+    #[graphql(skip)]
+    allows: Vec<model::PostOp>,
     /// Opaque.
     pub(in crate::graphql) id: ID,
     /// The plan it is of.
@@ -335,8 +337,6 @@ pub struct Post {
     item: Option<String>,
     /// What somebody agrees to with `approvePost`: SHA-256 over everything that will be posted, where and when.
     digest: String,
-    /// What may be done to it now.
-    allowed_actions: Vec<PostOp>,
     /// What was in the way when it was last tried; null when nothing is.
     hindered_by: Option<String>,
     /// Since when it is tried in vain.
@@ -393,11 +393,7 @@ impl From<model::Post> for Post {
             accepted_at: post.accepted_at,
             item: post.state.item().map(ToOwned::to_owned),
             digest: hex(&post.digest()),
-            allowed_actions: model::PostOp::ALL
-                .into_iter()
-                .filter(|op| post.allows(*op))
-                .map(Into::into)
-                .collect(),
+            allows: model::PostOp::ALL.into_iter().filter(|op| post.allows(*op)).collect(),
             hindered_by: hindrance.map(|hindrance| hindrance.by.clone()),
             hindered_since: hindrance.map(|hindrance| hindrance.since),
             failed_because,
@@ -412,6 +408,17 @@ impl From<model::Post> for Post {
 
 #[output::fields]
 impl Post {
+    /// What the caller may do to it now: what its state allows, and the caller's role or key.
+    #[expect(clippy::unused_async, reason = "batched fields are asynchronous")]
+    async fn allowed_actions(posts: &[&Self], ctx: &Context<'_>) -> Result<Vec<Vec<PostOp>>, ApiError> {
+        let actor = &caller(ctx)?.signed_in().actor;
+        let allowed = |post: &&Self| {
+            let ops = post.allows.iter().filter(|op| actor.may(op.needs()));
+            ops.copied().map(Into::into).collect()
+        };
+        Ok(posts.iter().map(allowed).collect())
+    }
+
     /// What happened to it, oldest first.
     #[graphql(directive = transport::list_size::apply(30))]
     async fn timeline(

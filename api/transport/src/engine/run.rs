@@ -70,8 +70,7 @@ impl<E: Executor, H: Host> Engine<E, H> {
             self.0.documents.keep(source, document);
         }
         if info.kind == OperationKind::Query {
-            let (written, left, alone) = (ledger.written(), ledger.left(), ledger.alone());
-            self.host().note_output(OutputRecord { document, written, left, alone });
+            self.host().note_output(OutputRecord::of(&ledger, Some(document)));
         }
         let requested = info.requested_cost;
         let actual = match (&answer.fault, &answer.data) {
@@ -119,9 +118,14 @@ impl<E: Executor, H: Host> Engine<E, H> {
         let ending = Ending { status: 200, outcome: Outcome::Streaming, actual_cost: cost };
         self.record(caller, Some(ready.info), arrival, ending).await;
         let (id, errors_max) = (arrival.answer_id, self.config().limits.errors);
+        let (host, ledger) = (Arc::clone(&self.0.host), ready.ledger);
+        let mut noted = OutputRecord::of(&ledger, None);
         let values =
             AssertUnwindSafe(self.0.executors.strict().execute_stream(ready.request, None)).catch_unwind();
         values.map(move |value: Result<Response, _>| {
+            let now = OutputRecord::of(&ledger, None);
+            host.note_output(now.since(noted));
+            noted = now;
             if let Ok(response) = value {
                 return Answer::executed(id, response, errors_max);
             }

@@ -116,7 +116,7 @@ impl<E: Executor> Doors<E> {
                 let about = format!("{door:?}, {expected:?}: {query} {variables}");
                 assert_alike(&about, &alone, &told(&answer));
                 let uses: Vec<_> = noted.iter().map(|output| output.document).collect();
-                assert_eq!(uses, [expected], "{about}");
+                assert_eq!(uses, [Some(expected)], "{about}");
                 self.written += noted[0].written;
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest as _, Sha256};
 
 use crate::kernel::{
+    actor::Permission,
     clock::Timestamp,
     ids::{AccountId, UploadId},
     platform::Refusal,
@@ -377,6 +378,14 @@ impl PostOp {
     /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Submit, Self::Approve, Self::Change, Self::Cancel, Self::Retry, Self::Resolve];
+
+    /// What an actor must be allowed to do it.
+    pub const fn needs(self) -> Permission {
+        match self {
+            Self::Submit | Self::Change | Self::Cancel | Self::Retry => Permission::ManagePosts,
+            Self::Approve | Self::Resolve => Permission::ApprovePosts,
+        }
+    }
 }
 
 /// What somebody who has looked says of a creation that had no answer.

@@ -13,7 +13,9 @@ use crate::kernel::{
     platform::{PlatformError, Refusal, RefusalKind},
 };
 
-/// Pauses before a step that surely did nothing is tried again, in seconds; the last again and again.
+/// Pauses before a step that surely did nothing is tried again, in seconds; the last again and again. The first three pass
+/// over what a moment mends; a post is not given up after them, for a platform that is away for half a minute, or a night,
+/// would else cost posts that nobody refused, and somebody would have to try each again by hand.
 pub const RETRIES_S: [i64; 6] = [1, 4, 16, 60, 300, 300];
 
 /// How long a step is tried in vain before a post is given up, in seconds.

@@ -106,6 +106,13 @@ pub trait PostStore: Send {
         posts: &[PostId],
         accounts: Option<Vec<AccountId>>,
     ) -> Result<HashMap<PostId, Vec<PostWarning>>, PortError>;
+    /// What would speak against these posts, by their places in the list: beside one another, and beside the others there
+    /// are of these accounts, or all. What nothing would is absent.
+    async fn foresee(
+        &mut self,
+        posts: &[Prospect],
+        accounts: Option<Vec<AccountId>>,
+    ) -> Result<HashMap<usize, Vec<Foreseen>>, PortError>;
     /// Adds a line to a post's timeline.
     async fn add_note(
         &mut self,
@@ -274,6 +281,32 @@ pub struct PostWarning {
     pub others: u32,
     /// One of them.
     pub other: PostId,
+}
+
+/// A post as it would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prospect {
+    /// The one there is that would be so; `None` for a new one.
+    pub post: Option<PostId>,
+    /// Its account.
+    pub account: AccountId,
+    /// SHA-256 of its file.
+    pub file: Option<[u8; 32]>,
+    /// Its text; `None` when that is not known yet.
+    pub caption: Option<String>,
+    /// When it would be there.
+    pub planned_at: Timestamp,
+}
+
+/// Something that would speak against a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreseen {
+    /// What.
+    pub kind: WarningKind,
+    /// Because of how many others.
+    pub others: u32,
+    /// One of them that is there; `None` when none is yet.
+    pub other: Option<PostId>,
 }
 
 /// Timetables.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     kernel::{
-        actor::{Actor, Permission},
+        actor::Actor,
         ids::{PlanId, PostId},
         outbox::{Party, Record},
     },
@@ -39,7 +39,7 @@ impl Publishing {
         id: PostId,
         digest: &[u8; 32],
     ) -> Result<(), PublishingError> {
-        actor.require(Permission::ApprovePosts)?;
+        actor.require(PostOp::Approve.needs())?;
         let mut post = self.post_reached(tx, actor, id).await?;
         let now = self.0.clock.now();
         post.approve(digest, now)?;
@@ -59,7 +59,7 @@ impl Publishing {
         id: PlanId,
         digest: &[u8; 32],
     ) -> Result<(), PublishingError> {
-        actor.require(Permission::ApprovePosts)?;
+        actor.require(PostOp::Approve.needs())?;
         let mut posts = self.posts_of_plan(tx, actor, id).await?;
         posts.retain(|post| post.allows(PostOp::Approve));
         if posts.is_empty() {

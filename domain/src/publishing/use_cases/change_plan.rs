@@ -17,7 +17,7 @@ use super::{
 use crate::{
     accounts::Postable,
     kernel::{
-        actor::{Actor, Permission},
+        actor::Actor,
         clock::Timestamp,
         ids::{AccountId, PlanId},
         outbox::{Party, Record},
@@ -77,7 +77,7 @@ impl Publishing {
         id: PlanId,
         change: PlanChange,
     ) -> Result<(), PublishingError> {
-        actor.require(Permission::ManagePosts)?;
+        actor.require(PostOp::Change.needs())?;
         let mut posts = self.posts_of_plan(tx, actor, id).await?;
         change.check()?;
         posts.retain(|post| post.allows(PostOp::Change));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     kernel::{
-        actor::{Actor, Permission},
+        actor::Actor,
         clock::Timestamp,
         ids::{PlanId, PostId, UploadId},
         outbox::{Party, Record},
@@ -49,7 +49,7 @@ impl Publishing {
         id: PostId,
         change: PostChange,
     ) -> Result<(), PublishingError> {
-        actor.require(Permission::ManagePosts)?;
+        actor.require(PostOp::Change.needs())?;
         let mut post = self.post_reached(tx, actor, id).await?;
         let mut draft = post.draft.clone();
         draft.upload = change.upload.unwrap_or(draft.upload);
@@ -95,7 +95,7 @@ impl Publishing {
         actor: &Actor,
         id: PostId,
     ) -> Result<(), PublishingError> {
-        actor.require(Permission::ManagePosts)?;
+        actor.require(PostOp::Cancel.needs())?;
         let mut post = self.post_reached(tx, actor, id).await?;
         post.cancel()?;
         self.keep(tx, &post, NoteKind::Cancelled, None).await?;
@@ -112,7 +112,7 @@ impl Publishing {
         actor: &Actor,
         id: PlanId,
     ) -> Result<(), PublishingError> {
-        actor.require(Permission::ManagePosts)?;
+        actor.require(PostOp::Cancel.needs())?;
         let mut posts = self.posts_of_plan(tx, actor, id).await?;
         posts.retain(|post| post.allows(PostOp::Cancel));
         if posts.is_empty() {
@@ -138,7 +138,7 @@ impl Publishing {
         actor: &Actor,
         id: PostId,
     ) -> Result<(), PublishingError> {
-        actor.require(Permission::ManagePosts)?;
+        actor.require(PostOp::Retry.needs())?;
         let mut post = self.post_reached(tx, actor, id).await?;
         post.retry(self.0.clock.now())?;
         self.keep(tx, &post, NoteKind::Retried, None).await?;
@@ -156,7 +156,7 @@ impl Publishing {
         id: PostId,
         resolution: Resolution,
     ) -> Result<(), PublishingError> {
-        actor.require(Permission::ApprovePosts)?;
+        actor.require(PostOp::Resolve.needs())?;
         let mut post = self.post_reached(tx, actor, id).await?;
         if let Resolution::Is(item) = &resolution {
             let is_name = !item.trim().is_empty() && item.len() <= ITEM_MAX && !item.contains('\0');

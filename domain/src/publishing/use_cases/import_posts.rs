@@ -11,7 +11,7 @@ use super::{
             CAPTION_MAX_CHARS, ITEMS_MAX, NAME_MAX_CHARS, Plan, Post, PostDraft, PostOp, PostStatus,
             Visibility, in_range,
         },
-        ports::PublishingTx,
+        ports::{Foreseen, Prospect, PublishingTx},
     },
     Publishing,
     checks::Days,
@@ -92,6 +92,8 @@ pub struct ImportedRow {
     pub status: Option<PostStatus>,
     /// What comes of it.
     pub end: ImportRowEnd,
+    /// What would speak against its post, and does not stop it. Told before it is done; afterwards the post says it itself.
+    pub warnings: Vec<Foreseen>,
 }
 
 /// What comes of a file.
@@ -190,8 +192,29 @@ impl Publishing {
         lines: Vec<ImportLine>,
     ) -> Result<ImportEnd, PublishingError> {
         actor.require(Permission::ManagePosts)?;
-        let (judged, _) = self.judge(tx, actor, lines, false).await?;
-        let rows = judged.into_iter().map(|(line, verdict)| told(line, &verdict, None)).collect();
+        let (judged, uploads) = self.judge(tx, actor, lines, false).await?;
+        let mut rows: Vec<_> = judged.iter().map(|(line, verdict)| told(*line, verdict, None)).collect();
+        let digest = |id: &UploadId| uploads.get(id).and_then(|upload| upload.digest);
+        let (of, prospects): (Vec<_>, Vec<_>) = judged
+            .iter()
+            .enumerate()
+            .filter_map(|(at, (_, verdict))| {
+                let (post, account, planned_at, draft) = match verdict {
+                    Verdict::Create(row, draft) => (None, row.account, row.planned_at, draft),
+                    Verdict::Change(post, planned_at, draft) => {
+                        (Some(post.id), post.account, *planned_at, draft)
+                    }
+                    Verdict::Unchanged(_) | Verdict::Refused(..) => return None,
+                };
+                let (file, caption) = (digest(&draft.upload), Some(draft.caption.clone()));
+                Some((at, Prospect { post, account, file, caption, planned_at }))
+            })
+            .unzip();
+        for (place, warnings) in self.foresee(tx, actor, &prospects).await? {
+            if let Some(row) = of.get(place).and_then(|at| rows.get_mut(*at)) {
+                row.warnings = warnings;
+            }
+        }
         Ok(ImportEnd { rows, plans: Vec::new() })
     }
 
@@ -437,5 +460,6 @@ fn told(line: u64, verdict: &Verdict, made: Option<PostId>) -> ImportedRow {
         post: there.map(|post| post.id).or(made),
         status: there.map(|post| post.state.status()),
         end,
+        warnings: Vec::new(),
     }
 }

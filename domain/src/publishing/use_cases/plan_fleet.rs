@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::{
     super::{
         model::{FLEET_ACCOUNTS_MAX, FLEET_ITEMS_MAX, Fleet, FleetAccount},
-        ports::PublishingTx,
+        ports::{Foreseen, Prospect, PublishingTx},
     },
     Publishing,
 };
@@ -168,6 +168,29 @@ impl Publishing {
             spacing,
         };
         Ok(self.answer(&draft, &fleet, (&accounts, &uploads), obstacles))
+    }
+
+    /// What would speak against the posts of an answer, by their places in it, and does not stop them. Their texts are not
+    /// known yet.
+    ///
+    /// # Errors
+    /// `Denied`, `NotFound`, `Port`.
+    pub async fn foresee_fleet(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        answer: &FleetAnswer,
+    ) -> Result<HashMap<usize, Vec<Foreseen>>, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        let uploads = self.uploads_by_id(tx, actor, answer.places.iter().map(|place| place.upload)).await?;
+        let prospect = |place: &FleetPlace| Prospect {
+            post: None,
+            account: place.account,
+            file: uploads.get(&place.upload).and_then(|upload| upload.digest),
+            caption: None,
+            planned_at: place.planned_at,
+        };
+        self.foresee(tx, actor, &answer.places.iter().map(prospect).collect::<Vec<_>>()).await
     }
 
     /// What a draft must be; from when on may be planned.

@@ -10,8 +10,8 @@ use super::{
         events::PostNote,
         model::{Plan, Post, PostStatus},
         ports::{
-            FigureQuery, FigureReading, FigureTotal, Lateness, PostQuery, PostReceipt, PostWarning,
-            PublishingTx,
+            FigureQuery, FigureReading, FigureTotal, Foreseen, Lateness, PostQuery, PostReceipt, PostWarning,
+            Prospect, PublishingTx,
         },
     },
     Publishing,
@@ -157,6 +157,24 @@ impl Publishing {
         actor.require(Permission::ReadPosts)?;
         let accounts = self.0.accounts.reached(tx, actor, None).await?;
         Ok(tx.warnings(posts, accounts).await?)
+    }
+
+    /// What would speak against posts, by their places in the list. What nothing would is absent.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub(super) async fn foresee(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        posts: &[Prospect],
+    ) -> Result<HashMap<usize, Vec<Foreseen>>, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        if posts.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let accounts = self.0.accounts.reached(tx, actor, None).await?;
+        Ok(tx.foresee(posts, accounts).await?)
     }
 
     /// What agrees to plans that were read before: the digest of each one's posts that wait for it. One of which none does

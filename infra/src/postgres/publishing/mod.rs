@@ -7,6 +7,7 @@ mod receipts;
 mod statements;
 mod timetables;
 mod turns;
+mod warnings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -23,7 +24,8 @@ use domain::{
         events::{NoteKind, PostNote},
         model::{Plan, Post, PostDraft, PostStatus, Visibility},
         ports::{
-            HeldBy, NextDue, Planned, PostQuery, PostReceipt, PostStore, PostWarning, Turn, WarningKind,
+            Foreseen, HeldBy, NextDue, Planned, PostQuery, PostReceipt, PostStore, PostWarning, Prospect,
+            Turn,
         },
     },
 };
@@ -35,7 +37,7 @@ use sea_orm::{
 
 pub use turns::PgTurnSchedule;
 
-use statements::{DUE, LOOKS, NEXT_DUE, PLANNED, WARNINGS};
+use statements::{DUE, LOOKS, NEXT_DUE, PLANNED};
 
 use super::{
     columns::{hash32, word},
@@ -347,30 +349,15 @@ impl PostStore for PgWork {
         posts: &[PostId],
         accounts: Option<Vec<AccountId>>,
     ) -> Result<HashMap<PostId, Vec<PostWarning>>, PortError> {
-        let ids: Vec<_> = posts.iter().map(|post| post.uuid()).collect();
-        let accounts: Option<Vec<_>> =
-            accounts.map(|accounts| accounts.iter().map(|account| account.uuid()).collect());
-        let values = [self.tenant(), ids.into(), accounts.into()];
-        let rows = self.tx.query_all_raw(TenantTx::statement(WARNINGS, values)).await;
-        let mut warnings: HashMap<_, Vec<_>> = HashMap::new();
-        for row in rows.map_err(|e| orm_error(POSTS, e))? {
-            let read = || -> Result<(uuid::Uuid, String, i64, uuid::Uuid), sea_orm::DbErr> {
-                Ok((
-                    row.try_get("", "id")?,
-                    row.try_get("", "kind")?,
-                    row.try_get("", "others")?,
-                    row.try_get("", "other")?,
-                ))
-            };
-            let (id, kind, others, other) = read().map_err(|e| orm_error(POSTS, e))?;
-            let kind = WarningKind::ALL.into_iter().find(|known| known.as_str() == kind);
-            warnings.entry(PostId::from_uuid(id)).or_default().push(PostWarning {
-                kind: word(POSTS, kind)?,
-                others: u32::try_from(others).unwrap_or(u32::MAX),
-                other: PostId::from_uuid(other),
-            });
-        }
-        Ok(warnings)
+        self.warnings_of(posts, accounts).await
+    }
+
+    async fn foresee(
+        &mut self,
+        posts: &[Prospect],
+        accounts: Option<Vec<AccountId>>,
+    ) -> Result<HashMap<usize, Vec<Foreseen>>, PortError> {
+        self.foreseen_of(posts, accounts).await
     }
 
     async fn add_note(

@@ -71,3 +71,35 @@ pub(super) const WARNINGS: &str = "
         AND o.planned_at > a.planned_at - interval '30 minutes' AND o.planned_at < a.planned_at + interval '30 minutes'
     GROUP BY a.id
     ORDER BY 1, 2";
+
+/// What would speak against posts that are not there yet, beside one another and those there are of all accounts, or these.
+/// $2: a JSON list of what is asked about, each with its place in it. Those that are there already and would be changed do not
+/// speak against anything as they are.
+pub(super) const FORESEEN: &str = "
+    WITH asked AS MATERIALIZED (
+        SELECT place, post, account_id, decode(file, 'base64') AS file_digest, caption, planned_at
+        FROM jsonb_to_recordset($2::jsonb)
+            AS asked (place int, post uuid, account_id uuid, file text, caption text, planned_at timestamptz)
+    ), others AS NOT MATERIALIZED (
+        SELECT id AS post, -1 AS place, account_id, file_digest, caption, planned_at FROM publishing.posts
+        WHERE tenant_id = $1 AND status NOT IN ('failed', 'cancelled', 'gone')
+            AND ($3::uuid[] IS NULL OR account_id = ANY ($3))
+            AND NOT EXISTS (SELECT FROM asked WHERE asked.post = posts.id)
+        UNION ALL
+        SELECT NULL, place, account_id, file_digest, caption, planned_at FROM asked
+    )
+    SELECT a.place, 'same_file' AS kind, count(*) AS others, min(o.post::text)::uuid AS other
+    FROM asked AS a JOIN others AS o
+        ON o.file_digest = a.file_digest AND o.account_id = a.account_id AND o.place <> a.place
+    GROUP BY a.place
+    UNION ALL
+    SELECT a.place, 'same_text', count(*), min(o.post::text)::uuid
+    FROM asked AS a JOIN others AS o ON o.file_digest = a.file_digest AND o.account_id <> a.account_id
+        AND o.caption = a.caption
+    GROUP BY a.place
+    UNION ALL
+    SELECT a.place, 'close', count(*), min(o.post::text)::uuid
+    FROM asked AS a JOIN others AS o ON o.account_id = a.account_id AND o.place <> a.place
+        AND o.planned_at > a.planned_at - interval '30 minutes' AND o.planned_at < a.planned_at + interval '30 minutes'
+    GROUP BY a.place
+    ORDER BY 1, 2";
