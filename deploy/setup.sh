@@ -56,7 +56,7 @@ missing() {
     have curl || echo "curl ca-certificates|curl"
     { (($(node_major) >= NODE_MIN)) && have npm; } || echo "nodejs npm|Node.js $NODE_MIN or later with npm, for the client tests"
     have_venv || echo "python3 python3-venv|Python 3 with venv, for the client tests"
-    have openssl || echo "openssl|openssl 3, an auditor's tool, for the tests"
+    have openssl || echo "openssl|openssl 3, an auditor's tool, for the demo and the tests"
     have softhsm2-util || echo "softhsm2|SoftHSM2, a PKCS #11 module, for the tests"
     have setpriv || echo "util-linux|setpriv of util-linux"
     if $bench; then have wrk || echo "wrk|wrk, for the benchmarks"; fi

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use domain::{
     accounts::{Accounts, events::AccountFact},
-    compliance::Compliance,
+    compliance::{Compliance, Reports},
     content::{Content, events::ContentFact},
     identity::{Identity, events::IdentityFact, ports::Geography},
     kernel::{
@@ -12,7 +12,7 @@ use domain::{
         clock::Clock,
         fault::PortError,
         feed::NewsFeed,
-        ids::{IdSource, UploadId},
+        ids::{IdSource, ReportId, UploadId},
         limit::{Quota, RateLimiter},
         outbox::{Origin, Outcome, Record},
         scope::TenantScope,
@@ -26,7 +26,7 @@ pub use crate::origin::Proxies;
 use crate::{
     access_log::AccessLog,
     callers::Callers,
-    http::{Places, UPLOADS},
+    http::{Places, REPORTS, UPLOADS},
     metrics::Metrics,
 };
 
@@ -84,6 +84,8 @@ pub struct App {
     pub publishing: Arc<Publishing>,
     /// The audit log.
     pub compliance: Arc<Compliance>,
+    /// Reports of it for auditors.
+    pub reports: Arc<Reports>,
     /// Transactions.
     pub units: Arc<dyn UnitOfWork>,
     /// Identity's news, for subscribers.
@@ -130,6 +132,11 @@ impl App {
     /// Where an upload's bytes are sent to.
     pub(crate) fn upload_url(&self, id: UploadId) -> String {
         format!("{}{UPLOADS}/{}", self.public_url.trim_end_matches('/'), id.uuid().simple())
+    }
+
+    /// Where a report is fetched from.
+    pub(crate) fn report_url(&self, id: ReportId) -> String {
+        format!("{}{REPORTS}/{}", self.public_url.trim_end_matches('/'), id.uuid().simple())
     }
 
     /// What was refused leaves its event too, in a transaction of its own: the command's was rolled back.

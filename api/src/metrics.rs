@@ -110,6 +110,8 @@ pub struct Metrics {
     pub uploads: Family<UploadLabels, Counter>,
     /// `matricula_transcodes_total`: what came of files that were made of others.
     pub transcodes: Family<TranscodeLabels, Counter>,
+    /// `matricula_reports_total`: what came of reports for auditors.
+    pub reports: Family<ReportLabels, Counter>,
     /// `matricula_posts_total`: steps that posts took.
     pub posts: Family<PostLabels, Counter>,
     /// `matricula_post_turns_waiting`: accounts that something is due for and nobody works for, counted up to 10,000.
@@ -159,6 +161,13 @@ pub struct UploadLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct TranscodeLabels {
     /// `made`, `failed`; or `fault` of ours.
+    pub result: &'static str,
+}
+
+/// What became of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReportLabels {
+    /// `made`, `failed`, `removed`; or `fault` of ours.
     pub result: &'static str,
 }
 
@@ -286,6 +295,7 @@ impl Default for Metrics {
             token_journal: Gauge::default(),
             uploads: Family::default(),
             transcodes: Family::default(),
+            reports: Family::default(),
             posts: Family::default(),
             post_turns_waiting: Gauge::default(),
             post_turns_lag_s: Gauge::default(),
@@ -388,6 +398,7 @@ impl Metrics {
             m.audit_lag_s.clone(),
         );
         r.register("audit_sequenced", "Audit events given an index", m.audit_sequenced.clone());
+        r.register("reports", "What came of reports for auditors", m.reports.clone());
         r.register(
             "audit_differences",
             "What the last check found logs to be that they should not be",

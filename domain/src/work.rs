@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use crate::{
     accounts::ports::AccountsTx,
-    compliance::ports::ComplianceTx,
+    compliance::ports::ReportTx,
     content::ports::ContentTx,
     identity::ports::IdentityTx,
     kernel::{clock::Timestamp, fault::PortError, outbox::Origin, scope::TenantScope},
@@ -15,7 +15,7 @@ use crate::{
 /// One open transaction. Dropped without [`Work::commit`], it leaves nothing behind.
 #[async_trait]
 pub trait Work:
-    IdentityTx + AccountsTx + ContentTx + PublishingTx + ComplianceTx + IdempotencyStore + Send
+    IdentityTx + AccountsTx + ContentTx + PublishingTx + ReportTx + IdempotencyStore + Send
 {
     /// How many audit events have been recorded in it so far.
     fn recorded(&self) -> usize;

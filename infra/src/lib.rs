@@ -21,12 +21,15 @@
 //! | `content::ports::ObjectStore` | [`object_store`] |
 //! | `content::ports::MediaProbe`, `content::ports::Transcoder` | [`ffmpeg`] |
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys, LogReader, PlatformStore}` | [`postgres`] |
+//! | `compliance::ports::{ComplianceUnits, ReportSchedule}` | [`postgres`] |
+//! | `compliance::ports::ReportBinder` | [`bundles`] over [`object_store`] |
 //! | `compliance::ports::HighWater` | [`high_water`] |
 //! | `compliance::ports::WitnessClient` | [`witness`] |
 //! | `compliance::ports::CheckpointSigner` | [`local_keyring`], [`pkcs11`] |
 
 pub mod argon2;
 pub mod aws_kms;
+pub mod bundles;
 pub mod envelope;
 pub mod ffmpeg;
 pub mod governor;

@@ -9,11 +9,16 @@ use domain::{
         actions,
         model::{Account, AccountState, Profile, TokenSecrets, TokenTerms, Tokens},
     },
+    compliance::{
+        self,
+        bundle::query::{Kind, Period},
+        report::{Report, ReportDraft, time_of},
+    },
     identity::{AcceptInvitation, OpenTenant, SignIn, SignInOutcome, model::EmailAddress},
     kernel::{
         actor::{Actor, Principal, Role},
-        ids::{AccountId, AppId, ComplianceId, IdSource as _, PlanId, PostId, TenantId, UploadId},
-        outbox::{Origin, Party, Record},
+        ids::{AccountId, AppId, ComplianceId, IdSource as _, PlanId, PostId, ReportId, TenantId, UploadId},
+        outbox::{Origin, Party, Record, Stream},
         scope::TenantScope,
         secret::Secret,
     },
@@ -260,6 +265,34 @@ impl TestApp {
     /// The HTTP library can't be set up.
     pub fn operators(&self) -> Result<Client, HarnessError> {
         Client::new(format!("http://{}", self.service.operators))
+    }
+
+    /// A report that was asked for and that nobody makes; its global id.
+    ///
+    /// # Errors
+    /// It is not stored.
+    pub async fn report(&self, tenant: &TestTenant) -> Result<String, HarnessError> {
+        let app = &self.service.parts.app;
+        let origin = self.origin("request_report");
+        let period = Period { since: None, until: Some(time_of(app.clock.now())?) };
+        let draft = ReportDraft {
+            kind: Kind::SignIns.word().to_owned(),
+            stream: Stream::Iam,
+            query: Kind::SignIns.query(period),
+            query_text: "sign ins".to_owned(),
+            zone: "UTC".to_owned(),
+            kept_size: None,
+        };
+        let report = Report::new(ReportId::new(&System), draft, origin.compliance_id, app.clock.now());
+        let mut work = app.units.begin(TenantScope::of(tenant.id), &origin).await?;
+        work.add_report(&report).await?;
+        work.record(Record::success(
+            compliance::actions::REQUEST_REPORT,
+            Party::new("report", report.id.uuid()),
+        ))
+        .await?;
+        work.commit().await?;
+        Ok(URL_SAFE_NO_PAD.encode(format!("report:{}", report.id.uuid().simple())))
     }
 
     /// The figure on a line of what operators are told; 0 when there is no such line.

@@ -3,6 +3,7 @@
 //! [`process`] is the program by itself.
 
 pub mod app;
+pub mod authority;
 pub mod client;
 pub mod platform;
 pub mod posting;

@@ -20,6 +20,17 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// Where a program of the workspace is.
+///
+/// # Errors
+/// It is not built.
+pub fn program(name: &str) -> Result<PathBuf, HarnessError> {
+    let test = std::env::current_exe()?;
+    // Programs lie in `<target>/<profile>`, tests one folder below.
+    let program = test.ancestors().skip(1).map(|folder| folder.join(name)).find(|program| program.is_file());
+    Ok(program.ok_or_else(|| format!("{name} is not built; run `cargo build --workspace --bins`"))?)
+}
+
 impl Process {
     /// Starts it with these arguments and settings, and nothing else from the environment. What it says goes into a file
     /// of `dir`.
@@ -31,11 +42,7 @@ impl Process {
         settings: &BTreeMap<String, String>,
         dir: &Path,
     ) -> Result<Self, HarnessError> {
-        let test = std::env::current_exe()?;
-        // Programs lie in `<target>/<profile>`, tests one folder below.
-        let program =
-            test.ancestors().skip(1).map(|folder| folder.join("matricula")).find(|program| program.is_file());
-        let program = program.ok_or("the program is not built; run `cargo build --workspace --bins`")?;
+        let program = program("matricula")?;
         let log = dir.join(format!("process-{}.log", System.next_uuid().simple()));
         let child = Command::new(&program)
             .args(arguments)

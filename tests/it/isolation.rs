@@ -29,7 +29,9 @@ async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let link = app.client.graphql(&tenant.owner.token, link, json!({ "app": platform_app })).await.unwrap();
     let account: Value = app.account(tenant, platform_app.as_str().unwrap(), "owner").await.unwrap().into();
     let [plan, post] = app.post(tenant, account_id(&account)).await.unwrap().map(Value::from);
+    let report = Value::from(app.report(tenant).await.unwrap());
     let ids = [
+        &report,
         &plan,
         &post,
         &platform_app,

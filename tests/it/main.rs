@@ -6,6 +6,7 @@ mod accounts_stores;
 mod alerts;
 mod attacks;
 mod audit;
+mod auditors;
 mod catalogue;
 mod contracts;
 mod coverage;

@@ -1,7 +1,7 @@
 //! That all replicas keep files in the same place. One that sees another folder would take files that nobody else finds,
 //! and would miss theirs at the first part it is asked for; so it is noticed before anything is served.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use domain::{
     content::ports::{MARKER_FOLDER, ObjectStore},
@@ -11,14 +11,15 @@ use domain::{
     },
 };
 use infra::{
-    object_store::{BucketCredentials, BucketSettings, Objects},
+    object_store::{BucketCredentials, BucketSettings, NoObjects, Objects},
     postgres::{Db, remember_file_store},
     system::System,
 };
 use uuid::Uuid;
 
 use crate::{
-    config::{Bucket, Files},
+    config::{Bucket, Config, Files},
+    serve::{Duties, Queue},
     wiring::{StartupError, secret_in},
 };
 
@@ -115,4 +116,23 @@ async fn check_file_store(
          they were moved or restored, put an empty file {MARKER_FOLDER}/{remembered} into it and start again"
     );
     Err(NotChecked::Another(told.into()))
+}
+
+/// Where files are kept. Whoever has nothing to do with files does not make a folder for them, which would be theirs.
+pub(crate) async fn objects(
+    config: &Config,
+    duties: &Duties,
+    db: &Db,
+) -> Result<Arc<dyn ObjectStore>, StartupError> {
+    let with_files = [Queue::Uploads, Queue::Posts, Queue::Reports];
+    if duties.serve || with_files.iter().any(|queue| duties.has(*queue)) {
+        Ok(open_file_store(&config.content.files, db).await?)
+    } else {
+        Ok(Arc::new(NoObjects))
+    }
+}
+
+/// Where files are put together for a while.
+pub(crate) fn scratch(config: &Config) -> PathBuf {
+    config.content.scratch.clone().unwrap_or_else(std::env::temp_dir)
 }

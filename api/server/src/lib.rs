@@ -11,6 +11,7 @@ pub mod logs;
 pub mod migrate;
 mod notary;
 pub mod rehearsal;
+mod reports;
 pub mod serve;
 pub mod stores;
 pub mod wiring;

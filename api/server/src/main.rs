@@ -157,6 +157,8 @@ enum QueueName {
     Verify,
     /// Make the platform's log grow by heads of tenants' logs, and sign it.
     Notarise,
+    /// Make reports for auditors.
+    Reports,
 }
 
 impl From<QueueName> for Queue {
@@ -168,6 +170,7 @@ impl From<QueueName> for Queue {
             QueueName::Posts => Self::Posts,
             QueueName::Verify => Self::Verify,
             QueueName::Notarise => Self::Notarise,
+            QueueName::Reports => Self::Reports,
         }
     }
 }
@@ -326,7 +329,7 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             sandbox.stop().await;
             Ok(())
         }
-        Verb::Tenant { verb } => tenant(load(Need::Serving)?, verb).await,
+        Verb::Tenant { verb } => Box::pin(tenant(load(Need::Serving)?, verb)).await,
         Verb::Keys { verb } => {
             let (task, whose) = match verb {
                 KeysVerb::Status(whose) => (KeysTask::Status, whose),

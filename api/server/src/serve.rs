@@ -33,12 +33,21 @@ pub enum Queue {
     Verify,
     /// Make the platform's log grow by heads of tenants' logs.
     Notarise,
+    /// Make reports for auditors.
+    Reports,
 }
 
 impl Queue {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Sequence, Self::Tokens, Self::Uploads, Self::Posts, Self::Verify, Self::Notarise];
+    pub const ALL: [Self; 7] = [
+        Self::Sequence,
+        Self::Tokens,
+        Self::Uploads,
+        Self::Posts,
+        Self::Verify,
+        Self::Notarise,
+        Self::Reports,
+    ];
 }
 
 /// What this process does.
@@ -126,23 +135,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
         workers.push(tokio::spawn(worker::sequence(sequencer, app.metrics.clone(), stopping.clone())));
         store
     });
-    if duties.has(Queue::Tokens) {
-        let (accounts, metrics, width) =
-            (app.accounts.clone(), app.metrics.clone(), config.accounts.pool_width);
-        workers.push(tokio::spawn(worker::tend_tokens(accounts, metrics, width, stopping.clone())));
-    }
-    if duties.has(Queue::Uploads) {
-        let (content, metrics) = (app.content.clone(), app.metrics.clone());
-        workers.push(tokio::spawn(worker::tend_uploads(content, metrics, stopping.clone())));
-        let (content, metrics, width) =
-            (app.content.clone(), app.metrics.clone(), config.content.transcodes_at_once);
-        workers.push(tokio::spawn(worker::make_transcodes(content, metrics, width, stopping.clone())));
-    }
-    if duties.has(Queue::Posts) {
-        let (publishing, metrics, width) =
-            (app.publishing.clone(), app.metrics.clone(), config.publishing.width);
-        workers.push(tokio::spawn(worker::publish_posts(publishing, metrics, width, stopping.clone())));
-    }
+    workers.extend(tenants_work(config, duties, &app, &stopping));
     if let Some(verifier) = verifying {
         let (clock, every, metrics) = (app.clock.clone(), config.audit.verify_every, app.metrics.clone());
         workers.push(tokio::spawn(worker::verify_logs(verifier, clock, every, metrics, stopping.clone())));
@@ -209,6 +202,38 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
         bookkeeping,
         books: (books_stop, books),
     })
+}
+
+/// Starts what works for tenants, where that is a duty.
+fn tenants_work(
+    config: &Config,
+    duties: &Duties,
+    app: &Arc<api::app::App>,
+    stopping: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let mut workers = Vec::new();
+    if duties.has(Queue::Tokens) {
+        let (accounts, metrics, width) =
+            (app.accounts.clone(), app.metrics.clone(), config.accounts.pool_width);
+        workers.push(tokio::spawn(worker::tend_tokens(accounts, metrics, width, stopping.clone())));
+    }
+    if duties.has(Queue::Uploads) {
+        let (content, metrics) = (app.content.clone(), app.metrics.clone());
+        workers.push(tokio::spawn(worker::tend_uploads(content, metrics, stopping.clone())));
+        let (content, metrics, width) =
+            (app.content.clone(), app.metrics.clone(), config.content.transcodes_at_once);
+        workers.push(tokio::spawn(worker::make_transcodes(content, metrics, width, stopping.clone())));
+    }
+    if duties.has(Queue::Posts) {
+        let (publishing, metrics, width) =
+            (app.publishing.clone(), app.metrics.clone(), config.publishing.width);
+        workers.push(tokio::spawn(worker::publish_posts(publishing, metrics, width, stopping.clone())));
+    }
+    if duties.has(Queue::Reports) {
+        let (reports, metrics, width) = (app.reports.clone(), app.metrics.clone(), config.reports.at_once);
+        workers.push(tokio::spawn(worker::make_reports(reports, metrics, width, stopping.clone())));
+    }
+    workers
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartupError> {

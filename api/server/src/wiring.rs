@@ -37,7 +37,6 @@ use infra::{
     layers::{CountedKeys, FallbackRateLimiter, FallbackSettings, KeyCallObserver, LimitEvent},
     local_keyring::LocalKeyring,
     maxmind::{MaxMindGeography, NoGeography},
-    object_store::NoObjects,
     outbound::Transport,
     pkcs11::{Pkcs11Settings, Pkcs11Token},
     platforms::SettingFault,
@@ -57,7 +56,7 @@ use zeroize::Zeroizing;
 use crate::{
     bookkeeping::Bookkeeping,
     config::{Config, Keys},
-    file_store::open_file_store,
+    file_store,
     serve::{Duties, Queue},
 };
 
@@ -157,7 +156,8 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         entropy: system.clone(),
         public_url: public_url.clone(),
     }));
-    let content = content(config, duties, &units, &db).await?;
+    let objects = file_store::objects(config, duties, &db).await?;
+    let content = content(config, &objects, &units, &db);
     let publishing = publishing(config, &units, &db, (&accounts, &content), &transport)?;
     let geography: Arc<dyn Geography> = match &config.geography.database {
         Some(path) => Arc::new(MaxMindGeography::open(path)?),
@@ -168,11 +168,8 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         accounts,
         content,
         publishing,
-        compliance: Arc::new(Compliance::new(CompliancePorts {
-            log_keys: log_keys.clone(),
-            trust: crate::notary::trust(config)?,
-            host: config.audit.host.clone(),
-        })),
+        compliance: compliance(config, &log_keys)?,
+        reports: crate::reports::open(config, (&db, &units), &log_keys, &objects)?,
         units,
         feed: feeds.identity,
         account_feed: feeds.accounts,
@@ -202,19 +199,16 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
     Ok(Parts { app, sequencing, verifying, notary, health, db, envelope, journal, bookkeeping })
 }
 
-async fn content(
-    config: &Config,
-    duties: &Duties,
-    units: &Arc<PgUnits>,
-    db: &Db,
-) -> Result<Arc<Content>, StartupError> {
-    // Whoever has nothing to do with files does not make a folder for them, which would be theirs.
-    let is_without = !duties.serve && !duties.has(Queue::Uploads) && !duties.has(Queue::Posts);
-    let objects: Arc<dyn ObjectStore> =
-        if is_without { Arc::new(NoObjects) } else { open_file_store(&config.content.files, db).await? };
-    let system = Arc::new(System);
-    let scratch = config.content.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    Ok(Arc::new(Content::new(ContentPorts {
+/// Reads the audit log.
+fn compliance(config: &Config, log_keys: &Arc<PgLogKeys>) -> Result<Arc<Compliance>, StartupError> {
+    let (log_keys, trust, host) =
+        (log_keys.clone(), crate::notary::trust(config)?, config.audit.host.clone());
+    Ok(Arc::new(Compliance::new(CompliancePorts { log_keys, trust, host })))
+}
+
+fn content(config: &Config, objects: &Arc<dyn ObjectStore>, units: &Arc<PgUnits>, db: &Db) -> Arc<Content> {
+    let (system, scratch, objects) = (Arc::new(System), file_store::scratch(config), Arc::clone(objects));
+    Arc::new(Content::new(ContentPorts {
         units: units.clone(),
         schedule: Arc::new(PgUploadSchedule::new(db.clone())),
         probe: Arc::new(Ffprobe::new(objects.clone(), system, scratch.clone())),
@@ -224,7 +218,7 @@ async fn content(
         objects,
         clock: Arc::new(System),
         ids: Arc::new(System),
-    })))
+    }))
 }
 
 fn publishing(

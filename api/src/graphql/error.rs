@@ -164,6 +164,12 @@ pub enum UserErrorCode {
     CandidateUnknown,
     /// Nobody can know yet that the post is not on the platform.
     TooSoon,
+    /// Whoever runs the service has given nothing to sign reports with.
+    ReportsNotSetUp,
+    /// As many reports are being made as may be.
+    ReportsFull,
+    /// The report is there already, or will never be.
+    ReportEnded,
 }
 
 /// Why a mutation was not done. Every kind has a message for people, a code for programs, and the input field it is about, if one.
@@ -407,17 +413,30 @@ impl UserError {
     }
 }
 
-impl From<ComplianceError> for ApiError {
+impl From<ComplianceError> for Failure {
     fn from(error: ComplianceError) -> Self {
+        use UserErrorCode as Code;
+        let told = Told { message: error.to_string(), reason: error.reason() };
         match error {
-            ComplianceError::Denied(denied) => denied.into(),
-            ComplianceError::Invalid { .. } => Self::bad_input(error.to_string()),
+            ComplianceError::Denied(denied) => told.api(denied),
+            ComplianceError::Port(fault) => told.api(fault),
+            ComplianceError::Invalid { field, .. } => told.input(Code::Invalid, field),
+            ComplianceError::NotFound { field } => told.input(Code::NotFound, field),
+            ComplianceError::NotSetUp => told.state(Code::ReportsNotSetUp),
+            ComplianceError::ReportsFull { max } => told.limit(Code::ReportsFull, max),
+            ComplianceError::ReportEnded => told.state(Code::ReportEnded),
             ComplianceError::Broken { .. } => {
                 // The worst news this product can have: say it loud, and tell the auditor the truth.
-                tracing::error!(error = %error, "an audit log does not fit together");
-                Self::new(ErrorCode::InternalServerError, error.to_string())
+                tracing::error!(error = %told.message, "an audit log does not fit together");
+                let message = told.message.clone();
+                told.api(ApiError::new(ErrorCode::InternalServerError, message))
             }
-            ComplianceError::Port(fault) => fault.into(),
         }
+    }
+}
+
+impl From<ComplianceError> for ApiError {
+    fn from(error: ComplianceError) -> Self {
+        Failure::from(error).into()
     }
 }

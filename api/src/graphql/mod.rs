@@ -8,6 +8,7 @@ mod connection;
 mod content;
 mod error;
 mod identity;
+mod local_time;
 mod node;
 mod payload;
 mod publishing;
@@ -44,6 +45,7 @@ pub struct Mutation(
     accounts::AccountsMutation,
     content::ContentMutation,
     publishing::PublishingMutation,
+    compliance::ComplianceMutation,
 );
 
 /// Everything that can be followed.
@@ -54,6 +56,7 @@ pub struct Subscription(
     accounts::AccountsSubscription,
     content::ContentSubscription,
     publishing::PublishingSubscription,
+    compliance::ComplianceSubscription,
 );
 
 /// The product's schema.
@@ -68,10 +71,11 @@ pub fn executors(app: &Arc<App>) -> Executors<ProductSchema> {
     let (members, accounts) = (identity::recent_events(), accounts::recent_events());
     let (uploads, posts) = (content::recent_events(), publishing::recent_events());
     let (progress, figures) = (content::recent_progress(), publishing::recent_figures());
+    let reports = compliance::recent_reports();
     transport::executors(|| {
         let schema = builder().data(Arc::clone(app)).data(Arc::clone(&members)).data(Arc::clone(&accounts));
         let schema = schema.data(Arc::clone(&uploads)).data(Arc::clone(&posts));
-        schema.data(Arc::clone(&progress)).data(Arc::clone(&figures))
+        schema.data(Arc::clone(&progress)).data(Arc::clone(&figures)).data(Arc::clone(&reports))
     })
 }
 

@@ -2,14 +2,14 @@
 
 use async_graphql::{Context, ID, Interface, Object};
 use domain::kernel::ids::{
-    AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, PlanId, PostId, SessionId,
-    TimetableId, UploadId,
+    AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, PlanId, PostId, ReportId,
+    SessionId, TimetableId, UploadId,
 };
 
 use super::{
     accounts::{Account, App, Group, Link},
     command::app,
-    compliance::AuditEventNode,
+    compliance::{AuditEventNode, Report},
     content::Upload,
     error::ApiError,
     identity::{ApiKey, Invitation, Member, Session, Tenant},
@@ -50,6 +50,8 @@ pub enum Node {
     Plan(Plan),
     /// One piece of content meant for one account.
     Post(Post),
+    /// A report for auditors.
+    Report(Report),
 }
 
 /// Most ids `nodes` takes.
@@ -107,6 +109,10 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         Kind::ApiKey => {
             let key = identity.api_key(&mut *work, &actor, ApiKeyId::from_uuid(uuid)).await?;
             key.map(|k| Node::ApiKey(k.into()))
+        }
+        Kind::Report => {
+            let report = app.reports.report(&mut *work, &actor, ReportId::from_uuid(uuid)).await?;
+            report.map(|r| Node::Report(Report::new(&r, app)))
         }
         Kind::AuditEvent => {
             let event = app.compliance.audit_event(&mut *work, &actor, EventId::from_uuid(uuid)).await?;

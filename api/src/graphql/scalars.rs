@@ -23,10 +23,11 @@ pub(super) enum Kind {
     Timetable,
     Plan,
     Post,
+    Report,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Tenant,
         Self::Member,
         Self::Invitation,
@@ -41,6 +42,7 @@ impl Kind {
         Self::Timetable,
         Self::Plan,
         Self::Post,
+        Self::Report,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -59,6 +61,7 @@ impl Kind {
             Self::Timetable => "timetable",
             Self::Plan => "plan",
             Self::Post => "post",
+            Self::Report => "report",
         }
     }
 }

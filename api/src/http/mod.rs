@@ -6,6 +6,7 @@ mod caller;
 mod exports;
 mod health;
 mod link;
+mod reports;
 mod uploads;
 mod webhook;
 mod witness;
@@ -17,6 +18,7 @@ use actix_web::web::{self, ServiceConfig};
 use crate::app::App;
 
 pub use health::{Dependency, Health};
+pub(crate) use reports::REPORTS;
 pub use uploads::{Places, UPLOADS};
 pub use witness::mount_witness;
 
@@ -28,6 +30,7 @@ pub fn mount_public(app: &Arc<App>, config: &mut ServiceConfig) {
         .configure(auth::mount)
         .configure(link::mount)
         .configure(exports::mount)
+        .configure(reports::mount)
         .configure(uploads::mount)
         .configure(webhook::mount);
 }

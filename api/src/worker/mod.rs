@@ -2,6 +2,7 @@
 
 mod notarise;
 mod posts;
+mod reports;
 mod sequence;
 mod token_pool;
 mod transcodes;
@@ -11,6 +12,7 @@ mod verify;
 
 pub use notarise::notarise;
 pub use posts::publish_posts;
+pub use reports::make_reports;
 pub use sequence::sequence;
 pub use token_pool::tend_tokens;
 pub use transcodes::make_transcodes;

@@ -108,7 +108,8 @@ impl TrustPolicy {
         if key.kind() != VerifierKind::Ed25519 {
             return Err("the key of a log must sign checkpoints".to_owned());
         }
-        if self.logs.iter().any(|(known, _)| known.public() == key.public()) {
+        // One key may sign several logs, each under its own name: what is signed says which.
+        if self.logs.iter().any(|(known, _)| known.name() == key.name() && known.public() == key.public()) {
             return Err("the key is listed already".to_owned());
         }
         self.logs.push((key, url));

@@ -1,9 +1,26 @@
-//! What operators do to a tenant's keys, and what is refused to whoever put a database back.
+//! What auditors ask for, what operators do to a tenant's keys, and what is refused to whoever put a database back.
 
 use crate::kernel::{
-    action::{Action, Idempotency},
+    action::{API_ACTIVITY, Action, Idempotency, actions},
+    actor::Permission,
     outbox::Stream,
 };
+
+actions! {
+    /// A report is to be made.
+    REQUEST_REPORT = "request_report", Admin, API_ACTIVITY, 1, Some(Permission::ReadAudit), Optional;
+    /// A report that is being made is given up.
+    CANCEL_REPORT = "cancel_report", Admin, API_ACTIVITY, 4, Some(Permission::ReadAudit), Optional;
+    /// A report was made, or could not be.
+    MAKE_REPORT = "make_report", Admin, API_ACTIVITY, 3, None, Optional;
+    /// A report is taken away as a file.
+    DOWNLOAD_REPORT = "download_report", Admin, API_ACTIVITY, 2, Some(Permission::ReadAudit), Optional;
+    /// A report whose time is over is thrown away.
+    EXPIRE_REPORT = "expire_report", Admin, API_ACTIVITY, 4, None, Optional;
+}
+
+/// What nobody asks for by a mutation: what workers do, and what happens at the door for files.
+pub const WITHOUT_MUTATION: &[Action] = &[MAKE_REPORT, DOWNLOAD_REPORT, EXPIRE_REPORT];
 
 /// OCSF class Entity Management, activity Update.
 const fn of_keys(name: &'static str) -> Action {
@@ -32,5 +49,6 @@ pub const SIGN_PLATFORM_LOG: Action = of_keys("sign_platform_log");
 /// A witness contradicts the platform's log.
 pub const WITNESS_PLATFORM_LOG: Action = of_keys("witness_platform_log");
 
-/// All of them.
-pub const ALL: &[Action] = &[ROTATE_KEYS, REWRAP_KEYS, RETIRE_KEYS, SIGN_PLATFORM_LOG, WITNESS_PLATFORM_LOG];
+/// What operators do on the machine itself, and the platform's log.
+pub const OF_OPERATORS: &[Action] =
+    &[ROTATE_KEYS, REWRAP_KEYS, RETIRE_KEYS, SIGN_PLATFORM_LOG, WITNESS_PLATFORM_LOG];

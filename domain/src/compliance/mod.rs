@@ -10,13 +10,16 @@ pub mod actions;
 pub mod event;
 pub mod finding;
 pub mod ports;
+pub mod report;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod use_cases;
 
 pub use audit_log as log;
+pub use report_bundle as bundle;
 pub use use_cases::{
     Access, AuditProof, Compliance, ComplianceError, CompliancePorts, Gathered, KeyKeeping, LogVerifier,
-    NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion, Rollback, Sequenced,
-    Sequencer, SequencerPorts, Witness, WitnessFault, WitnessWord, compose, compose_access, platform_policy,
+    NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion, ReportPorts,
+    ReportTurn, Reports, Rollback, Sequenced, Sequencer, SequencerPorts, Witness, WitnessFault, WitnessWord,
+    compose, compose_access, platform_policy,
 };

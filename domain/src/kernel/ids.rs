@@ -88,6 +88,8 @@ id_types! {
     PlanId "plan",
     /// One piece of content meant for one account.
     PostId "post",
+    /// A report that an auditor asked for.
+    ReportId "report",
     /// One event in an audit log.
     EventId "event",
     /// The identifier of one answer, which resolves to all it left in the audit log.

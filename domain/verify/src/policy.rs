@@ -4,6 +4,8 @@
 //! platform's: when there is one, checkpoints of tenants must be in it. The quorum must have cosigned the platform's
 //! checkpoint or, where there is no platform's log, the tenant's.
 
+use std::collections::BTreeSet;
+
 use audit_log::{
     note::VerifierKey,
     policy::{Cosigned, LogPolicy, PolicyError},
@@ -44,17 +46,26 @@ impl Policy {
     /// Those of [`PolicyFileError`].
     pub fn parse(text: &str) -> Result<Self, PolicyFileError> {
         let policy = Self(TrustPolicy::parse(text).map_err(PolicyFileError::File)?);
-        let logs: Vec<_> = policy.0.logs().cloned().collect();
-        let first = logs.first().ok_or(PolicyFileError::NoLog)?.name().to_owned();
-        LogPolicy::new(&first, logs, policy.witnesses(), 0).map_err(PolicyFileError::Keys)?;
+        let names: BTreeSet<_> = policy.0.logs().map(VerifierKey::name).collect();
+        if names.is_empty() {
+            return Err(PolicyFileError::NoLog);
+        }
+        // Each by itself: a tenant's logs are signed by one key, under a name of its own each.
+        for name in names {
+            policy.try_log(name).map_err(PolicyFileError::Keys)?;
+        }
         Ok(policy)
     }
 
     /// What a checkpoint of the log must show; `None` for a log that the policy does not name. Witnesses are not
     /// counted there but by [`Policy::is_met`].
     pub(crate) fn log(&self, origin: &str) -> Option<LogPolicy> {
+        self.try_log(origin).ok()
+    }
+
+    fn try_log(&self, origin: &str) -> Result<LogPolicy, PolicyError> {
         let keys: Vec<_> = self.0.logs().filter(|key| key.name() == origin).cloned().collect();
-        LogPolicy::new(origin, keys, self.witnesses(), 0).ok()
+        LogPolicy::new(origin, keys, self.witnesses(), 0)
     }
 
     fn witnesses(&self) -> Vec<VerifierKey> {
@@ -106,6 +117,17 @@ mod tests {
         assert_eq!(Policy::parse("quorum none").err(), Some(PolicyFileError::NoLog));
         let missing = Policy::parse(&format!("log {log}")).expect_err("no quorum");
         assert!(matches!(missing, PolicyFileError::File(TrustFault { line: 2, .. })), "{missing}");
+        // One key of a tenant's logs.
+        let logs = ["iam", "admin"]
+            .map(|stream| key(&format!("audit.example.com/t/1/{stream}"), VerifierKind::Ed25519, 3));
+        let policy =
+            Policy::parse(&format!("log {}\nlog {}\nquorum none", logs[0], logs[1])).expect("a policy");
+        assert!(
+            policy.log("audit.example.com/t/1/iam").is_some()
+                && policy.log("audit.example.com/t/1").is_none()
+        );
+        let twice = format!("log {0}\nlog {0}\nquorum none", logs[0]);
+        assert!(matches!(Policy::parse(&twice), Err(PolicyFileError::File(_))));
         // A log that would vouch for itself.
         let own = key("w9", VerifierKind::Cosignature, 1);
         let text = format!("log {log}\nwitness b {own}\nquorum none");

@@ -54,6 +54,15 @@ fn logged(row: audit_leaf::Model) -> Result<LoggedEvent, PortError> {
     })
 }
 
+pub(super) fn head_of(row: audit_head::Model) -> Result<SignedHead, PortError> {
+    Ok(SignedHead {
+        size: unsigned(HEADS, row.size)?,
+        root: stored_hash(HEADS, row.root)?,
+        note: row.note,
+        signed_at: row.signed_at,
+    })
+}
+
 #[async_trait]
 impl AuditStore for PgWork {
     async fn trail(&mut self, id: ComplianceId) -> Result<Vec<LoggedEvent>, PortError> {
@@ -139,15 +148,7 @@ impl AuditStore for PgWork {
             select = select.filter(Column::Size.eq(size));
         }
         let row = select.one(&self.tx).await.map_err(|e| orm_error(HEADS, e))?;
-        row.map(|row| {
-            Ok(SignedHead {
-                size: unsigned(HEADS, row.size)?,
-                root: stored_hash(HEADS, row.root)?,
-                note: row.note,
-                signed_at: row.signed_at,
-            })
-        })
-        .transpose()
+        row.map(head_of).transpose()
     }
 
     async fn tiles(&mut self, stream: Stream, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {

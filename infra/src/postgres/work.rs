@@ -8,7 +8,10 @@ use domain::{
         events::{AccountEvent, AccountFact},
         ports::{AccountsTx, AccountsUnit, AccountsUnits},
     },
-    compliance::{compose, ports::ComplianceTx},
+    compliance::{
+        compose,
+        ports::{ComplianceTx, ComplianceUnit, ComplianceUnits, ReportTx},
+    },
     content::{
         events::{ContentEvent, ContentFact},
         ports::{ContentTx, ContentUnit, ContentUnits},
@@ -123,6 +126,13 @@ impl AccountsUnits for PgUnits {
 #[async_trait]
 impl ContentUnits for PgUnits {
     async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn ContentUnit>, PortError> {
+        Ok(Box::new(self.open(scope, origin).await?))
+    }
+}
+
+#[async_trait]
+impl ComplianceUnits for PgUnits {
+    async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn ComplianceUnit>, PortError> {
         Ok(Box::new(self.open(scope, origin).await?))
     }
 }
@@ -265,6 +275,15 @@ impl PublishingTx for PgWork {
 }
 
 impl ComplianceTx for PgWork {}
+
+impl ReportTx for PgWork {}
+
+#[async_trait]
+impl ComplianceUnit for PgWork {
+    async fn commit(self: Box<Self>) -> Result<(), PortError> {
+        self.finish().await
+    }
+}
 
 #[async_trait]
 impl IdentityUnit for PgWork {

@@ -129,6 +129,7 @@ fn array(value: &Value) -> &[Value] {
 fn may(manifest: &str, name: &str) -> bool {
     let (report, verify) = (manifest == "domain/report/Cargo.toml", manifest == "domain/verify/Cargo.toml");
     DOMAIN.contains(&name)
+        || (manifest == "domain/Cargo.toml" && name == "report-bundle")
         || ((report || verify) && REPORTS.contains(&name))
         || (verify && VERIFIER.contains(&name))
 }

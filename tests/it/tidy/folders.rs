@@ -31,6 +31,7 @@ const HOMES: &[(&str, &[&str])] = &[
     (
         "aws_lc_rs",
         &[
+            "infra/src/bundles/",
             "infra/src/envelope/",
             "infra/src/jwt/",
             "infra/src/local_keyring/",
@@ -50,7 +51,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("redis", &["infra/src/redis/"]),
     (
         "reqwest",
-        &["api/sandbox/src/http/", "api/server/src/demo/", "infra/src/outbound/", "infra/src/witness/"],
+        &[
+            "api/sandbox/src/http/",
+            "api/server/src/demo/",
+            "infra/src/bundles/",
+            "infra/src/outbound/",
+            "infra/src/witness/",
+        ],
     ),
     ("sea_orm", &["infra/src/postgres/", "api/server/src/migrate.rs"]),
     ("sea_query_sqlx", &["infra/src/postgres/"]),
@@ -59,6 +66,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["api/server/src/config/"]),
     ("totp_rs", &["infra/src/totp/"]),
     ("tracing_subscriber", &["api/server/src/main.rs"]),
+    ("x509_cert", &["infra/src/bundles/"]),
 ];
 
 fn findings(tree: &Tree, homes: &[(&str, &[&str])]) -> Vec<Finding> {

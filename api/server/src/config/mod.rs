@@ -6,11 +6,13 @@ mod layers;
 mod sections;
 mod audit;
 mod notary;
+mod reports;
 
 use std::{fmt, path::Path};
 
 pub use audit::Audit;
 pub use notary::{NotarySettings, Signer};
+pub use reports::Reports;
 pub use sections::{Bucket, Config, Files, Keys, LogFormat};
 
 /// The default file, which is the manual.

@@ -12,7 +12,7 @@ use domain::{identity::model::EmailAddress, kernel::ids::TenantId};
 use infra::outbound::Proxy;
 use toml::{Table, Value};
 
-use super::{Fault, Need, audit::Audit, notary::NotarySettings};
+use super::{Fault, Need, audit::Audit, notary::NotarySettings, reports::Reports};
 
 /// The configuration in force. Meanings and units are in the default file.
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub struct Config {
     pub tokens: Tokens,
     pub audit: Audit,
     pub notary: NotarySettings,
+    pub reports: Reports,
     pub mail: Mail,
     pub geography: Geography,
     pub accounts: Accounts,
@@ -220,6 +221,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
     let tokens = Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") };
     let audit = Audit::read(&mut r);
     let notary = NotarySettings::read(&mut r);
+    let reports = Reports::read(&mut r);
     let mail = mail(&mut r);
     let geography = Geography {
         database: Some(r.text("geography.database")).filter(|path| !path.is_empty()).map(Into::into),
@@ -268,6 +270,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         tokens,
         audit,
         notary,
+        reports,
         mail: mail?,
         geography,
         accounts,

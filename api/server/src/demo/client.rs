@@ -81,6 +81,12 @@ impl Front {
         }
     }
 
+    /// Fetches a file.
+    pub(super) async fn fetch(&self, token: &str, url: &str) -> Result<Vec<u8>, StartupError> {
+        let answer = self.http.get(url).bearer_auth(token).send().await?.error_for_status()?;
+        Ok(answer.bytes().await?.to_vec())
+    }
+
     /// Opens a page as a browser would, and gives its text.
     pub(super) async fn open(&self, url: &str) -> Result<String, StartupError> {
         let answer = self.http.get(url).send().await?;

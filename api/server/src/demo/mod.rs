@@ -1,5 +1,6 @@
 //! `matricula demo`: the main job, played on the product as its users would, with a display of each step.
 
+mod auditing;
 mod client;
 mod linking;
 mod posting;

@@ -267,8 +267,11 @@ impl Desk<'_> {
 /// One line of a timeline.
 fn line(post: &Value, note: &Value) -> String {
     let at = word(note, "at").parse::<DateTime<Utc>>().map(|at| at.format("%H:%M:%S%.3f").to_string());
-    // Of a digest its beginning will do.
-    let short = |detail: &str| detail.get(..16).filter(|_| detail.len() > 44).unwrap_or(detail).to_owned();
+    // Of a digest its beginning will do, and of what was found the evidence is for who looks closer.
+    let short = |detail: &str| {
+        let said = detail.split_once("; ").map_or(detail, |(found, _)| found);
+        said.get(..16).filter(|_| said.len() > 44).unwrap_or(said).to_owned()
+    };
     let detail = note["detail"].as_str().map(short);
     let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
     let kind = word(note, "kind").to_lowercase().replace('_', " ");

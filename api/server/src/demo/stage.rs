@@ -50,6 +50,11 @@ impl Stage {
         ));
     }
 
+    /// Tells something beside the steps.
+    pub(super) fn note(&self, text: &str) {
+        Self::line(&format!("    {}", self.paint("2", text)));
+    }
+
     pub(super) fn epilogue(&self, report: &DevReport) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
         let owner = report.tenants.first().and_then(|tenant| tenant.members.first());

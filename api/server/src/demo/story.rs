@@ -1,5 +1,6 @@
 //! The story: a tenant opens, its owner signs in and invites a member, reads it back, sees it arrive, another tenant
-//! is refused, the refusal is found in the log, both demo tenants link accounts, and one of them posts a video on three.
+//! is refused, the refusal is found in the log, both demo tenants link accounts, one of them posts a video on three, and
+//! an auditor takes a report away and checks it.
 
 use domain::{
     identity::OpenTenant,
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    auditing,
     client::{Front, Socket},
     linking, posting,
     stage::Stage,
@@ -84,7 +86,8 @@ pub(super) async fn play(dev: &Dev, stage: &mut Stage) -> Result<(), StartupErro
     let events = trail(&front, dev, id).await?;
     stage.done(&format!("{id}: {events}"));
     linking::play(dev, &front, stage).await?;
-    posting::play(dev, &front, stage).await
+    posting::play(dev, &front, stage).await?;
+    auditing::play(dev, &front, stage).await
 }
 
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, StartupError> {
@@ -133,7 +136,7 @@ async fn trespass(front: &Front, dev: &Dev, member: &Value) -> Result<Value, Sta
 }
 
 /// The token of a member of the second demo tenant.
-fn demo_token<'a>(dev: &'a Dev, role: &str) -> Result<&'a str, StartupError> {
+pub(super) fn demo_token<'a>(dev: &'a Dev, role: &str) -> Result<&'a str, StartupError> {
     let members = dev.report.tenants.last().into_iter().flat_map(|tenant| &tenant.members);
     let member = members.into_iter().find(|member| member.role == role);
     member.map(|member| member.access_token.as_str()).ok_or_else(|| format!("no demo {role}").into())

@@ -3,6 +3,7 @@
 //! Private Postgres and Redis under one directory (or the ones whose URLs were given), migrations, two demo tenants,
 //! the sandbox, the API and the workers. What is in the directory is for trying out; `--fresh` throws it away.
 
+mod authority;
 mod members;
 mod report;
 
@@ -25,6 +26,7 @@ use crate::{
     wiring::StartupError,
 };
 
+pub(crate) use authority::root as authority_root;
 pub use members::{DemoMember, DemoTenant};
 pub use report::DevReport;
 
@@ -43,6 +45,8 @@ pub struct DevOptions {
 
 /// The product, running.
 pub struct Dev {
+    /// Where everything is kept.
+    pub dir: PathBuf,
     /// What `dev.json` says.
     pub report: DevReport,
     /// The service.
@@ -72,7 +76,7 @@ pub async fn run(options: &DevOptions) -> Result<Dev, StartupError> {
         throw_away(&dir)?;
     }
     match Box::pin(run_on(&stores, &dir, options, environment)).await {
-        Ok((report, service, sandbox)) => Ok(Dev { report, service, sandbox, stores }),
+        Ok((report, service, sandbox)) => Ok(Dev { dir, report, service, sandbox, stores }),
         Err(error) => {
             stores.stop().await?;
             Err(error)
@@ -106,7 +110,8 @@ async fn run_on(
         LocalSigner::create(&log_key, &System)?;
     }
     let sandbox = rehearsal::start(([127, 0, 0, 1], 0).into(), Some(dir.join("sandbox")), None)?;
-    let config = configuration(options, dir, stores, &logins, &sandbox, environment)?;
+    let signer = authority::ensure(dir).await?;
+    let config = configuration((options, dir, signer), stores, &logins, &sandbox, environment)?;
     let service = start(&config, &Duties::all()).await?;
     let tenants = members::ensure(&service.parts.app, dir).await?;
     let report = DevReport::new(&service, sandbox.address, stores, &logins, tenants);
@@ -145,6 +150,8 @@ fn throw_away(dir: &Path) -> std::io::Result<()> {
         gone(std::fs::remove_file(dir.join(name)))?;
     }
     gone(std::fs::remove_dir_all(dir.join("sandbox")))?;
+    gone(std::fs::remove_dir_all(dir.join("authority")))?;
+    gone(std::fs::remove_dir_all(dir.join("auditor")))?;
     gone(std::fs::remove_dir_all(dir.join("journal")))?;
     gone(std::fs::remove_dir_all(dir.join("content")))?;
     gone(std::fs::remove_dir_all(dir.join("mail")))
@@ -176,8 +183,7 @@ fn login(admin: &Url, user: &str) -> Result<String, StartupError> {
 
 /// The defaults, with what only dev knows put under what the environment says.
 fn configuration(
-    options: &DevOptions,
-    dir: &Path,
+    (options, dir, signer): (&DevOptions, &Path, Option<(PathBuf, PathBuf)>),
     stores: &Stores,
     logins: &Logins,
     sandbox: &Sandbox,
@@ -202,6 +208,10 @@ fn configuration(
         ("MATRICULA_LIMITS_COST_RESTORE_PER_SECOND".to_owned(), "20000".to_owned()),
         ("MATRICULA_LIMITS_SIGN_IN_PER_MINUTE".to_owned(), "600".to_owned()),
     ];
+    if let Some((key, certificate)) = signer {
+        all.push(("MATRICULA_REPORTS_KEY".to_owned(), text(&key)));
+        all.push(("MATRICULA_REPORTS_CERTIFICATES".to_owned(), text(&certificate)));
+    }
     all.retain(|(name, _)| !environment.iter().any(|(given, _)| given == name));
     all.extend(environment.into_iter().filter(|(name, _)| {
         !["DATABASE_URL", "REDIS_URL", "MATRICULA_DATABASE_URL", "MATRICULA_REDIS_URL"]

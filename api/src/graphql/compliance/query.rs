@@ -5,15 +5,17 @@ use domain::{
     compliance::{
         event::AuditEvent,
         ports::{EventFilter, EventKey, LoggedEvent},
+        report,
     },
     kernel::{
-        ids::{ComplianceId, EventId},
+        ids::{ComplianceId, EventId, ReportId},
         page::{Key, PageRequest},
     },
 };
 use output::Written;
 use uuid::Uuid;
 
+use super::report::{Report, ReportConnection};
 use super::types::{
     AuditCheckpoint, AuditConsistencyProof, AuditEventConnection, AuditEventFilter, AuditInclusionProof,
     AuditStream, AuditTrail, PlatformCheckpoint, PlatformInclusion,
@@ -57,6 +59,23 @@ impl ComplianceQuery {
     ) -> Option<Result<Written<AuditEventConnection>, ApiError>> {
         let args = PageArgs { first, after, last, before };
         Some(events(ctx, filter.unwrap_or_default(), args).await.map(Written))
+    }
+
+    /// A report that was asked for.
+    async fn report(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Written<Report>, ApiError>> {
+        one_report(ctx, &id).await.map(|report| report.map(Written)).transpose()
+    }
+
+    /// Reports that were asked for, oldest first.
+    async fn reports(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<Written<ReportConnection>, ApiError>> {
+        Some(reports(ctx, PageArgs { first, after, last, before }).await.map(Written))
     }
 
     /// The newest signed head of a log, or that of exactly `size` leaves.
@@ -108,6 +127,24 @@ impl ComplianceQuery {
     ) -> Option<Result<AuditConsistencyProof, ApiError>> {
         consistency(ctx, stream, old_size, size).await.transpose()
     }
+}
+
+pub(super) async fn one_report(ctx: &Context<'_>, id: &ID) -> Result<Option<Report>, ApiError> {
+    let (actor, mut work) = reading(ctx, "report").await?;
+    let Some((Kind::Report, uuid)) = parse_global_id(id) else { return Ok(None) };
+    let app = app(ctx);
+    let found = app.reports.report(&mut *work, &actor, ReportId::from_uuid(uuid)).await?;
+    Ok(found.map(|report| Report::new(&report, app)))
+}
+
+async fn reports(ctx: &Context<'_>, args: PageArgs) -> Result<ReportConnection, ApiError> {
+    let (actor, mut work) = reading(ctx, "reports").await?;
+    let app = app(ctx);
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "reports", "");
+    let request = cursors.request(&args)?;
+    let page = app.reports.reports(&mut *work, &actor, request).await?;
+    let key = |report: &report::Report| Key { at: report.requested_at, id: report.id.uuid() };
+    Ok(ReportConnection::new(paged(page, &request, &cursors, key, |report| Report::new(&report, app))))
 }
 
 fn number(name: &str, text: &str) -> Result<u64, ApiError> {

@@ -3,15 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound as _};
 use domain::{
-    kernel::{
-        clock::Timestamp,
-        ids::{AccountId, UploadId},
-    },
+    kernel::ids::{AccountId, UploadId},
     publishing::{
         ImportLine, ImportRow,
-        model::{ITEMS_MAX, Visibility, Zone, instant_of, zone},
+        model::{ITEMS_MAX, Visibility, Zone, zone},
     },
 };
 use serde_json::Value;
@@ -20,6 +16,7 @@ use uuid::Uuid;
 use super::import::ImportFormat;
 use crate::graphql::{
     error::Failure,
+    local_time::instant,
     scalars::{Kind, parse_global_id},
 };
 
@@ -181,18 +178,6 @@ fn id(fields: &Fields, name: &str, kind: Kind) -> Result<Uuid, String> {
     global.or_else(|| Uuid::try_parse(text).ok()).ok_or_else(|| format!("has a {name} that is no such id"))
 }
 
-fn planned_at(text: &str, zone: Option<&Zone>) -> Result<Timestamp, String> {
-    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        // As it is stored: what comes again must be what is there.
-        return Ok(at.to_utc().trunc_subsecs(6));
-    }
-    let formats = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
-    let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    let local = local.ok_or("has a planned_at that is no time; write it as 2026-12-01T18:30:00+08:00")?;
-    let zone = zone.ok_or("has a planned_at without an offset, and no zone is given; give either")?;
-    instant_of(local, *zone).map_err(|why| format!("has a planned_at that {why}"))
-}
-
 fn row_of(fields: &Fields, zone: Option<&Zone>) -> Result<ImportRow, String> {
     let text = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let reference = text("reference").ok_or("has no reference; give each row a name of its own")?;
@@ -210,7 +195,8 @@ fn row_of(fields: &Fields, zone: Option<&Zone>) -> Result<ImportRow, String> {
         reference,
         plan: text("plan").map(ToOwned::to_owned),
         account: AccountId::from_uuid(id(fields, "account_id", Kind::Account)?),
-        planned_at: planned_at(text("planned_at").ok_or("has no planned_at")?, zone)?,
+        planned_at: instant(text("planned_at").ok_or("has no planned_at")?, zone)
+            .map_err(|why| format!("has a planned_at that {why}"))?,
         upload: UploadId::from_uuid(id(fields, "upload_id", Kind::Upload)?),
         // What there is no column for stays as it is.
         caption: fields.get("caption").cloned(),

@@ -127,7 +127,7 @@ impl Kind {
                 "resolve_post",
                 "retry_post",
             ],
-            Self::Exports => &["export_posts", "export_report"],
+            Self::Exports => &["download_report", "export_posts", "request_report"],
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the audit log needs from outside.
 
 mod platform;
+mod reports;
 
 use async_trait::async_trait;
 
@@ -20,6 +21,9 @@ use crate::kernel::{
 pub use platform::{
     Anchor, AnchorStore, CheckpointSigner, Cosignature, HighWater, Mark, PlatformGrowth, PlatformHead,
     PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
+};
+pub use reports::{
+    Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportSchedule, ReportStore,
 };
 
 /// One log: a stream of a tenant.
@@ -104,6 +108,9 @@ pub trait AuditStore: Send {
 
 /// All of compliance's stores in one transaction of one tenant.
 pub trait ComplianceTx: AuditStore + AnchorStore + Outbox {}
+
+/// The same, and reports.
+pub trait ReportTx: ComplianceTx + ReportStore {}
 
 /// An event that has no index yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,6 +32,26 @@ pub enum ComplianceError {
         /// What is wrong with it, as it follows the name.
         problem: &'static str,
     },
+    /// There is no such thing, or it is another tenant's.
+    #[error("{field} names nothing there is")]
+    NotFound {
+        /// The argument, in camel case.
+        field: &'static str,
+    },
+    /// There is nothing to sign reports with.
+    #[error(
+        "reports are not set up here: whoever runs the service sets reports.certificates and reports.key"
+    )]
+    NotSetUp,
+    /// As many reports are under way as may be.
+    #[error("{max} reports are under way; wait for one, or give one up")]
+    ReportsFull {
+        /// How many may be.
+        max: u32,
+    },
+    /// It is made already, or will never be.
+    #[error("the report is not being made any more")]
+    ReportEnded,
     /// The log kept does not fit together: what an auditor has to hear about.
     #[error("the {} log does not fit together at size {size}", stream.as_str())]
     Broken {
@@ -43,6 +63,22 @@ pub enum ComplianceError {
     /// Something outside did not answer.
     #[error(transparent)]
     Port(#[from] PortError),
+}
+
+impl ComplianceError {
+    /// A machine word for what went wrong, as the audit log has it.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "permission_missing",
+            Self::Invalid { .. } => "invalid_input",
+            Self::NotFound { .. } => "not_found",
+            Self::NotSetUp => "not_set_up",
+            Self::ReportsFull { .. } => "reports_full",
+            Self::ReportEnded => "report_ended",
+            Self::Broken { .. } => "log_broken",
+            Self::Port(_) => "unavailable",
+        }
+    }
 }
 
 /// A proof and what it is against.

@@ -37,17 +37,25 @@ pub struct PlatformCheckpoint {
 /// # Errors
 /// A key that is kept is none.
 pub fn platform_policy(trust: &TrustPolicy, host: &str, keys: &[[u8; 32]]) -> Result<TrustPolicy, PortError> {
-    const PORT: &str = "compliance.platform_keys";
-    let origin = platform_origin(host);
     let mut policy = trust.clone();
+    add_logs(&mut policy, &platform_origin(host), keys)?;
+    Ok(policy)
+}
+
+/// Adds the keys of a log to a policy, but for those that are in it.
+///
+/// # Errors
+/// A key that is kept is none.
+pub(super) fn add_logs(policy: &mut TrustPolicy, origin: &str, keys: &[[u8; 32]]) -> Result<(), PortError> {
+    const PORT: &str = "compliance.log_keys";
     for key in keys {
-        let key = VerifierKey::new(&origin, VerifierKind::Ed25519, key);
+        let key = VerifierKey::new(origin, VerifierKind::Ed25519, key);
         let key = key.map_err(|e| PortError::lasting(PORT, e))?;
-        if !policy.logs().any(|known| known.public() == key.public()) {
+        if !policy.logs().any(|known| known.name() == key.name() && known.public() == key.public()) {
             policy.add_log(key, None).map_err(|e| PortError::lasting(PORT, e))?;
         }
     }
-    Ok(policy)
+    Ok(())
 }
 
 /// Proves that a head of a tenant's log is in the platform's.
@@ -100,8 +108,19 @@ impl Compliance {
     ) -> Result<Option<PlatformInclusion>, ComplianceError> {
         actor.require(Permission::ReadAudit)?;
         let Some(checkpoint) = self.platform_checkpoint(tx, actor).await? else { return Ok(None) };
-        let covered = checkpoint.head.size;
-        let Some(anchor) = tx.anchor(stream, size, covered).await? else { return Ok(None) };
+        let Some(anchor) = tx.anchor(stream, size, checkpoint.head.size).await? else { return Ok(None) };
+        let (tenant_head, hashes) = Self::prove_anchor(tx, stream, &anchor, &checkpoint.head).await?;
+        Ok(Some(PlatformInclusion { anchor, tenant_head, checkpoint, hashes }))
+    }
+
+    /// The head of the tenant's log that stands there in the platform's, and the proof that it does.
+    pub(super) async fn prove_anchor(
+        tx: &mut dyn ComplianceTx,
+        stream: Stream,
+        anchor: &Anchor,
+        platform: &SignedHead,
+    ) -> Result<(SignedHead, Vec<Hash>), ComplianceError> {
+        let covered = platform.size;
         let broken = || ComplianceError::Broken { stream, size: anchor.size };
         let tenant_head = tx.head(stream, Some(anchor.size)).await?.ok_or_else(broken)?;
         let note = Note::parse(tenant_head.note.as_bytes()).map_err(|_| broken())?;
@@ -111,8 +130,8 @@ impl Compliance {
         let wanted = tiles_for_inclusion(anchor.index, covered).map_err(|_| broken())?;
         let tiles = TileSet::new(tx.platform_tiles(&wanted).await?);
         let hashes = tiles.inclusion_proof(anchor.index, covered).map_err(|_| broken())?;
-        verify_inclusion(anchor.leaf_hash, anchor.index, covered, &hashes, checkpoint.head.root)
+        verify_inclusion(anchor.leaf_hash, anchor.index, covered, &hashes, platform.root)
             .map_err(|_| broken())?;
-        Ok(Some(PlatformInclusion { anchor, tenant_head, checkpoint, hashes }))
+        Ok((tenant_head, hashes))
     }
 }

@@ -169,6 +169,13 @@ tenant_entity!(transcode, "content", "transcodes", keys { upload_id: uuid::Uuid 
     source_id: uuid::Uuid, platform: String, recipe: String, mends: Vec<String>, done_permille: i32, attempts: i32,
     failure: Option<String>,
 });
+tenant_entity!(report, "compliance", "reports", keys { id: uuid::Uuid }, columns {
+    kind: String, stream: String, query: Json, query_text: String, zone: String, kept_size: Option<i64>,
+    compliance_id: uuid::Uuid, requested_at: super::At, state: String, failure: Option<String>, done_permille: i32,
+    attempts: i32, folder: Option<String>, size_bytes: Option<i64>, sha256: Option<Vec<u8>>, first_leaf: Option<i64>,
+    end_leaf: Option<i64>, row_count: Option<i64>, is_timestamped: Option<bool>, expires_at: Option<super::At>,
+    ended_at: Option<super::At>, version: i32,
+});
 tenant_entity!(plan, "publishing", "plans", keys { id: uuid::Uuid }, columns {
     name: String, upload_id: uuid::Uuid, planned_by: Option<uuid::Uuid>, created_at: super::At,
 });

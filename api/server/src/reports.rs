@@ -1,0 +1,47 @@
+//! Reports for auditors, put together.
+
+use std::{path::PathBuf, sync::Arc};
+
+use chrono::TimeDelta;
+use domain::{
+    compliance::{ReportPorts, Reports},
+    content::ports::ObjectStore,
+};
+use infra::{
+    bundles::{Bundles, ReportKey, TimeStampingAuthority},
+    postgres::{Db, PgLogKeys, PgReportSchedule, PgUnits},
+    system::System,
+};
+
+use crate::{config::Config, file_store::scratch, notary::trust, wiring::StartupError};
+
+/// Puts them together.
+pub(crate) fn open(
+    config: &Config,
+    (db, units): (&Db, &Arc<PgUnits>),
+    log_keys: &Arc<PgLogKeys>,
+    objects: &Arc<dyn ObjectStore>,
+) -> Result<Arc<Reports>, StartupError> {
+    let key = |(key, certificates): &(PathBuf, PathBuf)| ReportKey::open(key, certificates).map(Arc::new);
+    let authority = |url: &String| TimeStampingAuthority::new(url.clone()).map(Arc::new);
+    let binder = Bundles {
+        objects: Arc::clone(objects),
+        scratch: scratch(config),
+        key: config.reports.signer.as_ref().map(key).transpose()?,
+        authority: config.reports.authority.as_ref().map(authority).transpose()?,
+        clock: Arc::new(System),
+        entropy: Arc::new(System),
+        ids: Arc::new(System),
+    };
+    Ok(Arc::new(Reports::new(ReportPorts {
+        units: units.clone(),
+        schedule: Arc::new(PgReportSchedule::new(db.clone())),
+        binder: Arc::new(binder),
+        log_keys: log_keys.clone(),
+        trust: trust(config)?,
+        host: config.audit.host.clone(),
+        keep: TimeDelta::days(config.reports.keep_days.into()),
+        clock: Arc::new(System),
+        ids: Arc::new(System),
+    })))
+}

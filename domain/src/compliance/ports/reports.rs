@@ -1,0 +1,117 @@
+//! What reports need from outside: where they are remembered, what binds them, who makes them.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use report_bundle::writer::{Heads, ReportHead};
+
+use super::{ReportTx, SignedHead};
+use crate::{
+    compliance::report::Report,
+    kernel::{
+        clock::Timestamp,
+        fault::PortError,
+        ids::ReportId,
+        outbox::{Origin, Stream},
+        page::{Page, PageRequest},
+        scope::TenantScope,
+    },
+};
+
+/// Remembers reports, and reads what they are made of.
+#[async_trait]
+pub trait ReportStore: Send {
+    /// Stores a new one.
+    async fn add_report(&mut self, report: &Report) -> Result<(), PortError>;
+    /// `None` when this tenant has no such report.
+    async fn report(&mut self, id: ReportId) -> Result<Option<Report>, PortError>;
+    /// The same, locked until the transaction ends.
+    async fn lock_report(&mut self, id: ReportId) -> Result<Option<Report>, PortError>;
+    /// Newest last, by when they were asked for.
+    async fn reports(&mut self, page: PageRequest) -> Result<Page<Report>, PortError>;
+    /// How many are under way. Nobody else of the tenant asks for one until the transaction ends.
+    async fn reports_under_way(&mut self) -> Result<u32, PortError>;
+    /// Stores changes and counts the version on; stale when it is another than the one stored.
+    async fn update_report(&mut self, report: &Report) -> Result<(), PortError>;
+    /// Has somebody look after a report then; `None` for never again.
+    async fn schedule_report(&mut self, id: ReportId, due_at: Option<Timestamp>) -> Result<(), PortError>;
+    /// The leaves with indexes `begin..until`, in order, without gaps; a lasting error when one is missing.
+    async fn leaves(&mut self, stream: Stream, begin: u64, until: u64) -> Result<Vec<Vec<u8>>, PortError>;
+    /// The oldest head that is signed, has its cosignatures and was made then or later.
+    async fn platform_head_since(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
+    /// The newest head that is signed and that everybody who cosigned it had cosigned before then.
+    async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
+    /// The newest head of a log that was signed before then.
+    async fn head_before(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
+    /// The oldest head of a log that was signed then or later.
+    async fn head_since(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
+    /// The smallest head of at least that size that stands among the first `covered` leaves of the platform's log, or of
+    /// any when that is `None`.
+    async fn head_reaching(
+        &mut self,
+        stream: Stream,
+        size: u64,
+        covered: Option<u64>,
+    ) -> Result<Option<u64>, PortError>;
+}
+
+/// Says which reports are to be looked after, across tenants: names and nothing else.
+#[async_trait]
+pub trait ReportSchedule: Send + Sync {
+    /// Claims up to `most` that are due. Nobody else is given them before `lease` is over.
+    async fn claim_reports(
+        &self,
+        now: Timestamp,
+        most: u32,
+        lease: TimeDelta,
+    ) -> Result<Vec<(TenantScope, ReportId)>, PortError>;
+}
+
+/// Opens transactions for who makes reports.
+#[async_trait]
+pub trait ComplianceUnits: Send + Sync {
+    /// Opens one confined to `scope`, whose events come from `origin`.
+    async fn begin(&self, scope: TenantScope, origin: &Origin) -> Result<Box<dyn ComplianceUnit>, PortError>;
+}
+
+/// One open transaction. Dropped without a commit, it leaves nothing behind.
+#[async_trait]
+pub trait ComplianceUnit: ReportTx {
+    /// Makes it all durable.
+    async fn commit(self: Box<Self>) -> Result<(), PortError>;
+}
+
+/// Binds bundles, signs them, and keeps them.
+#[async_trait]
+pub trait ReportBinder: Send + Sync {
+    /// Whether there is a certificate to sign with.
+    fn can_sign(&self) -> bool;
+    /// Begins one.
+    async fn begin(&self, head: ReportHead) -> Result<Box<dyn Binding>, PortError>;
+    /// Some bytes of a bundle that is kept in `folder`: at most `most`, none of them behind its end, and at least one.
+    async fn read(&self, folder: &str, offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError>;
+    /// Throws away what is in a folder; no error when there is none.
+    async fn remove(&self, folder: &str) -> Result<(), PortError>;
+}
+
+/// A bundle being made. Dropped, it leaves nothing behind but what is in its folder.
+#[async_trait]
+pub trait Binding: Send {
+    /// Adds the next leaves. `false` when one can't be shown, or does not belong where it stands.
+    async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<bool, PortError>;
+    /// Adds what else belongs to it, signs it, has it stamped where there is an authority, and keeps it in `folder`. `None`
+    /// when the leaves are not those of the heads.
+    async fn seal(self: Box<Self>, heads: Heads, folder: &str) -> Result<Option<Bound>, PortError>;
+}
+
+/// A bundle that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// How many bytes it has.
+    pub size_bytes: u64,
+    /// SHA-256 of it.
+    pub sha256: [u8; 32],
+    /// How many rows.
+    pub rows: u64,
+    /// Whether it is stamped.
+    pub is_timestamped: bool,
+}

@@ -1,0 +1,98 @@
+//! Binding reports for auditors: bundles are written to temporary files, signed, stamped, and kept as pieces in the store of
+//! objects.
+//!
+//! Invariants: writing is on a thread of its own, and what is not written yet is a few thousand leaves; a bundle that is
+//! dropped half way leaves no file; nothing of a log leaves for the authority but the hash of a signature.
+//!
+//! Absent on purpose: keys in memory longer than the process, which the caller of [`ReportKey`] reads from a file only this
+//! user can read; judging certificates, which is done by whoever checks a report.
+
+mod key;
+mod stamp;
+mod writer;
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{
+    compliance::{
+        bundle::writer::ReportHead,
+        ports::{Binding, ReportBinder},
+    },
+    content::ports::ObjectStore,
+    kernel::{
+        clock::Clock,
+        fault::PortError,
+        ids::{Entropy, IdSource},
+    },
+};
+
+pub use key::{ReportKey, ReportKeyFault};
+pub use stamp::TimeStampingAuthority;
+
+const PORT: &str = "bundles";
+
+/// Bytes of a piece of a bundle; the last may have fewer.
+const PIECE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The name of a piece.
+fn piece(folder: &str, number: u64) -> String {
+    format!("{folder}/{number:06}")
+}
+
+/// What binds reports.
+pub struct Bundles {
+    /// Where bundles are kept.
+    pub objects: Arc<dyn ObjectStore>,
+    /// Where they are written; a folder of this machine.
+    pub scratch: PathBuf,
+    /// What signs them; `None` where no reports are made.
+    pub key: Option<Arc<ReportKey>>,
+    /// Who says when that was; `None` for nobody.
+    pub authority: Option<Arc<TimeStampingAuthority>>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Numbers that nobody guesses.
+    pub entropy: Arc<dyn Entropy>,
+    /// Names of what is only there for a while.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl std::fmt::Debug for Bundles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bundles").field("signs", &self.key.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ReportBinder for Bundles {
+    fn can_sign(&self) -> bool {
+        self.key.is_some()
+    }
+
+    async fn begin(&self, head: ReportHead) -> Result<Box<dyn Binding>, PortError> {
+        let key = self.key.clone().ok_or_else(|| PortError::lasting(PORT, "there is no key to sign with"))?;
+        let parts = writer::Parts {
+            objects: Arc::clone(&self.objects),
+            key,
+            authority: self.authority.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            ids: Arc::clone(&self.ids),
+        };
+        Ok(Box::new(writer::Writing::begin(parts, &self.scratch, head)))
+    }
+
+    async fn read(&self, folder: &str, offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError> {
+        let (number, from) = (offset_bytes / PIECE_BYTES, offset_bytes % PIECE_BYTES);
+        let most = u64::try_from(most).unwrap_or(u64::MAX).min(PIECE_BYTES - from);
+        self.objects.get(&piece(folder, number), from..from + most).await
+    }
+
+    async fn remove(&self, folder: &str) -> Result<(), PortError> {
+        for key in self.objects.below(folder).await? {
+            self.objects.remove(&key).await?;
+        }
+        Ok(())
+    }
+}

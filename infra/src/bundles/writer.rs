@@ -1,0 +1,215 @@
+//! A bundle being written, on a thread of its own.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use aws_lc_rs::digest::{Context, SHA256};
+use domain::{
+    compliance::{
+        bundle::{
+            BundleError,
+            cms::CadesDraft,
+            writer::{BundleWriter, Heads, ReportHead, Sealing},
+        },
+        ports::{Binding, Bound},
+        report::time_of,
+    },
+    content::ports::ObjectStore,
+    kernel::{
+        clock::Clock,
+        fault::PortError,
+        ids::{Entropy, IdSource},
+    },
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use super::{PIECE_BYTES, PORT, ReportKey, TimeStampingAuthority, piece};
+
+/// Batches of leaves that may wait for the thread.
+const BATCHES: usize = 2;
+
+/// What a bundle is made with.
+pub(super) struct Parts {
+    pub(super) objects: Arc<dyn ObjectStore>,
+    pub(super) key: Arc<ReportKey>,
+    pub(super) authority: Option<Arc<TimeStampingAuthority>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) ids: Arc<dyn IdSource>,
+}
+
+type Out = BufWriter<File>;
+type Written = Result<(Sealing<Out>, u64), BundleError>;
+
+/// What the thread is told.
+enum Task {
+    Leaves(Vec<Vec<u8>>, oneshot::Sender<bool>),
+    Close(Box<Heads>),
+}
+
+/// A bundle being written.
+pub(super) struct Writing {
+    parts: Parts,
+    tasks: mpsc::Sender<Task>,
+    /// `None` once its end was heard.
+    thread: Option<JoinHandle<Written>>,
+}
+
+fn fault(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
+    PortError::passing(PORT, error)
+}
+
+/// A file without a name: it is gone when it is closed, whatever becomes of this process.
+fn unnamed(path: &Path) -> std::io::Result<File> {
+    let file = File::options().read(true).write(true).create_new(true).open(path)?;
+    std::fs::remove_file(path)?;
+    Ok(file)
+}
+
+/// Writes what it is told until it is told to close.
+fn write(
+    scratch: &[PathBuf; 4],
+    head: ReportHead,
+    certificates: &[Vec<u8>],
+    mut tasks: mpsc::Receiver<Task>,
+) -> Written {
+    let [out, rows, disclosures, erasures] = scratch;
+    let spools = [unnamed(rows)?, unnamed(disclosures)?, unnamed(erasures)?];
+    let mut writer = BundleWriter::new(BufWriter::new(unnamed(out)?), spools, head)?;
+    let mut rows = 0;
+    while let Some(task) = tasks.blocking_recv() {
+        match task {
+            Task::Leaves(leaves, told) => {
+                for leaf in &leaves {
+                    let pushed = writer.push_leaf(leaf)?;
+                    if pushed.asked_for {
+                        writer.push_row(pushed.index, leaf, &[None, None])?;
+                        rows += 1;
+                    }
+                }
+                // Who asked may be gone; the next task, or none, says so.
+                let _gone = told.send(true);
+            }
+            Task::Close(heads) => return Ok((writer.close(&heads, certificates)?, rows)),
+        }
+    }
+    Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into())
+}
+
+impl Writing {
+    pub(super) fn begin(parts: Parts, scratch: &Path, head: ReportHead) -> Self {
+        let scratch =
+            std::array::from_fn(|_| scratch.join(format!("report-{}", parts.ids.next_uuid().simple())));
+        let (tasks, waiting) = mpsc::channel(BATCHES);
+        let key = Arc::clone(&parts.key);
+        let thread = tokio::task::spawn_blocking(move || write(&scratch, head, key.certificates(), waiting));
+        Self { parts, tasks, thread: Some(thread) }
+    }
+
+    /// How the thread ended; `None` when the leaves are not what they should be.
+    async fn end(&mut self) -> Result<Option<(Sealing<Out>, u64)>, PortError> {
+        let thread = self.thread.take().ok_or_else(|| fault("the thread has ended"))?;
+        match thread.await.map_err(fault)? {
+            Ok(written) => Ok(Some(written)),
+            Err(
+                error @ (BundleError::Leaf { .. }
+                | BundleError::Merkle(_)
+                | BundleError::OtherTree
+                | BundleError::Head
+                | BundleError::RowOrder { .. }
+                | BundleError::RowUnasked { .. }
+                | BundleError::RowOpening { .. }
+                | BundleError::SegmentOrder { .. }
+                | BundleError::ErasureProof(_)),
+            ) => {
+                tracing::error!(error = %error, "a log can't be shown in a report");
+                Ok(None)
+            }
+            Err(
+                error @ (BundleError::Io(_)
+                | BundleError::Zip(_)
+                | BundleError::Format(_)
+                | BundleError::Signing(_)),
+            ) => Err(fault(error)),
+        }
+    }
+}
+
+#[async_trait]
+impl Binding for Writing {
+    async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<bool, PortError> {
+        let (told, done) = oneshot::channel();
+        if self.tasks.send(Task::Leaves(leaves, told)).await.is_ok() && done.await.is_ok() {
+            return Ok(true);
+        }
+        // It has ended before its time: how, it says itself.
+        match self.end().await? {
+            None => Ok(false),
+            Some(_) => Err(fault("the thread has ended")),
+        }
+    }
+
+    async fn seal(mut self: Box<Self>, heads: Heads, folder: &str) -> Result<Option<Bound>, PortError> {
+        // When it is not taken, the thread has ended, and says how.
+        let _ended = self.tasks.send(Task::Close(Box::new(heads))).await;
+        let Some((sealing, rows)) = self.end().await? else { return Ok(None) };
+        let parts = &self.parts;
+        let signed_at = time_of(parts.clock.now()).map_err(fault)?;
+        let key = &parts.key;
+        let draft = CadesDraft::new(sealing.sums(), key.algorithm(), key.certificates(), signed_at);
+        let draft = draft.map_err(fault)?;
+        let signature = key.sign(draft.request().message).ok_or_else(|| fault("the key does not sign"))?;
+        let signature = draft.finish(&signature).map_err(fault)?;
+        let stamp = match &parts.authority {
+            None => None,
+            Some(authority) => {
+                let nonce = parts.entropy.bytes32().first_chunk().copied().map_or(0, u64::from_be_bytes);
+                let stamped = authority.stamp(&signature, nonce).await;
+                // The signature is good without, as long as its certificate is.
+                stamped.inspect_err(|e| tracing::warn!(error = %e.source, "a report has no timestamp")).ok()
+            }
+        };
+        let is_timestamped = stamp.is_some();
+        let sealed = tokio::task::spawn_blocking(move || -> Result<File, BundleError> {
+            let mut out = sealing.seal(&signature, stamp.as_deref())?;
+            out.flush()?;
+            let mut file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            file.seek(SeekFrom::Start(0))?;
+            Ok(file)
+        });
+        let file = sealed.await.map_err(fault)?.map_err(fault)?;
+        let (size_bytes, sha256) = keep(&*parts.objects, file, folder).await?;
+        Ok(Some(Bound { size_bytes, sha256, rows, is_timestamped }))
+    }
+}
+
+/// Keeps a file as pieces: how many bytes it has, and their SHA-256.
+async fn keep(objects: &dyn ObjectStore, file: File, folder: &str) -> Result<(u64, [u8; 32]), PortError> {
+    let (mut file, mut hasher) = (Some(file), Context::new(&SHA256));
+    let (mut size_bytes, mut number) = (0, 0);
+    while let Some(mut rest) = file.take() {
+        let read = tokio::task::spawn_blocking(move || -> std::io::Result<(File, Vec<u8>)> {
+            let mut bytes = Vec::new();
+            (&mut rest).take(PIECE_BYTES).read_to_end(&mut bytes)?;
+            Ok((rest, bytes))
+        });
+        let (rest, bytes) = read.await.map_err(fault)?.map_err(fault)?;
+        if bytes.is_empty() {
+            break;
+        }
+        hasher.update(&bytes);
+        size_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        objects.put(&piece(folder, number), bytes).await?;
+        (file, number) = (Some(rest), number + 1);
+    }
+    let sha256 = hasher.finish().as_ref().try_into().map_err(fault)?;
+    Ok((size_bytes, sha256))
+}

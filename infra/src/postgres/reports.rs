@@ -1,0 +1,301 @@
+//! `compliance.reports`, what of the log and its heads they are made of, and their schedule, which is all tenants' and reached
+//! through functions of the database alone.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use domain::{
+    compliance::{
+        bundle::query::Query,
+        ports::{ReportSchedule, ReportStore, SignedHead},
+        report::{Bundle, Report, ReportDraft, ReportFailure, ReportState},
+    },
+    kernel::{
+        clock::Timestamp,
+        fault::PortError,
+        ids::{ComplianceId, ReportId},
+        outbox::Stream,
+        page::{Page, PageRequest},
+        scope::TenantScope,
+    },
+};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
+};
+
+use super::{
+    audit_log::{head_of, signed, stored_hash, unsigned},
+    claim::claim_due,
+    columns::{hash32, word},
+    entity::{
+        audit_head,
+        report::{Column, Entity, Model},
+    },
+    error::{one_changed, orm_error},
+    pool::Db,
+    scope::{Rows as _, TenantTx, keyset},
+    work::PgWork,
+};
+
+const PORT: &str = "postgres.reports";
+const LEAVES: &str = "postgres.audit_leaves";
+const HEADS: &str = "postgres.audit_heads";
+const PLATFORM: &str = "postgres.platform_heads";
+
+const LEAF_ROWS: &str = "
+    SELECT leaf FROM compliance.audit_leaves
+    WHERE tenant_id = $1 AND stream = $2 AND index >= $3 AND index < $4 ORDER BY index";
+
+/// Heads of the platform's log that may be shown, each with what cosigned it; `$1` bounds them.
+const PLATFORM_SINCE: &str = "
+    SELECT h.size, h.root, h.made_at AS signed_at, h.note || coalesce((
+        SELECT string_agg(c.line || E'\\n', '' ORDER BY c.witness)
+        FROM compliance.platform_cosignatures AS c WHERE c.size = h.size), '') AS note
+    FROM compliance.platform_heads AS h
+    WHERE h.note IS NOT NULL AND h.is_witnessed AND h.made_at >= $1 ORDER BY h.size LIMIT 1";
+const PLATFORM_BEFORE: &str = "
+    SELECT h.size, h.root, h.made_at AS signed_at, h.note || coalesce((
+        SELECT string_agg(c.line || E'\\n', '' ORDER BY c.witness)
+        FROM compliance.platform_cosignatures AS c WHERE c.size = h.size), '') AS note
+    FROM compliance.platform_heads AS h
+    WHERE h.note IS NOT NULL AND h.is_witnessed AND h.made_at < $1 AND NOT EXISTS (
+        SELECT FROM compliance.platform_cosignatures AS c WHERE c.size = h.size AND c.cosigned_at >= $1)
+    ORDER BY h.size DESC LIMIT 1";
+
+const REACHING: &str = "
+    SELECT min(h.size) AS size FROM compliance.audit_heads AS h
+    WHERE h.tenant_id = $1 AND h.stream = $2 AND h.size >= $3 AND ($4::bigint IS NULL OR EXISTS (
+        SELECT FROM compliance.platform_anchors AS a
+        WHERE a.tenant_id = $1 AND a.stream = $2 AND a.size = h.size AND a.index < $4))";
+
+fn report_of(row: Model) -> Result<Report, PortError> {
+    let unsigned = |number| unsigned(PORT, number);
+    let bundle = match row.folder {
+        None => None,
+        Some(folder) => Some(Bundle {
+            folder,
+            size_bytes: unsigned(word(PORT, row.size_bytes)?)?,
+            sha256: hash32(PORT, word(PORT, row.sha256)?)?,
+            first: unsigned(word(PORT, row.first_leaf)?)?,
+            end: unsigned(word(PORT, row.end_leaf)?)?,
+            rows: unsigned(word(PORT, row.row_count)?)?,
+            is_timestamped: word(PORT, row.is_timestamped)?,
+            expires_at: word(PORT, row.expires_at)?,
+        }),
+    };
+    let failure =
+        |text: String| word(PORT, ReportFailure::ALL.into_iter().find(|failure| failure.as_str() == text));
+    Ok(Report {
+        id: ReportId::from_uuid(row.id),
+        draft: ReportDraft {
+            kind: row.kind,
+            stream: word(PORT, Stream::parse(&row.stream))?,
+            query: Query::try_from(&row.query).map_err(|e| PortError::lasting(PORT, e))?,
+            query_text: row.query_text,
+            zone: row.zone,
+            kept_size: row.kept_size.map(unsigned).transpose()?,
+        },
+        compliance_id: ComplianceId::from_uuid(row.compliance_id),
+        requested_at: row.requested_at,
+        state: word(PORT, ReportState::ALL.into_iter().find(|state| state.as_str() == row.state))?,
+        failure: row.failure.map(failure).transpose()?,
+        done_permille: word(PORT, u32::try_from(row.done_permille).ok())?,
+        attempts: word(PORT, u32::try_from(row.attempts).ok())?,
+        bundle,
+        ended_at: row.ended_at,
+        version: word(PORT, u32::try_from(row.version).ok())?,
+    })
+}
+
+impl PgWork {
+    fn report_row(&self, report: &Report) -> Result<Model, PortError> {
+        let (draft, bundle) = (&report.draft, report.bundle.as_ref());
+        let number = |of: fn(&Bundle) -> u64| bundle.map(|bundle| signed(PORT, of(bundle))).transpose();
+        Ok(Model {
+            tenant_id: self.tx.scope().tenant().uuid(),
+            id: report.id.uuid(),
+            kind: draft.kind.clone(),
+            stream: draft.stream.as_str().to_owned(),
+            query: draft.query.to_json(),
+            query_text: draft.query_text.clone(),
+            zone: draft.zone.clone(),
+            kept_size: draft.kept_size.map(|size| signed(PORT, size)).transpose()?,
+            compliance_id: report.compliance_id.uuid(),
+            requested_at: report.requested_at,
+            state: report.state.as_str().to_owned(),
+            failure: report.failure.map(|failure| failure.as_str().to_owned()),
+            done_permille: word(PORT, i32::try_from(report.done_permille).ok())?,
+            attempts: word(PORT, i32::try_from(report.attempts).ok())?,
+            folder: bundle.map(|bundle| bundle.folder.clone()),
+            size_bytes: number(|bundle| bundle.size_bytes)?,
+            sha256: bundle.map(|bundle| bundle.sha256.to_vec()),
+            first_leaf: number(|bundle| bundle.first)?,
+            end_leaf: number(|bundle| bundle.end)?,
+            row_count: number(|bundle| bundle.rows)?,
+            is_timestamped: bundle.map(|bundle| bundle.is_timestamped),
+            expires_at: bundle.map(|bundle| bundle.expires_at),
+            ended_at: report.ended_at,
+            version: word(PORT, i32::try_from(report.version).ok())?,
+        })
+    }
+
+    async fn one_report(&self, select: Select<Entity>) -> Result<Option<Report>, PortError> {
+        let row = select.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        row.map(report_of).transpose()
+    }
+
+    async fn platform_head_by(
+        &self,
+        sql: &'static str,
+        at: Timestamp,
+    ) -> Result<Option<SignedHead>, PortError> {
+        let row = self.tx.query_one_raw(TenantTx::statement(sql, [at.into()])).await;
+        let Some(row) = row.map_err(|e| orm_error(PLATFORM, e))? else { return Ok(None) };
+        let fault = |e| orm_error(PLATFORM, e);
+        Ok(Some(SignedHead {
+            size: unsigned(PLATFORM, row.try_get("", "size").map_err(fault)?)?,
+            root: stored_hash(PLATFORM, row.try_get("", "root").map_err(fault)?)?,
+            note: row.try_get("", "note").map_err(fault)?,
+            signed_at: row.try_get("", "signed_at").map_err(fault)?,
+        }))
+    }
+}
+
+#[async_trait]
+impl ReportStore for PgWork {
+    async fn add_report(&mut self, report: &Report) -> Result<(), PortError> {
+        let row = self.report_row(report)?.into_active_model().reset_all();
+        let added = Entity::insert(row).exec_without_returning(&self.tx).await;
+        added.map(drop).map_err(|e| orm_error(PORT, e))
+    }
+
+    async fn report(&mut self, id: ReportId) -> Result<Option<Report>, PortError> {
+        self.one_report(self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()))).await
+    }
+
+    async fn lock_report(&mut self, id: ReportId) -> Result<Option<Report>, PortError> {
+        let found = self.tx.scoped::<Entity>().filter(Column::Id.eq(id.uuid()));
+        self.one_report(found.lock_exclusive()).await
+    }
+
+    async fn reports(&mut self, page: PageRequest) -> Result<Page<Report>, PortError> {
+        let select = self.tx.scoped::<Entity>();
+        let rows = keyset(select, Column::RequestedAt, Column::Id, page).rows(&self.tx).await;
+        let reports = rows.map_err(|e| orm_error(PORT, e))?.into_iter().map(report_of);
+        Ok(Page::of_read(reports.collect::<Result<_, _>>()?, &page))
+    }
+
+    async fn reports_under_way(&mut self) -> Result<u32, PortError> {
+        const HOLD: &str =
+            "SELECT pg_advisory_xact_lock(hashtextextended('compliance.reports:' || $1::text, 0))";
+        let held =
+            self.tx.execute_raw(TenantTx::statement(HOLD, [self.tx.scope().tenant().uuid().into()])).await;
+        held.map_err(|e| orm_error(PORT, e))?;
+        let making = self.tx.scoped::<Entity>().filter(Column::State.eq(ReportState::Making.as_str()));
+        let count = making.count(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    async fn update_report(&mut self, report: &Report) -> Result<(), PortError> {
+        let mut row = self.report_row(report)?;
+        let read = row.version;
+        row.version += 1;
+        let updated = Entity::update_many()
+            .set(row.into_active_model().reset_all())
+            .filter(Column::TenantId.eq(self.tx.scope().tenant().uuid()))
+            .filter(Column::Id.eq(report.id.uuid()))
+            .filter(Column::Version.eq(read))
+            .exec(&self.tx)
+            .await
+            .map_err(|e| orm_error(PORT, e))?;
+        one_changed(PORT, updated.rows_affected)
+    }
+
+    async fn schedule_report(&mut self, id: ReportId, due_at: Option<Timestamp>) -> Result<(), PortError> {
+        const DUE: &str = "SELECT compliance.schedule_report($1, $2)";
+        let statement = TenantTx::statement(DUE, [id.uuid().into(), due_at.into()]);
+        self.tx.execute_raw(statement).await.map(drop).map_err(|e| orm_error(PORT, e))
+    }
+
+    async fn leaves(&mut self, stream: Stream, begin: u64, until: u64) -> Result<Vec<Vec<u8>>, PortError> {
+        let values: [Value; 4] = [
+            self.tx.scope().tenant().uuid().into(),
+            stream.as_str().into(),
+            signed(LEAVES, begin)?.into(),
+            signed(LEAVES, until)?.into(),
+        ];
+        let rows = self.tx.query_all_raw(TenantTx::statement(LEAF_ROWS, values)).await;
+        let rows = rows.map_err(|e| orm_error(LEAVES, e))?;
+        if u64::try_from(rows.len()).ok() != until.checked_sub(begin) {
+            return Err(PortError::lasting(LEAVES, "a leaf is missing"));
+        }
+        let leaf = |row: &sea_orm::QueryResult| row.try_get_by_index::<Vec<u8>>(0);
+        rows.iter().map(|row| leaf(row).map_err(|e| orm_error(LEAVES, e))).collect()
+    }
+
+    async fn platform_head_since(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
+        self.platform_head_by(PLATFORM_SINCE, at).await
+    }
+
+    async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
+        self.platform_head_by(PLATFORM_BEFORE, at).await
+    }
+
+    async fn head_before(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
+        use audit_head::Column;
+        let heads = self.tx.scoped::<audit_head::Entity>().filter(Column::Stream.eq(stream.as_str()));
+        let newest = heads.filter(Column::SignedAt.lt(at)).order_by_desc(Column::Size).one(&self.tx).await;
+        newest.map_err(|e| orm_error(HEADS, e))?.map(head_of).transpose()
+    }
+
+    async fn head_since(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
+        use audit_head::Column;
+        let heads = self.tx.scoped::<audit_head::Entity>().filter(Column::Stream.eq(stream.as_str()));
+        let oldest = heads.filter(Column::SignedAt.gte(at)).order_by_asc(Column::Size).one(&self.tx).await;
+        oldest.map_err(|e| orm_error(HEADS, e))?.map(head_of).transpose()
+    }
+
+    async fn head_reaching(
+        &mut self,
+        stream: Stream,
+        size: u64,
+        covered: Option<u64>,
+    ) -> Result<Option<u64>, PortError> {
+        // A size beyond what is kept has no head.
+        let Ok(size) = i64::try_from(size) else { return Ok(None) };
+        let covered = covered.map(|covered| signed(HEADS, covered)).transpose()?;
+        let values: [Value; 4] =
+            [self.tx.scope().tenant().uuid().into(), stream.as_str().into(), size.into(), covered.into()];
+        let row = self.tx.query_one_raw(TenantTx::statement(REACHING, values)).await;
+        let Some(row) = row.map_err(|e| orm_error(HEADS, e))? else { return Ok(None) };
+        let size: Option<i64> = row.try_get("", "size").map_err(|e| orm_error(HEADS, e))?;
+        size.map(|size| unsigned(HEADS, size)).transpose()
+    }
+}
+
+/// The schedule, on a pool of the application's own role.
+#[derive(Clone, Debug)]
+pub struct PgReportSchedule {
+    db: Db,
+}
+
+impl PgReportSchedule {
+    /// Claims on `db`.
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl ReportSchedule for PgReportSchedule {
+    async fn claim_reports(
+        &self,
+        now: Timestamp,
+        most: u32,
+        lease: TimeDelta,
+    ) -> Result<Vec<(TenantScope, ReportId)>, PortError> {
+        const CLAIM: &str = "SELECT tenant, report FROM compliance.claim_due_reports($1, $2, $3)";
+        let claimed = claim_due(PORT, &self.db, CLAIM, (now, most, lease)).await?;
+        Ok(claimed.into_iter().map(|(scope, report)| (scope, ReportId::from_uuid(report))).collect())
+    }
+}

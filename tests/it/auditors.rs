@@ -1,0 +1,401 @@
+//! What an auditor does: asks for a report, takes it away, and checks it with the verifier alone.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use chrono::SecondsFormat;
+use domain::kernel::{actor::Role, clock::Clock as _, ids::IdSource as _};
+use harness::{
+    app::{PASSWORD, TestApp, TestMember, TestTenant},
+    authority::Authorities,
+    client::Answer,
+    process::program,
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use server::serve::{Duties, Queue};
+
+const REPORT: &str =
+    "id kind stream state failure queryText complianceId url sizeBytes sha256 first end rows isTimestamped";
+
+/// A service that signs reports and has them stamped, and where an auditor keeps things.
+struct Desk {
+    app: TestApp,
+    authorities: Authorities,
+    tenant: TestTenant,
+    auditor: TestMember,
+    folder: PathBuf,
+}
+
+impl Desk {
+    async fn open(more: &[(&str, &str)], duties: &Duties) -> Self {
+        let unique = infra::system::System.next_uuid().simple().to_string();
+        let folder = std::env::temp_dir().join(format!("matricula-auditor-{unique}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let authorities = Authorities::start(folder.join("authorities")).await.unwrap();
+        let settings = authorities.settings();
+        let mut all: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.push(("MATRICULA_NOTARY_INTERVAL_MS", "100"));
+        all.extend_from_slice(more);
+        let app = TestApp::start_for(&all, duties).await.unwrap();
+        let tenant = app.tenant().await.unwrap();
+        let auditor = app.member(&tenant, Role::Auditor).await.unwrap();
+        Self { app, authorities, tenant, auditor, folder }
+    }
+
+    async fn ask(&self, token: &str, input: Value) -> Answer {
+        let mutation = format!(
+            "mutation ($i: RequestReportInput!) {{ requestReport(input: $i) {{ report {{ {REPORT} }}
+                userErrors {{ code message field }} complianceId }} }}"
+        );
+        self.app.client.graphql(token, &mutation, json!({ "i": input })).await.unwrap()
+    }
+
+    async fn request(&self, input: Value) -> Value {
+        let asked = self.ask(&self.auditor.token, input).await;
+        let report = asked.data("requestReport")["report"].clone();
+        assert_eq!(report["state"], "MAKING", "{}", asked.body);
+        assert_eq!(report["complianceId"], asked.data("requestReport")["complianceId"]);
+        report
+    }
+
+    async fn report(&self, id: &Value) -> Value {
+        let query = format!("query ($id: ID!) {{ report(id: $id) {{ {REPORT} }} }}");
+        let answer = self.app.client.graphql(&self.auditor.token, &query, json!({ "id": id })).await.unwrap();
+        answer.data("report").clone()
+    }
+
+    /// The report, once it has ended.
+    async fn ended(&self, id: &Value) -> Value {
+        let query = format!("query ($id: ID!) {{ report(id: $id) {{ {REPORT} }} }}");
+        let ended =
+            self.app.client.graphql_until(&self.auditor.token, &query, json!({ "id": id }), |answer| {
+                answer.data("report")["state"] != "MAKING"
+            });
+        ended.await.unwrap().data("report").clone()
+    }
+
+    async fn fetch(&self, token: &str, url: &Value) -> (StatusCode, Vec<u8>) {
+        let path = url.as_str().unwrap();
+        let answer = http().get(path).bearer_auth(token).send().await.unwrap();
+        (answer.status(), answer.bytes().await.unwrap().to_vec())
+    }
+
+    /// Fetches a report that is there into a file.
+    async fn take(&self, report: &Value) -> PathBuf {
+        assert_eq!(report["state"], "READY", "{report}");
+        let (status, bytes) = self.fetch(&self.auditor.token, &report["url"]).await;
+        assert_eq!(
+            (status, bytes.len().to_string()),
+            (StatusCode::OK, report["sizeBytes"].as_str().unwrap().to_owned())
+        );
+        let path = self.folder.join("report.zip");
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// The newest checkpoint of a log, as the auditor keeps it: its size, and the option that names it.
+    async fn keep(&self, stream: &str) -> (Value, String) {
+        let query = "query ($s: AuditStream!) { auditCheckpoint(stream: $s) { size note } }";
+        let answer =
+            self.app.client.graphql(&self.auditor.token, query, json!({ "s": stream })).await.unwrap();
+        let kept = answer.data("auditCheckpoint");
+        let path = self.folder.join("kept");
+        std::fs::write(&path, kept["note"].as_str().unwrap()).unwrap();
+        (kept["size"].clone(), format!("{}@{}", path.display(), now()))
+    }
+
+    /// The policy an auditor was given: the platform's log, and the tenant's.
+    async fn policy(&self) -> PathBuf {
+        let query = "{ platformCheckpoint { policy } iam: auditCheckpoint(stream: IAM) { verifierKeys }
+            admin: auditCheckpoint(stream: ADMIN) { verifierKeys } access: auditCheckpoint(stream: ACCESS) { verifierKeys } }";
+        let told = |answer: &Answer| !answer.data("platformCheckpoint").is_null();
+        let answer =
+            self.app.client.graphql_until(&self.auditor.token, query, json!({}), told).await.unwrap();
+        let mut policy = answer.data("platformCheckpoint")["policy"].as_str().unwrap().to_owned();
+        for log in ["iam", "admin", "access"] {
+            for key in answer.data(log)["verifierKeys"].as_array().unwrap() {
+                policy = format!("log {}\n{policy}", key.as_str().unwrap());
+            }
+        }
+        let path = self.folder.join("policy");
+        std::fs::write(&path, policy).unwrap();
+        path
+    }
+
+    /// Runs the verifier: its exit code, and what it said.
+    async fn verify(&self, bundle: &Path, options: &[&str]) -> (i32, String) {
+        let policy = self.policy().await;
+        let run = Command::new(program("matricula-verify").unwrap())
+            .arg("--root")
+            .arg(self.authorities.file("root.pem"))
+            .arg("--tsa-root")
+            .arg(self.authorities.file("tsa-root.pem"))
+            .arg("--policy")
+            .arg(policy)
+            .args(options)
+            .arg(bundle)
+            .output()
+            .unwrap();
+        let said = [run.stdout, run.stderr].concat();
+        (run.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    async fn types_in(&self, stream: &str) -> Vec<String> {
+        self.app.settle().await.unwrap();
+        let query =
+            "query ($s: AuditStream!) { auditEvents(filter: { stream: $s }, last: 100) { nodes { type } } }";
+        let answer =
+            self.app.client.graphql(&self.auditor.token, query, json!({ "s": stream })).await.unwrap();
+        let nodes = answer.data("auditEvents")["nodes"].as_array().unwrap().clone();
+        nodes.iter().map(|node| node["type"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn close(self) {
+        self.app.stop().await.unwrap();
+        std::fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().timeout(harness::client::PATIENCE).build().unwrap()
+}
+
+fn now() -> String {
+    infra::system::System.now().to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn errors(answer: &Answer, field: &str) -> Vec<String> {
+    let told =
+        answer.data(field)["userErrors"].as_array().unwrap_or_else(|| panic!("{}", answer.body)).clone();
+    told.iter().map(|error| error["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_asked_for_followed_fetched_and_checked_without_us() {
+    let desk = Desk::open(&[], &Duties::all()).await;
+    for wrong in [PASSWORD, "not the password", PASSWORD] {
+        let body = json!({ "tenant": desk.tenant.slug, "email": desk.tenant.owner.email, "password": wrong });
+        let door = format!("{}/auth/sign-in", desk.app.client.base());
+        http().post(door).json(&body).send().await.unwrap();
+    }
+    desk.app.settle().await.unwrap();
+    let until = now();
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    // Signed after the period, and kept: that is what shows the auditor that nothing was left out.
+    desk.app.sign_in(&desk.tenant.slug, &desk.tenant.owner.email).await.unwrap();
+    desk.app.settle().await.unwrap();
+    let (size, head) = desk.keep("IAM").await;
+
+    let asked = json!({ "kind": "SIGN_INS", "since": "2026-01-01", "until": until, "zone": "Asia/Shanghai", "keptSize": size });
+    let report = desk.request(asked).await;
+    let mut socket = desk.app.client.socket(&desk.auditor.token).await.unwrap();
+    let follow = format!(
+        "subscription {{ reportProgress(id: {}) {{ reportId state donePermille failure }} }}",
+        report["id"]
+    );
+    socket.subscribe("report", &follow).await.unwrap();
+    let last = loop {
+        let told = socket.receive("next").await.unwrap()["payload"]["data"]["reportProgress"].clone();
+        assert_eq!(told["reportId"], report["id"], "{told}");
+        if told["state"] != "MAKING" {
+            break told;
+        }
+    };
+    assert_eq!((&last["state"], &last["donePermille"]), (&json!("READY"), &json!(1_000)), "{last}");
+    let report = desk.report(&report["id"]).await;
+    assert_eq!((&report["isTimestamped"], &report["first"]), (&json!(true), &json!("0")), "{report}");
+    let bundle = desk.take(&report).await;
+
+    let tenant = desk.tenant.id.uuid().to_string();
+    let demands = [
+        "--tenant",
+        &tenant,
+        "--stream",
+        "iam",
+        "--kind",
+        "sign_ins",
+        "--require-timestamp",
+        "--signer",
+        "CN=signer,O=Example",
+        "--lateness",
+        "0",
+        "--until",
+        &until,
+        "--since",
+        "2025-12-31T16:00:00.000000Z",
+        "--head",
+        &head,
+    ];
+    let (code, said) = desk.verify(&bundle, &demands).await;
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = desk.verify(&bundle, &["--lateness", "0"]).await;
+    assert_eq!(code, 4, "nobody else has seen the log, and no head was kept: {said}");
+
+    // The rows are the sign-ins of the period, and no others.
+    let csv = unzip(&bundle, "report.csv", &desk.folder);
+    let types: Vec<_> = csv.lines().skip(1).map(|line| line.split(',').nth(10).unwrap().to_owned()).collect();
+    assert_eq!(types.len().to_string(), report["rows"].as_str().unwrap());
+    let logged = desk.types_in("IAM").await;
+    let all = logged.iter().filter(|name| *name == "sign_in").count();
+    assert_eq!(types, vec!["sign_in"; all - 1], "all but the one after the period");
+    assert!(csv.contains(",refused,"), "{csv}");
+
+    tampered(&desk, &bundle).await;
+    let exports = desk.types_in("ADMIN").await;
+    let of_reports: Vec<_> = exports.iter().filter(|name| name.ends_with("_report")).collect();
+    assert_eq!(of_reports, ["request_report", "make_report", "download_report"]);
+    desk.close().await;
+}
+
+/// A file of a bundle, by stock tools.
+fn unzip(bundle: &Path, name: &str, folder: &Path) -> String {
+    let python =
+        "import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))";
+    let run = Command::new("python3")
+        .args(["-c", python])
+        .arg(bundle)
+        .arg(name)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// One byte that is another, anywhere, is refused at a step that has a name.
+async fn tampered(desk: &Desk, bundle: &Path) {
+    let bytes = std::fs::read(bundle).unwrap();
+    let path = desk.folder.join("tampered.zip");
+    let (mut at, mut refused) = (60, 0);
+    while at < bytes.len() {
+        let mut other = bytes.clone();
+        other[at] ^= 1;
+        std::fs::write(&path, other).unwrap();
+        let (code, said) = desk.verify(&path, &["--allow-incomplete"]).await;
+        assert!(code >= 10 && said.contains("NOT VERIFIED"), "byte {at}: {code} {said}");
+        at += bytes.len() / 12;
+        refused += 1;
+    }
+    assert!(refused > 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_are_the_auditors_and_nobody_elses() {
+    let desk = Desk::open(&[], &Duties::all()).await;
+    let everything = json!({ "kind": "CUSTOM", "stream": "ADMIN", "query": { "any": [
+        { "types": ["request_report", "invite_member"] }, { "not": { "outcomes": ["SUCCESS"] } },
+        { "all": [{ "actor": { "kind": "member" } }, { "field": { "path": ["v"], "number": 1 } }] },
+    ] } });
+    let report = desk.request(everything.clone()).await;
+    let report = desk.ended(&report["id"]).await;
+    let bundle = desk.take(&report).await;
+    let (code, said) = desk.verify(&bundle, &["--allow-incomplete", "--kind", "custom"]).await;
+    assert_eq!(code, 0, "{said}");
+
+    let (operator, other) =
+        (desk.app.member(&desk.tenant, Role::Operator).await.unwrap(), desk.app.tenant().await.unwrap());
+    let refused = desk.ask(&operator.token, everything).await;
+    assert_eq!(refused.body["errors"][0]["extensions"]["code"], "FORBIDDEN", "{}", refused.body);
+    for (token, status) in [
+        (operator.token.as_str(), StatusCode::FORBIDDEN),
+        (other.owner.token.as_str(), StatusCode::NOT_FOUND),
+        ("nobody", StatusCode::UNAUTHORIZED),
+    ] {
+        let (found, body) = desk.fetch(token, &report["url"]).await;
+        assert_eq!(found, status, "{}", String::from_utf8_lossy(&body));
+    }
+    let guessed = format!("{}/reports/{}", desk.app.client.base(), uuid::Uuid::from_u128(7).simple());
+    assert_eq!(desk.fetch(&desk.auditor.token, &json!(guessed)).await.0, StatusCode::NOT_FOUND);
+    let query = "query ($id: ID!) { report(id: $id) { id } reports(first: 5) { nodes { id } } }";
+    let foreign =
+        desk.app.client.graphql(&other.owner.token, query, json!({ "id": report["id"] })).await.unwrap();
+    assert!(
+        foreign.data("report").is_null() && foreign.data("reports")["nodes"] == json!([]),
+        "{}",
+        foreign.body
+    );
+
+    for (input, field) in [
+        (json!({ "kind": "SIGN_INS", "since": "soon" }), "since"),
+        (json!({ "kind": "SIGN_INS", "since": "2026-10-01", "until": "2026-07-01" }), "until"),
+        (json!({ "kind": "SIGN_INS", "zone": "Nowhere" }), "zone"),
+        (json!({ "kind": "SIGN_INS", "stream": "IAM" }), "stream"),
+        (json!({ "kind": "DATA_ACCESS" }), "memberId"),
+        (json!({ "kind": "CUSTOM", "stream": "IAM" }), "query"),
+        (json!({ "kind": "SIGN_INS", "keptSize": "many" }), "keptSize"),
+        (json!({ "kind": "CUSTOM", "stream": "IAM", "query": { "types": ["x".repeat(300)] } }), "query"),
+    ] {
+        let answer = desk.ask(&desk.auditor.token, input.clone()).await;
+        let error = &answer.data("requestReport")["userErrors"][0];
+        assert_eq!(
+            (&error["code"], &error["field"][1]),
+            (&json!("INVALID"), &json!(field)),
+            "{input}: {}",
+            answer.body
+        );
+    }
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_are_bounded_given_up_and_thrown_away_in_time() {
+    let desk = Desk::open(
+        &[("MATRICULA_REPORTS_AUTHORITY", "http://127.0.0.1:9")],
+        &Duties::all_but(Queue::Reports),
+    )
+    .await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(desk.request(json!({ "kind": "SIGN_INS" })).await["id"].clone());
+    }
+    let more = desk.ask(&desk.auditor.token, json!({ "kind": "SIGN_INS" })).await;
+    assert_eq!(errors(&more, "requestReport"), ["REPORTS_FULL"], "{}", more.body);
+    let cancel =
+        "mutation ($id: ID!) { cancelReport(input: { id: $id }) { report { state } userErrors { code } } }";
+    for (id, expected) in [(&ids[0], vec![]), (&ids[0], vec!["REPORT_ENDED"])] {
+        let answer = desk.app.client.graphql(&desk.auditor.token, cancel, json!({ "id": id })).await.unwrap();
+        assert_eq!(errors(&answer, "cancelReport"), expected, "{}", answer.body);
+    }
+    assert_eq!(desk.report(&ids[0]).await["state"], "CANCELLED");
+
+    // An authority that is away costs the timestamp, and not the report.
+    let worker = desk.app.process(&["work", "--queue", "reports"]).unwrap();
+    let report = desk.ended(&ids[1]).await;
+    assert_eq!((&report["state"], &report["isTimestamped"]), (&json!("READY"), &json!(false)), "{report}");
+    let bundle = desk.take(&report).await;
+    assert_eq!(desk.verify(&bundle, &["--allow-incomplete"]).await.0, 0);
+    let (code, said) = desk.verify(&bundle, &["--allow-incomplete", "--require-timestamp"]).await;
+    assert!(code >= 10 && said.contains("timestamp"), "{said}");
+
+    let mut database = desk.app.superuser_connection().await.unwrap();
+    for sql in [
+        "UPDATE compliance.reports SET expires_at = now() WHERE state = 'ready'",
+        "UPDATE compliance.report_schedule SET due_at = now()",
+    ] {
+        sqlx::query(sql).execute(&mut database).await.unwrap();
+    }
+    let query = format!("query ($id: ID!) {{ report(id: $id) {{ {REPORT} }} }}");
+    let gone =
+        desk.app.client.graphql_until(&desk.auditor.token, &query, json!({ "id": ids[1] }), |answer| {
+            answer.data("report")["state"] == "EXPIRED"
+        });
+    let gone = gone.await.unwrap();
+    assert!(gone.data("report")["url"].is_null() && !gone.data("report")["rows"].is_null(), "{}", gone.body);
+    assert_eq!(desk.fetch(&desk.auditor.token, &report["url"]).await.0, StatusCode::NOT_FOUND);
+    worker.kill9().await.unwrap();
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_certificate_no_reports_are_asked_for() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let mutation = "mutation { requestReport(input: { kind: SIGN_INS }) { userErrors { code message } } }";
+    let refused = app.client.graphql(&tenant.owner.token, mutation, json!({})).await.unwrap();
+    assert_eq!(errors(&refused, "requestReport"), ["REPORTS_NOT_SET_UP"], "{}", refused.body);
+    app.stop().await.unwrap();
+}
