@@ -27,6 +27,7 @@ mod m20261127_0016_compliance_platform_log;
 mod m20261127_0017_publishing_receipts;
 mod m20261127_0018_compliance_cosignatures;
 mod m20261127_0019_compliance_reports;
+mod m20261127_0020_publishing_fair_turns;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_0017_publishing_receipts::Migration),
             Box::new(m20261127_0018_compliance_cosignatures::Migration),
             Box::new(m20261127_0019_compliance_reports::Migration),
+            Box::new(m20261127_0020_publishing_fair_turns::Migration),
         ]
     }
 }

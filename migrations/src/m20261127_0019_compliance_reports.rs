@@ -16,14 +16,15 @@ CREATE TABLE compliance.reports (
     query jsonb NOT NULL,
     query_text text NOT NULL,
     zone text NOT NULL,
-    kept_size bigint CHECK (kept_size >= 0),
+    kept_first bigint CHECK (kept_first >= 0),
+    kept_last bigint CHECK (kept_last >= kept_first),
     compliance_id uuid NOT NULL,
     requested_at timestamptz NOT NULL,
     state text NOT NULL CHECK (state IN ('making', 'ready', 'failed', 'cancelled', 'expired')),
     failure text CHECK (failure IN ('log_empty', 'log_broken', 'broke_off')),
     done_permille integer NOT NULL CHECK (done_permille BETWEEN 0 AND 1000),
     attempts integer NOT NULL,
-    folder text,
+    place text,
     size_bytes bigint,
     sha256 bytea CHECK (length(sha256) = 32),
     first_leaf bigint,
@@ -35,10 +36,12 @@ CREATE TABLE compliance.reports (
     version integer NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CHECK ((failure IS NOT NULL) = (state = 'failed')),
-    CHECK ((folder IS NOT NULL) = (state IN ('ready', 'expired')))
+    CHECK ((place IS NOT NULL) = (state IN ('ready', 'expired')))
 );
 CREATE INDEX reports_by_time ON compliance.reports (tenant_id, requested_at, id);
-CREATE INDEX reports_making ON compliance.reports (tenant_id) WHERE state = 'making';
+CREATE INDEX reports_counted ON compliance.reports (tenant_id, state) WHERE state IN ('making', 'ready');
+CREATE INDEX audit_heads_by_time ON compliance.audit_heads (tenant_id, stream, signed_at);
+CREATE INDEX platform_heads_by_time ON compliance.platform_heads (made_at) WHERE note IS NOT NULL AND is_witnessed;
 ";
 
 const SCHEDULE: &str = "
@@ -53,6 +56,7 @@ CREATE TABLE compliance.report_schedule (
 COMMENT ON TABLE compliance.report_schedule IS
     'platform: reports of all tenants are made and thrown away in one place; reached only through the functions below';
 CREATE INDEX report_schedule_by_time ON compliance.report_schedule (due_at);
+CREATE INDEX report_schedule_leased ON compliance.report_schedule (leased_until);
 
 CREATE FUNCTION compliance.schedule_report(wanted_report uuid, due timestamptz) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
@@ -74,8 +78,11 @@ CREATE FUNCTION compliance.claim_due_reports(instant timestamptz, most integer, 
             WHERE s.due_at <= instant AND s.leased_until <= instant ORDER BY s.due_at LIMIT 1000
         ), turns AS (
             SELECT d.tenant, d.report, d.due_at,
-                   row_number() OVER (PARTITION BY d.tenant ORDER BY d.due_at, d.report) AS turn
-            FROM due AS d
+                   row_number() OVER (PARTITION BY d.tenant ORDER BY d.due_at, d.report) + coalesce(l.held, 0) AS turn
+            FROM due AS d LEFT JOIN (
+                SELECT s.tenant, count(*) AS held FROM compliance.report_schedule AS s
+                WHERE s.leased_until > instant GROUP BY s.tenant
+            ) AS l ON l.tenant = d.tenant
         ), picked AS (
             SELECT s.tenant, s.report FROM compliance.report_schedule AS s
             JOIN turns AS t ON t.tenant = s.tenant AND t.report = s.report

@@ -281,7 +281,7 @@ impl TestApp {
             query: Kind::SignIns.query(period),
             query_text: "sign ins".to_owned(),
             zone: "UTC".to_owned(),
-            kept_size: None,
+            kept: None,
         };
         let report = Report::new(ReportId::new(&System), draft, origin.compliance_id, app.clock.now());
         let mut work = app.units.begin(TenantScope::of(tenant.id), &origin).await?;

@@ -56,7 +56,7 @@ async fn an_event_is_proven_against_a_signed_head() {
     }
     app.settle().await.unwrap();
 
-    let list = "{ auditEvents(filter: { stream: IAM, types: [\"sign_in\"] }, last: 3) { nodes { id index type leaf leafHash } } }";
+    let list = "{ auditEvents(filter: { stream: IAM, types: [\"sign_in\"] }, last: 3) { nodes { id index type complianceScope leaf leafHash } } }";
     let listed = app.client.graphql(&auditor.token, list, json!({})).await.unwrap();
     let events = listed.data("auditEvents")["nodes"].as_array().unwrap().clone();
     assert_eq!(events.len(), 3, "{}", listed.body);
@@ -65,6 +65,10 @@ async fn an_event_is_proven_against_a_signed_head() {
         assert_eq!(leaf_hash(leaf), hash(&event["leafHash"]));
         let parsed = AuditEvent::from_leaf(leaf).unwrap();
         assert_eq!((parsed.type_name.as_str(), parsed.tenant_id), ("sign_in", tenant.id));
+        assert_eq!(
+            (&event["complianceScope"], parsed.compliance_scope.len()),
+            (&json!(["gdpr", "mlps", "pipl"]), 3)
+        );
         let prove = "query ($id: ID!) { auditInclusionProof(eventId: $id) { index leafHash hashes checkpoint { size root note verifierKeys } } }";
         let proof = app.client.graphql(&auditor.token, prove, json!({ "id": event["id"] })).await.unwrap();
         let proof = proof.data("auditInclusionProof");

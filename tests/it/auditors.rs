@@ -144,6 +144,18 @@ impl Desk {
         (run.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
     }
 
+    /// Files of the store in which bundles are, whole or half written.
+    fn pieces(&self) -> Vec<PathBuf> {
+        let (mut folders, mut files) = (vec![self.app.content_folder().join("reports")], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files
+    }
+
     async fn types_in(&self, stream: &str) -> Vec<String> {
         self.app.settle().await.unwrap();
         let query =
@@ -190,7 +202,7 @@ async fn a_report_is_asked_for_followed_fetched_and_checked_without_us() {
     desk.app.settle().await.unwrap();
     let (size, head) = desk.keep("IAM").await;
 
-    let asked = json!({ "kind": "SIGN_INS", "since": "2026-01-01", "until": until, "zone": "Asia/Shanghai", "keptSize": size });
+    let asked = json!({ "kind": "SIGN_INS", "since": "2026-01-01", "until": until, "zone": "Asia/Shanghai", "keptSizes": [size] });
     let report = desk.request(asked).await;
     let mut socket = desk.app.client.socket(&desk.auditor.token).await.unwrap();
     let follow = format!(
@@ -290,11 +302,18 @@ async fn reports_are_the_auditors_and_nobody_elses() {
         { "types": ["request_report", "invite_member"] }, { "not": { "outcomes": ["SUCCESS"] } },
         { "all": [{ "actor": { "kind": "member" } }, { "field": { "path": ["v"], "number": 1 } }] },
     ] } });
+    let other = desk.request(json!({ "kind": "SIGN_INS" })).await;
+    desk.ended(&other["id"]).await;
     let report = desk.request(everything.clone()).await;
     let report = desk.ended(&report["id"]).await;
     let bundle = desk.take(&report).await;
     let (code, said) = desk.verify(&bundle, &["--allow-incomplete", "--kind", "custom"]).await;
     assert_eq!(code, 0, "{said}");
+    // Whoever asks of members has theirs, and requests as well, but nothing else that the system did.
+    let csv = unzip(&bundle, "report.csv", &desk.folder);
+    let rows: Vec<Vec<_>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert!(rows.iter().all(|row| row[3].starts_with("member:") || row[10] == "request_report"), "{csv}");
+    assert!(rows.iter().any(|row| row[10] == "request_report"), "{csv}");
 
     let (operator, other) =
         (desk.app.member(&desk.tenant, Role::Operator).await.unwrap(), desk.app.tenant().await.unwrap());
@@ -323,10 +342,14 @@ async fn reports_are_the_auditors_and_nobody_elses() {
         (json!({ "kind": "SIGN_INS", "since": "soon" }), "since"),
         (json!({ "kind": "SIGN_INS", "since": "2026-10-01", "until": "2026-07-01" }), "until"),
         (json!({ "kind": "SIGN_INS", "zone": "Nowhere" }), "zone"),
+        (json!({ "kind": "SIGN_INS", "since": "2999-01-01" }), "since"),
+        (json!({ "kind": "SIGN_INS", "keptSizes": ["0", "1000000"] }), "keptSizes"),
+        (json!({ "kind": "SIGN_INS", "keptSizes": ["18446744073709551615"] }), "keptSizes"),
+        (json!({ "kind": "CUSTOM", "stream": "IAM", "query": { "types": ["a\u{0}b"] } }), "query"),
         (json!({ "kind": "SIGN_INS", "stream": "IAM" }), "stream"),
         (json!({ "kind": "DATA_ACCESS" }), "memberId"),
         (json!({ "kind": "CUSTOM", "stream": "IAM" }), "query"),
-        (json!({ "kind": "SIGN_INS", "keptSize": "many" }), "keptSize"),
+        (json!({ "kind": "SIGN_INS", "keptSizes": ["many"] }), "keptSizes"),
         (json!({ "kind": "CUSTOM", "stream": "IAM", "query": { "types": ["x".repeat(300)] } }), "query"),
     ] {
         let answer = desk.ask(&desk.auditor.token, input.clone()).await;
@@ -361,6 +384,10 @@ async fn reports_are_bounded_given_up_and_thrown_away_in_time() {
         assert_eq!(errors(&answer, "cancelReport"), expected, "{}", answer.body);
     }
     assert_eq!(desk.report(&ids[0]).await["state"], "CANCELLED");
+    for id in &ids[2..] {
+        let answer = desk.app.client.graphql(&desk.auditor.token, cancel, json!({ "id": id })).await.unwrap();
+        assert_eq!(errors(&answer, "cancelReport"), Vec::<String>::new(), "{}", answer.body);
+    }
 
     // An authority that is away costs the timestamp, and not the report.
     let worker = desk.app.process(&["work", "--queue", "reports"]).unwrap();
@@ -386,7 +413,113 @@ async fn reports_are_bounded_given_up_and_thrown_away_in_time() {
     let gone = gone.await.unwrap();
     assert!(gone.data("report")["url"].is_null() && !gone.data("report")["rows"].is_null(), "{}", gone.body);
     assert_eq!(desk.fetch(&desk.auditor.token, &report["url"]).await.0, StatusCode::NOT_FOUND);
+    let begun = tokio::time::Instant::now();
+    while !desk.pieces().is_empty() {
+        assert!(begun.elapsed() < harness::client::PATIENCE, "{:?}", desk.pieces());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     worker.kill9().await.unwrap();
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_begins_before_its_period_and_reaches_over_what_was_kept() {
+    let desk = Desk::open(&[], &Duties::all()).await;
+    desk.policy().await;
+    desk.app.settle().await.unwrap();
+    // Logged an hour ago, and notarised then.
+    let (early, _) = desk.keep("IAM").await;
+    let kept = desk.folder.join("early");
+    std::fs::rename(desk.folder.join("kept"), &kept).unwrap();
+    let query = "query ($s: String) { platformInclusion(stream: IAM, size: $s) { index } }";
+    let is_there = |answer: &Answer| !answer.data("platformInclusion").is_null();
+    desk.app.client.graphql_until(&desk.auditor.token, query, json!({ "s": early }), is_there).await.unwrap();
+    let mut database = desk.app.superuser_connection().await.unwrap();
+    for sql in [
+        "UPDATE compliance.audit_heads SET signed_at = signed_at - interval '1 hour'",
+        "UPDATE compliance.platform_heads SET made_at = made_at - interval '1 hour'",
+    ] {
+        sqlx::query(sql).execute(&mut database).await.unwrap();
+    }
+    let clock = infra::system::System.now();
+    let spelled = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let since = spelled(clock - chrono::TimeDelta::minutes(30));
+    let early_at = spelled(clock - chrono::TimeDelta::minutes(50));
+    for _ in 0..3 {
+        desk.app.sign_in(&desk.tenant.slug, &desk.tenant.owner.email).await.unwrap();
+    }
+    desk.app.settle().await.unwrap();
+    let until = now();
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let (late, late_head) = desk.keep("IAM").await;
+
+    let asked = json!({ "kind": "SIGN_INS", "since": since, "until": until, "keptSizes": [early, late] });
+    let report = desk.ended(&desk.request(asked).await["id"]).await;
+    let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
+    assert!(number(&report["first"]) > 0 && number(&report["first"]) <= number(&early), "{report}");
+    assert!(number(&report["end"]) >= number(&late), "{report}");
+    assert_eq!(report["rows"], "3", "{report}");
+    let bundle = desk.take(&report).await;
+    let early_head = format!("{}@{early_at}", kept.display());
+    let heads = ["--lateness", "0", "--head", &early_head, "--head", &late_head];
+    let (code, said) = desk.verify(&bundle, &heads).await;
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = desk.verify(&bundle, &heads[..2]).await;
+    assert!(code == 4 && said.contains("begins before the period"), "{said}");
+    // From the log's beginning, where nobody has kept anything of before.
+    let asked = json!({ "kind": "SIGN_INS", "since": since, "until": until, "keptSizes": ["0"] });
+    let report = desk.ended(&desk.request(asked).await["id"]).await;
+    assert_eq!(report["first"], "0", "{report}");
+    assert!(number(&report["rows"]) > 3, "what happened before the moved head as well: {report}");
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaf_that_is_gone_is_told_and_makes_no_report() {
+    let desk = Desk::open(&[], &Duties::all()).await;
+    desk.app.settle().await.unwrap();
+    let mut database = desk.app.superuser_connection().await.unwrap();
+    let sql = "DELETE FROM compliance.audit_leaves WHERE stream = 'iam' AND index = 1 AND tenant_id = $1";
+    sqlx::query(sql).bind(desk.tenant.id.uuid()).execute(&mut database).await.unwrap();
+    let report = desk.ended(&desk.request(json!({ "kind": "SIGN_INS" })).await["id"]).await;
+    assert_eq!((&report["state"], &report["failure"]), (&json!("FAILED"), &json!("LOG_BROKEN")), "{report}");
+    assert!(desk.pieces().is_empty());
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_half_way_is_followed_by_one_that_makes_the_report_once() {
+    let desk = Desk::open(&[], &Duties::all_but(Queue::Reports)).await;
+    let mut database = desk.app.superuser_connection().await.unwrap();
+    let mut held = desk.app.superuser_connection().await.unwrap();
+    // A platform's head of the time of asking is there, so that whoever claims it begins to read.
+    desk.policy().await;
+    sqlx::query("BEGIN").execute(&mut held).await.unwrap();
+    let report = desk.request(json!({ "kind": "SIGN_INS", "until": "2026-01-01" })).await;
+    sqlx::query("LOCK TABLE compliance.audit_leaves IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut held)
+        .await
+        .unwrap();
+    let worker = desk.app.process(&["work", "--queue", "reports"]).unwrap();
+    let begun = tokio::time::Instant::now();
+    let attempts = "SELECT attempts FROM compliance.reports WHERE state = 'making'";
+    while sqlx::query_scalar::<_, i32>(attempts).fetch_one(&mut database).await.unwrap() == 0 {
+        assert!(begun.elapsed() < harness::client::PATIENCE, "nobody begins it");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    worker.kill9().await.unwrap();
+    sqlx::query("ROLLBACK").execute(&mut held).await.unwrap();
+    // As if a minute had passed, in which nothing was heard of it.
+    let silent = "UPDATE compliance.report_schedule SET due_at = now(), leased_until = '-infinity'";
+    sqlx::query(silent).execute(&mut database).await.unwrap();
+    let next = desk.app.process(&["work", "--queue", "reports"]).unwrap();
+    let report = desk.ended(&report["id"]).await;
+    let bundle = desk.take(&report).await;
+    assert_eq!(desk.verify(&bundle, &["--allow-incomplete"]).await.0, 0);
+    next.kill9().await.unwrap();
+    let made = desk.types_in("ADMIN").await.iter().filter(|name| *name == "make_report").count();
+    assert_eq!(made, 1);
+    assert_eq!(desk.pieces().len(), 1, "what the first one kept is gone");
     desk.close().await;
 }
 

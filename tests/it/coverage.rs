@@ -8,6 +8,7 @@ use domain::{
     kernel::{
         action::{Action, Idempotency},
         actor::Role,
+        outbox::Stream,
     },
     publishing,
 };
@@ -192,6 +193,20 @@ fn every_action_has_a_door_and_every_mutation_an_action() {
             "{} must be either a mutation, a door before sign-in, or what a platform or the pool does",
             action.name
         );
+    }
+}
+
+/// What somebody must answer for is marked with the regime that asks for it.
+#[test]
+fn all_that_can_be_done_is_marked_with_the_regimes_it_matters_to() {
+    for action in actions().chain(compliance::actions::OF_OPERATORS) {
+        let words = action.scope_words();
+        assert!(words.is_sorted() && words.iter().any(|word| word == "mlps"), "{}: {words:?}", action.name);
+        // Both regimes of personal data, or neither.
+        let about_persons = ["gdpr", "pipl"].map(|word| words.iter().any(|known| known == word));
+        assert!(about_persons == [true; 2] || about_persons == [false; 2], "{}: {words:?}", action.name);
+        // Who signs in and who may do what are persons.
+        assert!(action.stream != Stream::Iam || about_persons[0], "{} is about persons", action.name);
     }
 }
 

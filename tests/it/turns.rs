@@ -52,6 +52,37 @@ async fn ten_thousand_of_one_tenant_do_not_keep_anothers_waiting() {
     assert_eq!((next.len(), of(&next, small), of(&next, large)), (16, 1, 15));
     assert_eq!(of(&claim(&mut database, 16).await, small), 0, "it is somebody's now");
 
+    // Also when one is claimed at a time, as by a worker that has one place free, and whoever else waits longer: who has
+    // none under way comes first.
+    let free =
+        "UPDATE publishing.account_turns SET leased_until = '-infinity', due_at = due_at - interval '1 hour'
+        WHERE tenant <> $1";
+    sqlx::query(free).bind(later).execute(&mut database).await.unwrap();
+    let others = [0; 16].map(|_| System.next_uuid());
+    for other in others {
+        due(&mut database, other, 2, 7_200.0).await;
+    }
+    let latest = "UPDATE publishing.account_turns SET due_at = now() - interval '1 second' WHERE tenant = $1";
+    sqlx::query(latest).bind(small).execute(&mut database).await.unwrap();
+    let mut order = Vec::new();
+    for _ in 0..18 {
+        order.push(claim(&mut database, 1).await[0].0);
+    }
+    assert!(
+        order.iter().collect::<HashSet<_>>().len() == 18 && order.contains(&small),
+        "each tenant once: {order:?}"
+    );
+    sqlx::query("DELETE FROM publishing.account_turns WHERE tenant = ANY ($1)")
+        .bind(&others[..])
+        .execute(&mut database)
+        .await
+        .unwrap();
+    sqlx::query("DELETE FROM publishing.account_turns WHERE tenant = $1")
+        .bind(small)
+        .execute(&mut database)
+        .await
+        .unwrap();
+
     // Two who claim at once get different ones, and shares are even.
     let [one, other] = [0; 2].map(|_| System.next_uuid());
     due(&mut database, one, 50, 10.0).await;

@@ -60,7 +60,9 @@ where
 {
     let app = app(ctx);
     let id = compliance_id(ctx);
-    let span = tracing::info_span!("command", action = action.name, compliance.id = %id);
+    let scope = action.scope_words().join(",");
+    let span =
+        tracing::info_span!("command", action = action.name, compliance.id = %id, compliance.scope = %scope);
     let result = run(ctx, app, id, action, steps).instrument(span).await;
     let outcome = match &result {
         Ok(done) if done.user_errors.is_empty() => Outcome::Success,

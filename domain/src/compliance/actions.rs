@@ -1,22 +1,22 @@
 //! What auditors ask for, what operators do to a tenant's keys, and what is refused to whoever put a database back.
 
 use crate::kernel::{
-    action::{API_ACTIVITY, Action, Idempotency, actions},
+    action::{API_ACTIVITY, Action, Idempotency, SECURITY, actions},
     actor::Permission,
     outbox::Stream,
 };
 
 actions! {
     /// A report is to be made.
-    REQUEST_REPORT = "request_report", Admin, API_ACTIVITY, 1, Some(Permission::ReadAudit), Optional;
+    REQUEST_REPORT = "request_report", Admin, API_ACTIVITY, 1, Some(Permission::ReadAudit), Optional, PERSONAL;
     /// A report that is being made is given up.
-    CANCEL_REPORT = "cancel_report", Admin, API_ACTIVITY, 4, Some(Permission::ReadAudit), Optional;
+    CANCEL_REPORT = "cancel_report", Admin, API_ACTIVITY, 4, Some(Permission::ReadAudit), Optional, PERSONAL;
     /// A report was made, or could not be.
-    MAKE_REPORT = "make_report", Admin, API_ACTIVITY, 3, None, Optional;
+    MAKE_REPORT = "make_report", Admin, API_ACTIVITY, 3, None, Optional, PERSONAL;
     /// A report is taken away as a file.
-    DOWNLOAD_REPORT = "download_report", Admin, API_ACTIVITY, 2, Some(Permission::ReadAudit), Optional;
+    DOWNLOAD_REPORT = "download_report", Admin, API_ACTIVITY, 2, Some(Permission::ReadAudit), Optional, PERSONAL;
     /// A report whose time is over is thrown away.
-    EXPIRE_REPORT = "expire_report", Admin, API_ACTIVITY, 4, None, Optional;
+    EXPIRE_REPORT = "expire_report", Admin, API_ACTIVITY, 4, None, Optional, PERSONAL;
 }
 
 /// What nobody asks for by a mutation: what workers do, and what happens at the door for files.
@@ -31,6 +31,7 @@ const fn of_keys(name: &'static str) -> Action {
         ocsf_activity: 3,
         permission: None,
         idempotency: Idempotency::Optional,
+        scopes: SECURITY,
     }
 }
 

@@ -20,6 +20,9 @@ pub const ATTEMPTS_MAX: u32 = 5;
 /// Reports of one tenant that may be under way at once.
 pub const REPORTS_MAX: u32 = 5;
 
+/// Reports of one tenant that may be there at once.
+pub const REPORTS_KEPT_MAX: u32 = 200;
+
 /// An instant as reports spell it.
 ///
 /// # Errors
@@ -41,18 +44,26 @@ pub struct ReportDraft {
     pub query_text: String,
     /// The zone its period was given in.
     pub zone: String,
-    /// The size of a head of the log that whoever asks has kept: the report reaches at least so far.
-    pub kept_size: Option<u64>,
+    /// The sizes of the smallest and the largest head of the log that whoever asks has kept: the range reaches over both.
+    pub kept: Option<(u64, u64)>,
 }
 
 impl ReportDraft {
     /// What is wrong with it: the argument, and what follows its name.
-    pub fn fault(&self) -> Option<(&'static str, &'static str)> {
+    pub fn fault(&self, now: Timestamp) -> Option<(&'static str, &'static str)> {
         let Some(period) = self.query.period() else {
             return Some(("period", "must be part of what is asked"));
         };
+        let now_micros = now.timestamp_micros();
+        if period.since.is_some_and(|since| since.micros() >= now_micros) {
+            return Some(("since", "must not be in the future"));
+        }
         if period.since.zip(period.until).is_some_and(|(since, until)| since >= until) {
             return Some(("until", "must be after since"));
+        }
+        // Nothing that is stored as text has it, so that no event has either.
+        if self.query.to_json().to_string().contains("\\u0000") || self.query_text.contains('\0') {
+            return Some(("query", "has a character that no text has"));
         }
         if self.query.check().is_err() {
             return Some((
@@ -78,7 +89,7 @@ pub enum ReportState {
     Ready,
     /// There will be none.
     Failed,
-    /// Whoever may ask for reports gave it up.
+    /// Whoever may ask for reports gave it up, or threw it away.
     Cancelled,
     /// It was there, and was thrown away when its time was over.
     Expired,
@@ -155,8 +166,8 @@ pub struct Report {
 /// A bundle that is there, or was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// Where its pieces are.
-    pub folder: String,
+    /// What the names of its pieces begin with.
+    pub place: String,
     /// How many bytes it has.
     pub size_bytes: u64,
     /// SHA-256 of it.
@@ -189,6 +200,12 @@ impl Report {
             ended_at: None,
             version: 0,
         }
+    }
+
+    /// Whether it can be fetched.
+    pub fn is_there(&self, now: Timestamp) -> bool {
+        let expires_at = self.bundle.as_ref().map(|bundle| bundle.expires_at);
+        self.state == ReportState::Ready && expires_at.is_some_and(|expires_at| now < expires_at)
     }
 
     /// It will not be.

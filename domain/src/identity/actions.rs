@@ -7,47 +7,47 @@ use crate::kernel::{
 
 actions! {
     /// A tenant opens, with its first owner.
-    OPEN_TENANT = "open_tenant", Admin, ACCOUNT_CHANGE, 1, None, Optional;
+    OPEN_TENANT = "open_tenant", Admin, ACCOUNT_CHANGE, 1, None, Optional, PERSONAL;
     /// A member signs in.
-    SIGN_IN = "sign_in", Iam, AUTHENTICATION, 1, None, Optional;
+    SIGN_IN = "sign_in", Iam, AUTHENTICATION, 1, None, Optional, PERSONAL;
     /// A session is carried on.
-    REFRESH_SESSION = "refresh_session", Iam, AUTHENTICATION, 1, None, Optional;
+    REFRESH_SESSION = "refresh_session", Iam, AUTHENTICATION, 1, None, Optional, PERSONAL;
     /// A member ends its own session.
-    SIGN_OUT = "sign_out", Iam, AUTHENTICATION, 2, None, Optional;
+    SIGN_OUT = "sign_out", Iam, AUTHENTICATION, 2, None, Optional, PERSONAL;
     /// A member ends all its sessions.
-    SIGN_OUT_EVERYWHERE = "sign_out_everywhere", Iam, AUTHENTICATION, 2, None, Optional;
+    SIGN_OUT_EVERYWHERE = "sign_out_everywhere", Iam, AUTHENTICATION, 2, None, Optional, PERSONAL;
     /// Somebody asks for a password reset for themselves.
-    REQUEST_PASSWORD_RESET = "request_password_reset", Iam, ACCOUNT_CHANGE, 4, None, Optional;
+    REQUEST_PASSWORD_RESET = "request_password_reset", Iam, ACCOUNT_CHANGE, 4, None, Optional, PERSONAL;
     /// A password is set with a one-time token.
-    RESET_PASSWORD = "reset_password", Iam, ACCOUNT_CHANGE, 4, None, Optional;
+    RESET_PASSWORD = "reset_password", Iam, ACCOUNT_CHANGE, 4, None, Optional, PERSONAL;
     /// An invitation is accepted.
-    ACCEPT_INVITATION = "accept_invitation", Iam, ACCOUNT_CHANGE, 1, None, Optional;
+    ACCEPT_INVITATION = "accept_invitation", Iam, ACCOUNT_CHANGE, 1, None, Optional, PERSONAL;
     /// Somebody is invited.
-    INVITE_MEMBER = "invite_member", Iam, ACCESS_MANAGEMENT, 1, Some(Permission::ManageMembers), Required;
+    INVITE_MEMBER = "invite_member", Iam, ACCESS_MANAGEMENT, 1, Some(Permission::ManageMembers), Required, PERSONAL;
     /// An invitation is taken back.
-    REVOKE_INVITATION = "revoke_invitation", Iam, ACCESS_MANAGEMENT, 2, Some(Permission::ManageMembers), Optional;
+    REVOKE_INVITATION = "revoke_invitation", Iam, ACCESS_MANAGEMENT, 2, Some(Permission::ManageMembers), Optional, PERSONAL;
     /// A member gets another role.
-    CHANGE_MEMBER_ROLE = "change_member_role", Iam, ACCESS_MANAGEMENT, 1, Some(Permission::ManageMembers), Optional;
+    CHANGE_MEMBER_ROLE = "change_member_role", Iam, ACCESS_MANAGEMENT, 1, Some(Permission::ManageMembers), Optional, PERSONAL;
     /// A member is kept from signing in.
-    SUSPEND_MEMBER = "suspend_member", Iam, ACCOUNT_CHANGE, 5, Some(Permission::ManageMembers), Optional;
+    SUSPEND_MEMBER = "suspend_member", Iam, ACCOUNT_CHANGE, 5, Some(Permission::ManageMembers), Optional, PERSONAL;
     /// A member may sign in again.
-    RESTORE_MEMBER = "restore_member", Iam, ACCOUNT_CHANGE, 2, Some(Permission::ManageMembers), Optional;
+    RESTORE_MEMBER = "restore_member", Iam, ACCOUNT_CHANGE, 2, Some(Permission::ManageMembers), Optional, PERSONAL;
     /// A member is given a one-time token to set a new password.
-    START_PASSWORD_RESET = "start_password_reset", Iam, ACCOUNT_CHANGE, 4, Some(Permission::ManageMembers), Required;
+    START_PASSWORD_RESET = "start_password_reset", Iam, ACCOUNT_CHANGE, 4, Some(Permission::ManageMembers), Required, PERSONAL;
     /// A member sets a new password, knowing the old.
-    CHANGE_PASSWORD = "change_password", Iam, ACCOUNT_CHANGE, 3, None, Optional;
+    CHANGE_PASSWORD = "change_password", Iam, ACCOUNT_CHANGE, 3, None, Optional, PERSONAL;
     /// A session is ended by its member or by who manages members.
-    REVOKE_SESSION = "revoke_session", Iam, AUTHENTICATION, 2, None, Optional;
+    REVOKE_SESSION = "revoke_session", Iam, AUTHENTICATION, 2, None, Optional, PERSONAL;
     /// A member begins to set up a second factor.
-    ENROL_TOTP = "enrol_totp", Iam, ACCOUNT_CHANGE, 10, None, Required;
+    ENROL_TOTP = "enrol_totp", Iam, ACCOUNT_CHANGE, 10, None, Required, PERSONAL;
     /// A member proves to have its second factor.
-    CONFIRM_TOTP = "confirm_totp", Iam, ACCOUNT_CHANGE, 10, None, Required;
+    CONFIRM_TOTP = "confirm_totp", Iam, ACCOUNT_CHANGE, 10, None, Required, PERSONAL;
     /// A member gives its second factor up.
-    DISABLE_TOTP = "disable_totp", Iam, ACCOUNT_CHANGE, 11, None, Optional;
+    DISABLE_TOTP = "disable_totp", Iam, ACCOUNT_CHANGE, 11, None, Optional, PERSONAL;
     /// A machine gets a key.
-    ISSUE_API_KEY = "issue_api_key", Admin, ACCESS_MANAGEMENT, 1, Some(Permission::ManageApiKeys), Required;
+    ISSUE_API_KEY = "issue_api_key", Admin, ACCESS_MANAGEMENT, 1, Some(Permission::ManageApiKeys), Required, SECURITY;
     /// A machine's key is taken back.
-    REVOKE_API_KEY = "revoke_api_key", Admin, ACCESS_MANAGEMENT, 2, Some(Permission::ManageApiKeys), Optional;
+    REVOKE_API_KEY = "revoke_api_key", Admin, ACCESS_MANAGEMENT, 2, Some(Permission::ManageApiKeys), Optional, SECURITY;
 }
 
 /// Those that say whether a secret was guessed: limited by rate for each member.

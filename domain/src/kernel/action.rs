@@ -29,9 +29,47 @@ pub struct Action {
     pub permission: Option<Permission>,
     /// Whether a key is demanded.
     pub idempotency: Idempotency,
+    /// The regimes it matters to, sorted.
+    pub scopes: &'static [Scope],
 }
 
+/// A regime that events and spans are marked with, so that what it asks for can be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// Regulation (EU) 2016/679: personal data is processed.
+    Gdpr,
+    /// GB/T 22239-2019, level 3: what users do, and what is done about security, is audited.
+    Mlps,
+    /// Personal Information Protection Law of the PRC: personal information is processed.
+    Pipl,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Gdpr, Self::Mlps, Self::Pipl];
+
+    /// The word for it in events and spans.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gdpr => "gdpr",
+            Self::Mlps => "mlps",
+            Self::Pipl => "pipl",
+        }
+    }
+}
+
+/// Of what processes data about persons: members, owners of accounts, and whoever is in what they post.
+pub(crate) const PERSONAL: &[Scope] = &[Scope::Gdpr, Scope::Mlps, Scope::Pipl];
+
+/// Of what only has to be audited.
+pub(crate) const SECURITY: &[Scope] = &[Scope::Mlps];
+
 impl Action {
+    /// The regimes it matters to, as words.
+    pub fn scope_words(&self) -> Vec<String> {
+        self.scopes.iter().map(|scope| scope.as_str().to_owned()).collect()
+    }
+
     /// The name in camel case, as the GraphQL field has it.
     pub fn field_name(&self) -> String {
         let mut name = String::with_capacity(self.name.len());
@@ -63,7 +101,7 @@ pub(crate) const API_ACTIVITY: u32 = 6003;
 /// permission, and whether an idempotency key is demanded.
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $stream:ident, $class:expr, $activity:literal,
-        $permission:expr, $idempotency:ident;)+) => {
+        $permission:expr, $idempotency:ident, $scopes:ident;)+) => {
         $($(#[$doc])*
         pub const $name: $crate::kernel::action::Action = $crate::kernel::action::Action {
             name: $text,
@@ -72,6 +110,7 @@ macro_rules! actions {
             ocsf_activity: $activity,
             permission: $permission,
             idempotency: $crate::kernel::action::Idempotency::$idempotency,
+            scopes: $crate::kernel::action::$scopes,
         };)+
 
         /// All of them.

@@ -35,9 +35,9 @@ const PORT: &str = "bundles";
 /// Bytes of a piece of a bundle; the last may have fewer.
 const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The name of a piece.
-fn piece(folder: &str, number: u64) -> String {
-    format!("{folder}/{number:06}")
+/// The name of a piece. All of a report's are in one folder.
+fn piece(place: &str, number: u64) -> String {
+    format!("{place}-{number:06}")
 }
 
 /// What binds reports.
@@ -83,10 +83,10 @@ impl ReportBinder for Bundles {
         Ok(Box::new(writer::Writing::begin(parts, &self.scratch, head)))
     }
 
-    async fn read(&self, folder: &str, offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError> {
+    async fn read(&self, place: &str, offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError> {
         let (number, from) = (offset_bytes / PIECE_BYTES, offset_bytes % PIECE_BYTES);
         let most = u64::try_from(most).unwrap_or(u64::MAX).min(PIECE_BYTES - from);
-        self.objects.get(&piece(folder, number), from..from + most).await
+        self.objects.get(&piece(place, number), from..from + most).await
     }
 
     async fn remove(&self, folder: &str) -> Result<(), PortError> {

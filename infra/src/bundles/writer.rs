@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,7 +17,7 @@ use domain::{
             cms::CadesDraft,
             writer::{BundleWriter, Heads, ReportHead, Sealing},
         },
-        ports::{Binding, Bound},
+        ports::{Binding, Bound, Sealed},
         report::time_of,
     },
     content::ports::ObjectStore,
@@ -69,7 +70,7 @@ fn fault(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortErro
 
 /// A file without a name: it is gone when it is closed, whatever becomes of this process.
 fn unnamed(path: &Path) -> std::io::Result<File> {
-    let file = File::options().read(true).write(true).create_new(true).open(path)?;
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
     std::fs::remove_file(path)?;
     Ok(file)
 }
@@ -117,7 +118,8 @@ impl Writing {
     /// How the thread ended; `None` when the leaves are not what they should be.
     async fn end(&mut self) -> Result<Option<(Sealing<Out>, u64)>, PortError> {
         let thread = self.thread.take().ok_or_else(|| fault("the thread has ended"))?;
-        match thread.await.map_err(fault)? {
+        // A panic stays until somebody acts.
+        match thread.await.map_err(|e| PortError::lasting(PORT, e))? {
             Ok(written) => Ok(Some(written)),
             Err(
                 error @ (BundleError::Leaf { .. }
@@ -157,7 +159,7 @@ impl Binding for Writing {
         }
     }
 
-    async fn seal(mut self: Box<Self>, heads: Heads, folder: &str) -> Result<Option<Bound>, PortError> {
+    async fn seal(mut self: Box<Self>, heads: Heads) -> Result<Option<Box<dyn Sealed>>, PortError> {
         // When it is not taken, the thread has ended, and says how.
         let _ended = self.tasks.send(Task::Close(Box::new(heads))).await;
         let Some((sealing, rows)) = self.end().await? else { return Ok(None) };
@@ -186,30 +188,49 @@ impl Binding for Writing {
             Ok(file)
         });
         let file = sealed.await.map_err(fault)?.map_err(fault)?;
-        let (size_bytes, sha256) = keep(&*parts.objects, file, folder).await?;
-        Ok(Some(Bound { size_bytes, sha256, rows, is_timestamped }))
+        Ok(Some(Box::new(Keeping {
+            objects: Arc::clone(&parts.objects),
+            file: Some(file),
+            hasher: Context::new(&SHA256),
+            size_bytes: 0,
+            pieces: 0,
+            rows,
+            is_timestamped,
+        })))
     }
 }
 
-/// Keeps a file as pieces: how many bytes it has, and their SHA-256.
-async fn keep(objects: &dyn ObjectStore, file: File, folder: &str) -> Result<(u64, [u8; 32]), PortError> {
-    let (mut file, mut hasher) = (Some(file), Context::new(&SHA256));
-    let (mut size_bytes, mut number) = (0, 0);
-    while let Some(mut rest) = file.take() {
+/// A sealed bundle that is kept piece by piece.
+struct Keeping {
+    objects: Arc<dyn ObjectStore>,
+    /// `None` after a failure.
+    file: Option<File>,
+    hasher: Context,
+    size_bytes: u64,
+    pieces: u64,
+    rows: u64,
+    is_timestamped: bool,
+}
+
+#[async_trait]
+impl Sealed for Keeping {
+    async fn keep(&mut self, place: &str) -> Result<Option<Bound>, PortError> {
+        let mut file = self.file.take().ok_or_else(|| fault("it was not kept"))?;
         let read = tokio::task::spawn_blocking(move || -> std::io::Result<(File, Vec<u8>)> {
             let mut bytes = Vec::new();
-            (&mut rest).take(PIECE_BYTES).read_to_end(&mut bytes)?;
-            Ok((rest, bytes))
+            (&mut file).take(PIECE_BYTES).read_to_end(&mut bytes)?;
+            Ok((file, bytes))
         });
-        let (rest, bytes) = read.await.map_err(fault)?.map_err(fault)?;
+        let (file, bytes) = read.await.map_err(fault)?.map_err(fault)?;
         if bytes.is_empty() {
-            break;
+            let sha256 = self.hasher.clone().finish().as_ref().try_into().map_err(fault)?;
+            let (size_bytes, rows, is_timestamped) = (self.size_bytes, self.rows, self.is_timestamped);
+            return Ok(Some(Bound { size_bytes, sha256, rows, is_timestamped }));
         }
-        hasher.update(&bytes);
-        size_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        objects.put(&piece(folder, number), bytes).await?;
-        (file, number) = (Some(rest), number + 1);
+        self.hasher.update(&bytes);
+        self.size_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.objects.put(&piece(place, self.pieces), bytes).await?;
+        (self.file, self.pieces) = (Some(file), self.pieces + 1);
+        Ok(None)
     }
-    let sha256 = hasher.finish().as_ref().try_into().map_err(fault)?;
-    Ok((size_bytes, sha256))
 }

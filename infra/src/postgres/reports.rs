@@ -41,18 +41,13 @@ const PORT: &str = "postgres.reports";
 const LEAVES: &str = "postgres.audit_leaves";
 const HEADS: &str = "postgres.audit_heads";
 const PLATFORM: &str = "postgres.platform_heads";
+const ANCHORS: &str = "postgres.platform_anchors";
 
 const LEAF_ROWS: &str = "
     SELECT leaf FROM compliance.audit_leaves
     WHERE tenant_id = $1 AND stream = $2 AND index >= $3 AND index < $4 ORDER BY index";
 
-/// Heads of the platform's log that may be shown, each with what cosigned it; `$1` bounds them.
-const PLATFORM_SINCE: &str = "
-    SELECT h.size, h.root, h.made_at AS signed_at, h.note || coalesce((
-        SELECT string_agg(c.line || E'\\n', '' ORDER BY c.witness)
-        FROM compliance.platform_cosignatures AS c WHERE c.size = h.size), '') AS note
-    FROM compliance.platform_heads AS h
-    WHERE h.note IS NOT NULL AND h.is_witnessed AND h.made_at >= $1 ORDER BY h.size LIMIT 1";
+/// The newest head of the platform's log that may be shown, with what cosigned it, all of that before then.
 const PLATFORM_BEFORE: &str = "
     SELECT h.size, h.root, h.made_at AS signed_at, h.note || coalesce((
         SELECT string_agg(c.line || E'\\n', '' ORDER BY c.witness)
@@ -60,20 +55,18 @@ const PLATFORM_BEFORE: &str = "
     FROM compliance.platform_heads AS h
     WHERE h.note IS NOT NULL AND h.is_witnessed AND h.made_at < $1 AND NOT EXISTS (
         SELECT FROM compliance.platform_cosignatures AS c WHERE c.size = h.size AND c.cosigned_at >= $1)
-    ORDER BY h.size DESC LIMIT 1";
+    ORDER BY h.made_at DESC LIMIT 1";
 
 const REACHING: &str = "
-    SELECT min(h.size) AS size FROM compliance.audit_heads AS h
-    WHERE h.tenant_id = $1 AND h.stream = $2 AND h.size >= $3 AND ($4::bigint IS NULL OR EXISTS (
-        SELECT FROM compliance.platform_anchors AS a
-        WHERE a.tenant_id = $1 AND a.stream = $2 AND a.size = h.size AND a.index < $4))";
+    SELECT a.size FROM compliance.platform_anchors AS a
+    WHERE a.tenant_id = $1 AND a.stream = $2 AND a.size >= $3 AND a.index < $4 ORDER BY a.size LIMIT 1";
 
 fn report_of(row: Model) -> Result<Report, PortError> {
     let unsigned = |number| unsigned(PORT, number);
-    let bundle = match row.folder {
+    let bundle = match row.place {
         None => None,
-        Some(folder) => Some(Bundle {
-            folder,
+        Some(place) => Some(Bundle {
+            place,
             size_bytes: unsigned(word(PORT, row.size_bytes)?)?,
             sha256: hash32(PORT, word(PORT, row.sha256)?)?,
             first: unsigned(word(PORT, row.first_leaf)?)?,
@@ -93,7 +86,7 @@ fn report_of(row: Model) -> Result<Report, PortError> {
             query: Query::try_from(&row.query).map_err(|e| PortError::lasting(PORT, e))?,
             query_text: row.query_text,
             zone: row.zone,
-            kept_size: row.kept_size.map(unsigned).transpose()?,
+            kept: row.kept_first.map(unsigned).transpose()?.zip(row.kept_last.map(unsigned).transpose()?),
         },
         compliance_id: ComplianceId::from_uuid(row.compliance_id),
         requested_at: row.requested_at,
@@ -119,14 +112,15 @@ impl PgWork {
             query: draft.query.to_json(),
             query_text: draft.query_text.clone(),
             zone: draft.zone.clone(),
-            kept_size: draft.kept_size.map(|size| signed(PORT, size)).transpose()?,
+            kept_first: draft.kept.map(|(first, _)| signed(PORT, first)).transpose()?,
+            kept_last: draft.kept.map(|(_, last)| signed(PORT, last)).transpose()?,
             compliance_id: report.compliance_id.uuid(),
             requested_at: report.requested_at,
             state: report.state.as_str().to_owned(),
             failure: report.failure.map(|failure| failure.as_str().to_owned()),
             done_permille: word(PORT, i32::try_from(report.done_permille).ok())?,
             attempts: word(PORT, i32::try_from(report.attempts).ok())?,
-            folder: bundle.map(|bundle| bundle.folder.clone()),
+            place: bundle.map(|bundle| bundle.place.clone()),
             size_bytes: number(|bundle| bundle.size_bytes)?,
             sha256: bundle.map(|bundle| bundle.sha256.to_vec()),
             first_leaf: number(|bundle| bundle.first)?,
@@ -142,22 +136,6 @@ impl PgWork {
     async fn one_report(&self, select: Select<Entity>) -> Result<Option<Report>, PortError> {
         let row = select.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
         row.map(report_of).transpose()
-    }
-
-    async fn platform_head_by(
-        &self,
-        sql: &'static str,
-        at: Timestamp,
-    ) -> Result<Option<SignedHead>, PortError> {
-        let row = self.tx.query_one_raw(TenantTx::statement(sql, [at.into()])).await;
-        let Some(row) = row.map_err(|e| orm_error(PLATFORM, e))? else { return Ok(None) };
-        let fault = |e| orm_error(PLATFORM, e);
-        Ok(Some(SignedHead {
-            size: unsigned(PLATFORM, row.try_get("", "size").map_err(fault)?)?,
-            root: stored_hash(PLATFORM, row.try_get("", "root").map_err(fault)?)?,
-            note: row.try_get("", "note").map_err(fault)?,
-            signed_at: row.try_get("", "signed_at").map_err(fault)?,
-        }))
     }
 }
 
@@ -185,15 +163,20 @@ impl ReportStore for PgWork {
         Ok(Page::of_read(reports.collect::<Result<_, _>>()?, &page))
     }
 
-    async fn reports_under_way(&mut self) -> Result<u32, PortError> {
+    async fn count_reports(&mut self) -> Result<(u32, u32), PortError> {
         const HOLD: &str =
             "SELECT pg_advisory_xact_lock(hashtextextended('compliance.reports:' || $1::text, 0))";
         let held =
             self.tx.execute_raw(TenantTx::statement(HOLD, [self.tx.scope().tenant().uuid().into()])).await;
         held.map_err(|e| orm_error(PORT, e))?;
-        let making = self.tx.scoped::<Entity>().filter(Column::State.eq(ReportState::Making.as_str()));
-        let count = making.count(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
-        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        let mut counts = [0; 2];
+        for (count, state) in counts.iter_mut().zip([ReportState::Making, ReportState::Ready]) {
+            let such = self.tx.scoped::<Entity>().filter(Column::State.eq(state.as_str()));
+            let found = such.count(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+            *count = u32::try_from(found).unwrap_or(u32::MAX);
+        }
+        let [making, ready] = counts;
+        Ok((making, ready))
     }
 
     async fn update_report(&mut self, report: &Report) -> Result<(), PortError> {
@@ -226,50 +209,52 @@ impl ReportStore for PgWork {
         ];
         let rows = self.tx.query_all_raw(TenantTx::statement(LEAF_ROWS, values)).await;
         let rows = rows.map_err(|e| orm_error(LEAVES, e))?;
-        if u64::try_from(rows.len()).ok() != until.checked_sub(begin) {
-            return Err(PortError::lasting(LEAVES, "a leaf is missing"));
-        }
         let leaf = |row: &sea_orm::QueryResult| row.try_get_by_index::<Vec<u8>>(0);
         rows.iter().map(|row| leaf(row).map_err(|e| orm_error(LEAVES, e))).collect()
     }
 
-    async fn platform_head_since(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
-        self.platform_head_by(PLATFORM_SINCE, at).await
-    }
-
     async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
-        self.platform_head_by(PLATFORM_BEFORE, at).await
+        let row = self.tx.query_one_raw(TenantTx::statement(PLATFORM_BEFORE, [at.into()])).await;
+        let Some(row) = row.map_err(|e| orm_error(PLATFORM, e))? else { return Ok(None) };
+        let fault = |e| orm_error(PLATFORM, e);
+        Ok(Some(SignedHead {
+            size: unsigned(PLATFORM, row.try_get("", "size").map_err(fault)?)?,
+            root: stored_hash(PLATFORM, row.try_get("", "root").map_err(fault)?)?,
+            note: row.try_get("", "note").map_err(fault)?,
+            signed_at: row.try_get("", "signed_at").map_err(fault)?,
+        }))
     }
 
     async fn head_before(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
         use audit_head::Column;
         let heads = self.tx.scoped::<audit_head::Entity>().filter(Column::Stream.eq(stream.as_str()));
-        let newest = heads.filter(Column::SignedAt.lt(at)).order_by_desc(Column::Size).one(&self.tx).await;
+        let newest =
+            heads.filter(Column::SignedAt.lt(at)).order_by_desc(Column::SignedAt).one(&self.tx).await;
         newest.map_err(|e| orm_error(HEADS, e))?.map(head_of).transpose()
     }
 
     async fn head_since(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
         use audit_head::Column;
         let heads = self.tx.scoped::<audit_head::Entity>().filter(Column::Stream.eq(stream.as_str()));
-        let oldest = heads.filter(Column::SignedAt.gte(at)).order_by_asc(Column::Size).one(&self.tx).await;
+        let oldest =
+            heads.filter(Column::SignedAt.gte(at)).order_by_asc(Column::SignedAt).one(&self.tx).await;
         oldest.map_err(|e| orm_error(HEADS, e))?.map(head_of).transpose()
     }
 
-    async fn head_reaching(
+    async fn anchor_reaching(
         &mut self,
         stream: Stream,
         size: u64,
-        covered: Option<u64>,
+        covered: u64,
     ) -> Result<Option<u64>, PortError> {
         // A size beyond what is kept has no head.
         let Ok(size) = i64::try_from(size) else { return Ok(None) };
-        let covered = covered.map(|covered| signed(HEADS, covered)).transpose()?;
+        let tenant = self.tx.scope().tenant().uuid();
         let values: [Value; 4] =
-            [self.tx.scope().tenant().uuid().into(), stream.as_str().into(), size.into(), covered.into()];
+            [tenant.into(), stream.as_str().into(), size.into(), signed(ANCHORS, covered)?.into()];
         let row = self.tx.query_one_raw(TenantTx::statement(REACHING, values)).await;
-        let Some(row) = row.map_err(|e| orm_error(HEADS, e))? else { return Ok(None) };
-        let size: Option<i64> = row.try_get("", "size").map_err(|e| orm_error(HEADS, e))?;
-        size.map(|size| unsigned(HEADS, size)).transpose()
+        let Some(row) = row.map_err(|e| orm_error(ANCHORS, e))? else { return Ok(None) };
+        Ok(Some(unsigned(ANCHORS, row.try_get("", "size").map_err(|e| orm_error(ANCHORS, e))?)?))
     }
 }
 

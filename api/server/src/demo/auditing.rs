@@ -40,7 +40,7 @@ pub(super) async fn play(dev: &Dev, front: &Front, stage: &mut Stage) -> Result<
     stage.step("Ask for a report: every sign-in up to now");
     let mutation = "mutation ($i: RequestReportInput!) {
         requestReport(input: $i) { report { id } userErrors { message } } }";
-    let input = json!({ "kind": "SIGN_INS", "until": until.to_string(), "keptSize": head["size"] });
+    let input = json!({ "kind": "SIGN_INS", "until": until.to_string(), "keptSizes": [head["size"]] });
     let asked = front.graphql(token, mutation, json!({ "i": input })).await?;
     let refused = asked["requestReport"]["userErrors"][0]["message"].as_str();
     if let Some(refused) = refused {

@@ -49,7 +49,7 @@ impl ComplianceMutation {
         Some(done.await.map(RequestReportPayload))
     }
 
-    /// Give up a report that is being made.
+    /// Give up a report that is being made, or throw away one that is there.
     async fn cancel_report(
         &self,
         ctx: &Context<'_>,

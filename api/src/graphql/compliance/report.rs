@@ -141,8 +141,10 @@ pub struct RequestReportInput {
     /// The zone of times without an offset: its name in the IANA database.
     #[graphql(default_with = "String::from(\"UTC\")")]
     zone: String,
-    /// The size of a checkpoint of the log that you have kept: the report reaches at least so far, so that it can be compared.
-    kept_size: Option<String>,
+    /// Sizes of checkpoints of the log that you have kept: the range reaches over all of them, so that they can be compared,
+    /// and the verifier has your own word for when they were the newest. 0 stands for the log's beginning.
+    #[graphql(default)]
+    kept_sizes: Vec<String>,
     /// How it is packed.
     #[graphql(default_with = "ReportFormat::Zip")]
     format: ReportFormat,
@@ -209,8 +211,10 @@ impl RequestReportInput {
         };
         let period = Period { since: at("since", &self.since)?, until: Some(until) };
         let member = self.member_id.as_ref().map(|id| id_in("memberId", Kind::Member, id)).transpose()?;
-        let kept_size = self.kept_size.as_deref().map(str::parse).transpose();
-        let kept_size = kept_size.map_err(|_| Failure::invalid("keptSize", "must be decimal digits"))?;
+        let size = |text: &String| text.parse().ok().filter(|size: &u64| i64::try_from(*size).is_ok());
+        let kept: Option<Vec<_>> = self.kept_sizes.iter().map(size).collect();
+        let kept = kept.ok_or_else(|| Failure::invalid("keptSizes", "must be decimal digits"))?;
+        let kept = kept.iter().min().copied().zip(kept.iter().max().copied());
         let word = |is_there: bool, field, is_wanted: bool| match (is_there, is_wanted) {
             (true, false) => Err(Failure::invalid(field, "is not for this kind; leave it out")),
             (false, true) => Err(Failure::invalid(field, "is needed for this kind")),
@@ -242,7 +246,7 @@ impl RequestReportInput {
             end(self.until, &until.to_string()),
             self.zone
         );
-        Ok(ReportDraft { kind: kind.to_owned(), stream, query, query_text, zone: self.zone, kept_size })
+        Ok(ReportDraft { kind: kind.to_owned(), stream, query, query_text, zone: self.zone, kept })
     }
 }
 
@@ -326,7 +330,7 @@ pub struct Report {
 
 impl Report {
     pub(in crate::graphql) fn new(report: &report::Report, app: &App) -> Self {
-        let is_there = report.state == report::ReportState::Ready;
+        let is_there = report.is_there(app.clock.now());
         let bundle = report.bundle.as_ref();
         Self {
             id: global_id(Kind::Report, report.id.uuid()),

@@ -28,6 +28,12 @@ use crate::{
 /// Least time between two readings. Auditors are few and reports are made in seconds: nothing is told of them over Redis.
 const PACE: Duration = Duration::from_millis(500);
 
+/// The same, of one that takes long.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// Readings after which it does.
+const LONG: u32 = 40;
+
 /// Reports of all tenants together whose newest progress is kept.
 const RECENT_MAX: usize = 64;
 
@@ -83,19 +89,20 @@ impl ComplianceSubscription {
         actor.require(Permission::ReadAudit)?;
         let (app, scope) = (Arc::clone(app(ctx)), actor.scope());
         let recent = Arc::clone(ctx.data_unchecked::<Arc<RecentReports>>());
-        let from = Some((None::<ReportProgress>, app, actor));
+        let from = Some((None::<ReportProgress>, 0_u32, app, actor));
         let told = futures_util::stream::unfold(from, move |from| async move {
-            let (mut last, app, actor) = from?;
+            let (mut last, mut readings, app, actor) = from?;
             loop {
                 if last.is_some() {
-                    tokio::time::sleep(PACE).await;
+                    tokio::time::sleep(if readings < LONG { PACE } else { SLOW }).await;
                 }
+                readings = readings.saturating_add(1);
                 match progress(&app, &actor, report).await {
                     Ok(now) if last.as_ref() == Some(&now) => {}
                     Ok(now) => {
                         let goes_on = now.state == ReportState::Making;
                         last = Some(now.clone());
-                        return Some((Ok(now), goes_on.then_some((last, app, actor))));
+                        return Some((Ok(now), goes_on.then_some((last, readings, app, actor))));
                     }
                     Err(error) => return Some((Err(error), None)),
                 }

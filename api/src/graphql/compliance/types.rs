@@ -86,6 +86,8 @@ pub struct AuditEventNode {
     target: Option<AuditParty>,
     /// The GraphQL field or route.
     operation: Option<String>,
+    /// The regimes it matters to: `gdpr`, `mlps`, `pipl`.
+    compliance_scope: Vec<String>,
     /// SHA-256 of the leaf (RFC 6962), base64.
     leaf_hash: String,
     /// The leaf itself: canonical JSON (RFC 8785), what the hash is over.
@@ -108,6 +110,7 @@ impl From<LoggedEvent> for AuditEventNode {
             actor: event.actor.into(),
             target: event.target.map(Into::into),
             operation: event.api.map(|api| api.operation),
+            compliance_scope: event.compliance_scope,
             leaf_hash: logged.leaf_hash.to_base64(),
             leaf,
         }

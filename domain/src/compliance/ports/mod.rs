@@ -23,7 +23,7 @@ pub use platform::{
     PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
 };
 pub use reports::{
-    Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportSchedule, ReportStore,
+    Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportSchedule, ReportStore, Sealed,
 };
 
 /// One log: a stream of a tenant.

@@ -28,29 +28,27 @@ pub trait ReportStore: Send {
     async fn lock_report(&mut self, id: ReportId) -> Result<Option<Report>, PortError>;
     /// Newest last, by when they were asked for.
     async fn reports(&mut self, page: PageRequest) -> Result<Page<Report>, PortError>;
-    /// How many are under way. Nobody else of the tenant asks for one until the transaction ends.
-    async fn reports_under_way(&mut self) -> Result<u32, PortError>;
+    /// How many are under way, and how many are there. Nobody else of the tenant asks for one until the transaction ends.
+    async fn count_reports(&mut self) -> Result<(u32, u32), PortError>;
     /// Stores changes and counts the version on; stale when it is another than the one stored.
     async fn update_report(&mut self, report: &Report) -> Result<(), PortError>;
     /// Has somebody look after a report then; `None` for never again.
     async fn schedule_report(&mut self, id: ReportId, due_at: Option<Timestamp>) -> Result<(), PortError>;
-    /// The leaves with indexes `begin..until`, in order, without gaps; a lasting error when one is missing.
+    /// The leaves with indexes `begin..until`, in order; those that are missing are left out.
     async fn leaves(&mut self, stream: Stream, begin: u64, until: u64) -> Result<Vec<Vec<u8>>, PortError>;
-    /// The oldest head that is signed, has its cosignatures and was made then or later.
-    async fn platform_head_since(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
     /// The newest head that is signed and that everybody who cosigned it had cosigned before then.
     async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
     /// The newest head of a log that was signed before then.
     async fn head_before(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
     /// The oldest head of a log that was signed then or later.
     async fn head_since(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
-    /// The smallest head of at least that size that stands among the first `covered` leaves of the platform's log, or of
-    /// any when that is `None`.
-    async fn head_reaching(
+    /// The size of the smallest head of at least that size that stands among the first `covered` leaves of the platform's
+    /// log.
+    async fn anchor_reaching(
         &mut self,
         stream: Stream,
         size: u64,
-        covered: Option<u64>,
+        covered: u64,
     ) -> Result<Option<u64>, PortError>;
 }
 
@@ -87,8 +85,8 @@ pub trait ReportBinder: Send + Sync {
     fn can_sign(&self) -> bool;
     /// Begins one.
     async fn begin(&self, head: ReportHead) -> Result<Box<dyn Binding>, PortError>;
-    /// Some bytes of a bundle that is kept in `folder`: at most `most`, none of them behind its end, and at least one.
-    async fn read(&self, folder: &str, offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError>;
+    /// Some bytes of a bundle that is kept under `place`: at most `most`, none of them behind its end, and at least one.
+    async fn read(&self, place: &str, offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError>;
     /// Throws away what is in a folder; no error when there is none.
     async fn remove(&self, folder: &str) -> Result<(), PortError>;
 }
@@ -98,9 +96,16 @@ pub trait ReportBinder: Send + Sync {
 pub trait Binding: Send {
     /// Adds the next leaves. `false` when one can't be shown, or does not belong where it stands.
     async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<bool, PortError>;
-    /// Adds what else belongs to it, signs it, has it stamped where there is an authority, and keeps it in `folder`. `None`
-    /// when the leaves are not those of the heads.
-    async fn seal(self: Box<Self>, heads: Heads, folder: &str) -> Result<Option<Bound>, PortError>;
+    /// Adds what else belongs to it, signs it, and has it stamped where there is an authority. `None` when the leaves are not
+    /// those of the heads.
+    async fn seal(self: Box<Self>, heads: Heads) -> Result<Option<Box<dyn Sealed>>, PortError>;
+}
+
+/// A bundle that is sealed, and not kept yet.
+#[async_trait]
+pub trait Sealed: Send {
+    /// Keeps the next piece of it under `place`; `Some` once all of it is kept.
+    async fn keep(&mut self, place: &str) -> Result<Option<Bound>, PortError>;
 }
 
 /// A bundle that is kept.

@@ -3,6 +3,7 @@
 use crate::{
     compliance::event::{AuditEvent, EventApi, EventAuth, EventParty, EventRequest},
     kernel::{
+        action::PERSONAL,
         clock::Timestamp,
         ids::EventId,
         outbox::{Mfa, Origin, Outcome, Record, Stream},
@@ -44,6 +45,7 @@ pub fn compose(
         session_id: record.session.or(origin.session),
         auth: record.mfa.or(origin.mfa).map(auth),
         reason: record.reason.map(ToOwned::to_owned),
+        compliance_scope: record.action.scope_words(),
         ..base
     }
 }
@@ -113,7 +115,8 @@ fn base(scope: TenantScope, origin: &Origin, id: EventId, now: Timestamp) -> Aud
         diff_commit: None,
         prev_state_commit: None,
         reason: None,
-        compliance_scope: Vec::new(),
+        // Of an answer: who asked, and from where.
+        compliance_scope: PERSONAL.iter().map(|scope| scope.as_str().to_owned()).collect(),
         request: None,
     }
 }

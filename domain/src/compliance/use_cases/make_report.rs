@@ -1,42 +1,31 @@
 //! Reports are made by whichever replica claims them. A worker may be killed at any moment: the next one begins again, and a
 //! bundle is nobody's before all of it is kept.
-//!
-//! A range begins at a head that was signed before the period did, and ends at one that was signed long enough after it;
-//! where the platform's log is kept, at heads that it holds, by its checkpoints of those times, so that whoever checks has
-//! its witnesses' word for when that was.
 
-use chrono::{TimeDelta, TimeZone as _, Utc};
-use report_bundle::{
-    manifest::Tool,
-    time::Time,
-    writer::{Heads, ReportHead},
-};
+use chrono::TimeDelta;
+use report_bundle::{manifest::Tool, time::Time, writer::ReportHead};
 
 use super::{
     super::{
         actions,
-        log::{
-            merkle::{Hash, complete_subtrees, verify_consistency},
-            proof::LogProof,
-            tile::{TileSet, tiles_for_consistency, tiles_for_root},
-        },
-        ports::{ComplianceUnit, ReportTx, SignedHead},
+        log::merkle::Hash,
+        ports::ComplianceUnit,
         report::{ATTEMPTS_MAX, Bundle, Report, ReportFailure, ReportState, time_of},
     },
-    Compliance, ComplianceError, Reports,
+    ComplianceError, Reports,
+    find_range::{Found, LATENESS_S, Reach},
 };
 use crate::kernel::{
     clock::Timestamp,
-    fault::PortError,
+    fault::{PortError, Retry},
     ids::{ComplianceId, ReportId},
-    outbox::{Origin, Outcome, Party, Record, Stream},
+    outbox::{Origin, Outcome, Party, Record},
     scope::TenantScope,
 };
 
 const PORT: &str = "compliance.report";
 
 /// How long a worker may be silent before another one begins, in seconds.
-const LEASE_S: i64 = 60;
+const LEASE_S: i64 = 120;
 
 /// Pause before it is tried again, in seconds.
 const AGAIN_S: i64 = 30;
@@ -44,12 +33,7 @@ const AGAIN_S: i64 = 30;
 /// Pause between two notes of how far it is, in milliseconds.
 const PACE_MS: i64 = 500;
 
-/// How long after it happened an event is in its log at the latest, in seconds, and by how much clocks may differ. Tenths of
-/// a second as a rule; a tenant with thousands that wait is refused more.
-const LATENESS_S: u16 = 300;
-
-/// How long heads of the time of asking are waited for, in seconds, and how often.
-const HEADS_WITHIN_S: i64 = 30;
+/// How often heads are looked for that are not there yet, in seconds.
 const HEADS_EVERY_S: i64 = 1;
 
 /// Leaves that are read at once.
@@ -76,38 +60,12 @@ struct Shift {
     noted_at: Timestamp,
 }
 
-/// What a report's range is, and what it hangs from.
-struct Reach {
-    first: u64,
-    end: u64,
-    boundary: Vec<Hash>,
-    heads: Heads,
-}
-
-/// How looking for a range ended.
-enum Found {
-    Reach(Box<Reach>),
-    /// Heads of the time of asking are not there yet.
-    NotYet,
-    Failed(ReportFailure),
-}
-
 /// How making one ended.
 enum End {
     Made,
     /// Heads are not there yet, or it is not this worker's any more.
     NotYet,
     Failed(ReportFailure),
-}
-
-/// An edge of a range: a head of the log, and a checkpoint of the platform's log that has it.
-struct Edge {
-    head: SignedHead,
-    proof: Option<String>,
-}
-
-fn instant(time: Time) -> Timestamp {
-    Utc.timestamp_micros(time.micros()).single().unwrap_or_default()
 }
 
 fn time(at: Timestamp) -> Result<Time, PortError> {
@@ -156,17 +114,18 @@ impl Reports {
             return made
                 .map(|end| if matches!(end, End::Made) { ReportTurn::Made } else { ReportTurn::Nothing });
         };
-        let pause_s = match &made {
+        // Heads that are not there yet, or a store that is away, are not the report's fault, and cost it no attempt.
+        let (pause_s, is_blamed) = match &made {
             Ok(End::Made) => return Ok(ReportTurn::Made),
             Ok(End::Failed(failure)) => return self.fail(tx, report, *failure).await,
             Err(ComplianceError::Broken { .. }) => {
                 return self.fail(tx, report, ReportFailure::LogBroken).await;
             }
-            Ok(End::NotYet) => HEADS_EVERY_S,
-            Err(_) => AGAIN_S,
+            Ok(End::NotYet) => (HEADS_EVERY_S, false),
+            Err(ComplianceError::Port(fault)) => (AGAIN_S, fault.retry == Retry::Useless),
+            Err(_) => (AGAIN_S, true),
         };
-        // Heads that are not there yet, or a store that is away, are not the report's fault, and cost it no attempt.
-        report.attempts = report.attempts.saturating_sub(1);
+        report.attempts = report.attempts.saturating_sub(u32::from(!is_blamed));
         tx.update_report(&report).await?;
         tx.schedule_report(id, Some(self.0.clock.now() + TimeDelta::seconds(pause_s))).await?;
         tx.commit().await?;
@@ -185,23 +144,28 @@ impl Reports {
         now: Timestamp,
     ) -> Result<ReportTurn, ComplianceError> {
         let id = report.id;
-        let expires_at = report.bundle.as_ref().map(|bundle| bundle.expires_at);
-        if let (ReportState::Ready, Some(expires_at)) = (report.state, expires_at)
-            && now < expires_at
-        {
-            tx.schedule_report(id, Some(expires_at)).await?;
+        if report.is_there(now) {
+            tx.schedule_report(id, report.bundle.map(|bundle| bundle.expires_at)).await?;
             tx.commit().await?;
             return Ok(ReportTurn::Nothing);
         }
         if report.state == ReportState::Ready {
             report.state = ReportState::Expired;
+            report.ended_at = Some(now);
             tx.update_report(&report).await?;
             tx.record(Record::success(actions::EXPIRE_REPORT, Party::new("report", id.uuid()))).await?;
         }
-        tx.schedule_report(id, None).await?;
-        let folder = folder(&scope, id);
-        // First, so that nobody is let have what is half gone; a claim that is not given back is taken up again.
-        self.0.binder.remove(&folder).await?;
+        // Nobody is let have it from here on; a claim that is not given back is taken up again.
+        tx.commit().await?;
+        self.0.binder.remove(&folder(&scope, id)).await?;
+        // Once more after a while: who was at it may not have heard yet.
+        let until = report.ended_at.unwrap_or(now) + TimeDelta::seconds(2 * LEASE_S);
+        let mut tx = self
+            .0
+            .units
+            .begin(scope, &Origin::system(ComplianceId::new(&*self.0.ids), "expire_report"))
+            .await?;
+        tx.schedule_report(id, Some(until).filter(|until| now < *until)).await?;
         tx.commit().await?;
         Ok(ReportTurn::Removed)
     }
@@ -272,7 +236,8 @@ impl Reports {
             let mut tx = self.0.units.begin(scope, &shift.origin).await?;
             let leaves = tx.leaves(stream, at, until).await?;
             drop(tx);
-            if !binding.add(leaves).await? {
+            let is_whole = u64::try_from(leaves.len()).is_ok_and(|leaves| leaves == until - at);
+            if !is_whole || !binding.add(leaves).await? {
                 return Ok(End::Failed(ReportFailure::LogBroken));
             }
             at = until;
@@ -282,17 +247,23 @@ impl Reports {
                 return Ok(End::NotYet);
             }
         }
-        let place = format!("{}/{}", folder(&scope, id), self.0.ids.next_uuid().simple());
-        let Some(bound) = binding.seal(heads, &place).await? else {
+        let Some(mut sealed) = binding.seal(heads).await? else {
             return Ok(End::Failed(ReportFailure::LogBroken));
         };
-        let Some((mut tx, mut report)) = self.hold(shift).await? else {
-            self.0.binder.remove(&place).await?;
-            return Ok(End::NotYet);
+        // All in one folder, so that whoever comes next finds them.
+        let place = format!("{}/{}", folder(&scope, id), self.0.ids.next_uuid().simple());
+        let bound = loop {
+            if !self.note(shift, 950).await? {
+                return Ok(End::NotYet);
+            }
+            if let Some(bound) = sealed.keep(&place).await? {
+                break bound;
+            }
         };
+        let Some((mut tx, mut report)) = self.hold(shift).await? else { return Ok(End::NotYet) };
         let now = self.0.clock.now();
         let bundle = Bundle {
-            folder: place,
+            place,
             size_bytes: bound.size_bytes,
             sha256: bound.sha256,
             first,
@@ -332,151 +303,6 @@ impl Reports {
             first,
             boundary,
         })
-    }
-
-    /// From which leaf to which, and by which heads.
-    async fn reach(
-        &self,
-        tx: &mut dyn ReportTx,
-        scope: TenantScope,
-        report: &Report,
-    ) -> Result<Found, ComplianceError> {
-        let stream = report.draft.stream;
-        if tx.head(stream, None).await?.is_none() {
-            return Ok(Found::Failed(ReportFailure::LogEmpty));
-        }
-        let period = report.draft.query.period();
-        let (since, until) = period.map_or((None, None), |period| (period.since, period.until));
-        let lateness = TimeDelta::seconds(LATENESS_S.into());
-        // No more is known than what there was when it was asked for.
-        let wanted =
-            until.map_or(report.requested_at, |until| report.requested_at.min(instant(until) + lateness));
-        let is_patient = self.0.clock.now() < report.requested_at + TimeDelta::seconds(HEADS_WITHIN_S);
-        let Some(last) = self.last(tx, report, wanted, is_patient).await? else { return Ok(Found::NotYet) };
-        let before = match since {
-            None => None,
-            Some(since) => self.before(tx, stream, instant(since) - lateness).await?,
-        };
-        let before = before.filter(|before| before.head.size <= last.head.size);
-        let (first, end) = (before.as_ref().map_or(0, |before| before.head.size), last.head.size);
-        let broken = || ComplianceError::Broken { stream, size: end };
-        let tiles = TileSet::new(tx.tiles(stream, &tiles_for_root(first)).await?);
-        let boundary = complete_subtrees(0, first).into_iter().map(|node| tiles.node(node));
-        let boundary = boundary.collect::<Option<Vec<_>>>().ok_or_else(broken)?;
-        let consistency = match &before {
-            Some(before) if first < end => {
-                let wanted = tiles_for_consistency(first, end).map_err(|_| broken())?;
-                let tiles = TileSet::new(tx.tiles(stream, &wanted).await?);
-                let hashes = tiles.consistency_proof(first, end).map_err(|_| broken())?;
-                verify_consistency(first, end, &hashes, before.head.root, last.head.root)
-                    .map_err(|_| broken())?;
-                Some(hashes)
-            }
-            Some(_) | None => None,
-        };
-        let (checkpoint_before, platform_proof_before) =
-            before.map_or((None, None), |before| (Some(before.head.note), before.proof));
-        let heads = Heads {
-            checkpoint: last.head.note,
-            checkpoint_before,
-            consistency,
-            platform_proof: last.proof,
-            platform_proof_before,
-            policy: Some(self.policy(tx, scope, stream).await?),
-        };
-        Ok(Found::Reach(Box::new(Reach { first, end, boundary, heads })))
-    }
-
-    /// Where the range ends; `None` while there is no head of then.
-    async fn last(
-        &self,
-        tx: &mut dyn ReportTx,
-        report: &Report,
-        wanted: Timestamp,
-        is_patient: bool,
-    ) -> Result<Option<Edge>, ComplianceError> {
-        let (stream, kept) = (report.draft.stream, report.draft.kept_size);
-        let Some(newest) = tx.platform_head().await? else {
-            let since = tx.head_since(stream, wanted).await?;
-            if since.is_none() && is_patient {
-                return Ok(None);
-            }
-            let head = match since {
-                Some(head) => Some(head),
-                None => tx.head(stream, None).await?,
-            };
-            let reaching = match (kept, &head) {
-                (Some(kept), Some(head)) if head.size < kept => tx.head_reaching(stream, kept, None).await?,
-                (_, _) => None,
-            };
-            let head = if reaching.is_some() { tx.head(stream, reaching).await? } else { head };
-            return Ok(head.map(|head| Edge { head, proof: None }));
-        };
-        let since = tx.platform_head_since(wanted).await?;
-        if since.is_none() && is_patient {
-            return Ok(None);
-        }
-        let platform = since.unwrap_or_else(|| newest.clone());
-        let end = self.anchored(tx, stream, None, &platform).await?;
-        if end.is_none() && is_patient {
-            return Ok(None);
-        }
-        let reached = end.as_ref().map_or(0, |end| end.head.size);
-        let reaching = match kept {
-            Some(kept) if reached < kept => tx.head_reaching(stream, kept, Some(newest.size)).await?,
-            Some(_) | None => None,
-        };
-        if reaching.is_some() { self.anchored(tx, stream, reaching, &newest).await } else { Ok(end) }
-    }
-
-    /// Where the range begins: the newest head of before then; `None` for the log's own beginning.
-    async fn before(
-        &self,
-        tx: &mut dyn ReportTx,
-        stream: Stream,
-        at: Timestamp,
-    ) -> Result<Option<Edge>, ComplianceError> {
-        if let Some(platform) = tx.platform_head_before(at).await? {
-            return self.anchored(tx, stream, None, &platform).await;
-        }
-        if tx.platform_head().await?.is_some() {
-            return Ok(None);
-        }
-        let head = tx.head_before(stream, at).await?;
-        Ok(head.map(|head| Edge { head, proof: None }))
-    }
-
-    /// The head of that size, or the newest, that a checkpoint of the platform's log has.
-    async fn anchored(
-        &self,
-        tx: &mut dyn ReportTx,
-        stream: Stream,
-        size: Option<u64>,
-        platform: &SignedHead,
-    ) -> Result<Option<Edge>, ComplianceError> {
-        let Some(anchor) = tx.anchor(stream, size, platform.size).await? else { return Ok(None) };
-        let (head, hashes) = Compliance::prove_anchor(tx, stream, &anchor, platform).await?;
-        let proof = LogProof {
-            extra: Some(anchor.salt.to_vec()),
-            index: anchor.index,
-            hashes,
-            checkpoint: platform.note.clone(),
-        };
-        Ok(Some(Edge { head, proof: Some(proof.to_string()) }))
-    }
-
-    /// Whom to believe about the platform's log and this one, as this installation has it.
-    async fn policy(
-        &self,
-        tx: &mut dyn ReportTx,
-        scope: TenantScope,
-        stream: Stream,
-    ) -> Result<String, ComplianceError> {
-        let keys = tx.platform_keys().await?;
-        let mut policy = super::read_platform::platform_policy(&self.0.trust, &self.0.host, &keys)?;
-        let origin = super::sequence::origin(&self.0.host, scope.tenant(), stream);
-        super::read_platform::add_logs(&mut policy, &origin, &self.0.log_keys.public_keys(&scope).await?)?;
-        Ok(policy.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod compose;
 mod cosign;
+mod find_range;
 mod gather_cosignatures;
 mod keep_keys;
 mod make_report;

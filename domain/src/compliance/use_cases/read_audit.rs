@@ -43,14 +43,14 @@ pub enum ComplianceError {
         "reports are not set up here: whoever runs the service sets reports.certificates and reports.key"
     )]
     NotSetUp,
-    /// As many reports are under way as may be.
-    #[error("{max} reports are under way; wait for one, or give one up")]
+    /// As many reports are under way, or there, as may be.
+    #[error("{max} reports are under way or there; wait for one, or give one up")]
     ReportsFull {
         /// How many may be.
         max: u32,
     },
-    /// It is made already, or will never be.
-    #[error("the report is not being made any more")]
+    /// It will never be, or is there no more.
+    #[error("the report has ended")]
     ReportEnded,
     /// The log kept does not fit together: what an auditor has to hear about.
     #[error("the {} log does not fit together at size {size}", stream.as_str())]

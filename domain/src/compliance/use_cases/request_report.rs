@@ -9,7 +9,7 @@ use super::{
         actions,
         log::trust::TrustPolicy,
         ports::{ComplianceUnits, LogKeys, ReportBinder, ReportSchedule, ReportTx},
-        report::{Bundle, REPORTS_MAX, Report, ReportDraft, ReportState},
+        report::{Bundle, REPORTS_KEPT_MAX, REPORTS_MAX, Report, ReportDraft, ReportState},
     },
     ComplianceError,
 };
@@ -67,16 +67,25 @@ impl Reports {
         draft: ReportDraft,
     ) -> Result<Report, ComplianceError> {
         actor.require(Permission::ReadAudit)?;
-        if let Some((field, problem)) = draft.fault() {
+        let now = self.0.clock.now();
+        if let Some((field, problem)) = draft.fault(now) {
             return Err(ComplianceError::Invalid { field, problem });
+        }
+        for size in draft.kept.into_iter().flat_map(|(least, most)| [least, most]) {
+            if size > 0 && tx.head(draft.stream, Some(size)).await?.is_none() {
+                let problem = "must be sizes of checkpoints of this log, or 0";
+                return Err(ComplianceError::Invalid { field: "keptSizes", problem });
+            }
         }
         if !self.0.binder.can_sign() {
             return Err(ComplianceError::NotSetUp);
         }
-        if tx.reports_under_way().await? >= REPORTS_MAX {
-            return Err(ComplianceError::ReportsFull { max: REPORTS_MAX });
+        let (under_way, kept) = tx.count_reports().await?;
+        for (count, max) in [(under_way, REPORTS_MAX), (kept, REPORTS_KEPT_MAX)] {
+            if count >= max {
+                return Err(ComplianceError::ReportsFull { max });
+            }
         }
-        let now = self.0.clock.now();
         let report = Report::new(ReportId::new(&*self.0.ids), draft, answer, now);
         tx.add_report(&report).await?;
         tx.schedule_report(report.id, Some(now)).await?;
@@ -84,7 +93,7 @@ impl Reports {
         Ok(report)
     }
 
-    /// Gives up a report that is not made yet.
+    /// Gives up a report that is being made, or throws away one that is there.
     ///
     /// # Errors
     /// `Denied`, `NotFound`, `ReportEnded`, `Port`.
@@ -96,11 +105,12 @@ impl Reports {
     ) -> Result<(), ComplianceError> {
         actor.require(Permission::ReadAudit)?;
         let mut report = tx.lock_report(id).await?.ok_or(ComplianceError::NotFound { field: "id" })?;
-        if report.state != ReportState::Making {
+        if !matches!(report.state, ReportState::Making | ReportState::Ready) {
             return Err(ComplianceError::ReportEnded);
         }
         let now = self.0.clock.now();
         report.state = ReportState::Cancelled;
+        report.bundle = None;
         report.ended_at = Some(now);
         tx.update_report(&report).await?;
         // Whoever is at it finds out when it notes how far it is; what it kept is thrown away then.
@@ -148,7 +158,7 @@ impl Reports {
         id: ReportId,
     ) -> Result<Option<Bundle>, ComplianceError> {
         actor.require(Permission::ReadAudit)?;
-        let report = tx.report(id).await?.filter(|report| report.state == ReportState::Ready);
+        let report = tx.report(id).await?.filter(|report| report.is_there(self.0.clock.now()));
         let Some(bundle) = report.and_then(|report| report.bundle) else { return Ok(None) };
         tx.record(Record::success(actions::DOWNLOAD_REPORT, Party::new("report", id.uuid()))).await?;
         Ok(Some(bundle))
@@ -165,6 +175,6 @@ impl Reports {
         if most == 0 {
             return Ok(Vec::new());
         }
-        Ok(self.0.binder.read(&bundle.folder, offset_bytes, most).await?)
+        Ok(self.0.binder.read(&bundle.place, offset_bytes, most).await?)
     }
 }

@@ -170,9 +170,9 @@ tenant_entity!(transcode, "content", "transcodes", keys { upload_id: uuid::Uuid 
     failure: Option<String>,
 });
 tenant_entity!(report, "compliance", "reports", keys { id: uuid::Uuid }, columns {
-    kind: String, stream: String, query: Json, query_text: String, zone: String, kept_size: Option<i64>,
-    compliance_id: uuid::Uuid, requested_at: super::At, state: String, failure: Option<String>, done_permille: i32,
-    attempts: i32, folder: Option<String>, size_bytes: Option<i64>, sha256: Option<Vec<u8>>, first_leaf: Option<i64>,
+    kind: String, stream: String, query: Json, query_text: String, zone: String, kept_first: Option<i64>,
+    kept_last: Option<i64>, compliance_id: uuid::Uuid, requested_at: super::At, state: String, failure: Option<String>, done_permille: i32,
+    attempts: i32, place: Option<String>, size_bytes: Option<i64>, sha256: Option<Vec<u8>>, first_leaf: Option<i64>,
     end_leaf: Option<i64>, row_count: Option<i64>, is_timestamped: Option<bool>, expires_at: Option<super::At>,
     ended_at: Option<super::At>, version: i32,
 });
