@@ -161,6 +161,26 @@ async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post:
     );
     assert!(number(&told.data("lateness")["p99Ms"]) < 60_000, "{}", told.body);
 
+    // Of one post, of its account, of its plan, and of all; and of nobody else's.
+    let of = "query ($id: ID!) { post(id: $id) { accountId planId } }";
+    let of = app.client.graphql(token, of, json!({ "id": post })).await.unwrap();
+    let stranger = app.tenant().await.unwrap();
+    let [account, plan] = ["accountId", "planId"].map(|name| of.data("post")[name].clone());
+    for (whose, asked, posts) in [
+        (token, format!("(postId: \"{post}\")"), "1"),
+        (token, format!("(accountId: {account})"), "1"),
+        (token, format!("(planId: {plan})"), "2"),
+        (token, String::new(), "2"),
+        (stranger.owner.token.as_str(), String::new(), "0"),
+        (stranger.owner.token.as_str(), format!("(planId: {plan})"), "0"),
+    ] {
+        let mut socket = app.client.socket(whose).await.unwrap();
+        socket.subscribe("some", &format!("subscription {{ figures{asked} {{ posts }} }}")).await.unwrap();
+        let told = socket.receive("next").await.unwrap();
+        let nobodys = told["payload"]["data"]["figures"]["posts"] == json!(posts);
+        assert!(nobodys || (posts == "0" && told["payload"]["errors"].is_array()), "{asked}: {told}");
+    }
+
     // Who was away is told once they have moved, and at once what it missed.
     let now = app.client.graphql(token, "{ figures { seq } }", json!({})).await.unwrap();
     let seq = now.data("figures")["seq"].as_str().unwrap().to_owned();

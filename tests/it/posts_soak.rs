@@ -123,6 +123,22 @@ async fn whatever_is_killed_each_post_is_there_once() {
         sqlx::query_scalar("SELECT item FROM publishing.posts").fetch_all(&mut database).await.unwrap();
     assert!(shown.iter().all(|item| there.contains(item.as_str())), "a post is shown that is not there");
     assert_eq!(shown.len(), count);
+    // And each is shown as the one that it is: with its own text, and no other's.
+    let told = platform.control(Method::GET, "posts", &Value::Null).await.unwrap();
+    let there: HashSet<(String, String)> = told["posts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|post| {
+            let text = post["text"].as_str().unwrap().to_owned();
+            let ids = post["item_ids"].as_object().unwrap().values();
+            ids.map(move |id| (id.as_str().unwrap().to_owned(), text.clone())).collect::<Vec<_>>()
+        })
+        .collect();
+    let shown: Vec<(String, String)> =
+        sqlx::query_as("SELECT item, caption FROM publishing.posts").fetch_all(&mut database).await.unwrap();
+    let wrong: Vec<_> = shown.iter().filter(|post| !there.contains(*post)).take(5).collect();
+    assert!(wrong.is_empty(), "shown with another's text: {wrong:?}");
     let late: Vec<f64> = sqlx::query_scalar(
         "SELECT percentile_cont(array[0.5, 0.99, 1]) WITHIN GROUP
              (ORDER BY extract(epoch FROM accepted_at - promised_at)::float8) FROM publishing.posts",

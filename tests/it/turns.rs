@@ -144,6 +144,52 @@ async fn who_is_asked_to_stop_waits_for_the_platform_and_asks_for_nothing_more()
     platform.stop().await;
 }
 
+/// A worker that stands still for longer than its turn lasts is followed by another; what it does once it goes on is refused,
+/// but for what the platform answered it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stood_still_for_longer_than_a_turn_spoils_nothing() {
+    let platform = TestPlatform::start().unwrap();
+    let app = platform.unposting_app().await.unwrap();
+    let desk = Desk::open(&platform, &app, 1, &video(0).await.unwrap()).await.unwrap();
+    let slow = json!({ "path": CREATE, "harm": "slow", "count": 1, "delay_ms": 3_000 });
+    platform.control(Method::POST, "faults", &slow).await.unwrap();
+    let plan = desk.post(&app, &[(0, "once".to_owned())], System.now()).await.unwrap();
+    let signal = |worker: &harness::process::Process, name: &str| {
+        let number = worker.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args([name, &number]).status().unwrap().success());
+    };
+    let still = app.process(&["work", "--queue", "posts"]).unwrap();
+    let begun = tokio::time::Instant::now();
+    while posted(&platform).await.unwrap().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "nothing is asked for: {}", still.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    signal(&still, "-STOP");
+    let fence = "SELECT fence FROM publishing.account_turns WHERE tenant = $1";
+    let mut database = app.superuser_connection().await.unwrap();
+    let tenant = desk.tenant.id.uuid();
+    let before: i64 = sqlx::query_scalar(fence).bind(tenant).fetch_one(&mut database).await.unwrap();
+    // As if its turn had lasted until now.
+    let over =
+        "UPDATE publishing.account_turns SET leased_until = now() - interval '1 second' WHERE tenant = $1";
+    sqlx::query(over).bind(tenant).execute(&mut database).await.unwrap();
+    let next = app.process(&["work", "--queue", "posts"]).unwrap();
+    let found = desk.until(&app, &plan, PATIENCE, is_there).await.unwrap();
+    let after: i64 = sqlx::query_scalar(fence).bind(tenant).fetch_one(&mut database).await.unwrap();
+    assert!(after > before, "another turn: {before}, {after}");
+    signal(&still, "-CONT");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let post = one_post(&desk, &app, &plan).await;
+    assert_eq!((&post["item"], posted(&platform).await.unwrap().len()), (&found[0]["item"], 1), "{post}");
+    assert_eq!(platform.calls(CREATE).await.unwrap().0, 1, "asked for once");
+    assert!(is_there(&post), "{post}");
+    for worker in [still, next] {
+        worker.kill9().await.unwrap();
+    }
+    app.stop().await.unwrap();
+    platform.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_asked_for_that_nobody_agreed_to_as_it_is() {
     let platform = TestPlatform::start().unwrap();
