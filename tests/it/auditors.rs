@@ -315,6 +315,32 @@ async fn reports_are_the_auditors_and_nobody_elses() {
     assert!(rows.iter().all(|row| row[3].starts_with("member:") || row[10] == "request_report"), "{csv}");
     assert!(rows.iter().any(|row| row[10] == "request_report"), "{csv}");
 
+    // A download that broke off goes on, if the report is still the one that it was.
+    let whole = std::fs::read(&bundle).unwrap();
+    let part = async |method: reqwest::Method, range: &str, of: &str| {
+        let request =
+            http().request(method, report["url"].as_str().unwrap()).bearer_auth(&desk.auditor.token);
+        let answer = request.header("range", range).header("if-range", of).send().await.unwrap();
+        let told =
+            |name: &str| answer.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let (length, content_range) = (told("content-length"), told("content-range"));
+        (answer.status().as_u16(), length, content_range, answer.bytes().await.unwrap().to_vec())
+    };
+    let tag = format!("\"{}\"", report["sha256"].as_str().unwrap());
+    let size = whole.len();
+    let rest = part(reqwest::Method::GET, "bytes=1000-", &tag).await;
+    assert_eq!(
+        rest,
+        (206, (size - 1_000).to_string(), format!("bytes 1000-{}/{size}", size - 1), whole[1_000..].to_vec())
+    );
+    let some = part(reqwest::Method::GET, "bytes=5-9", &tag).await;
+    assert_eq!((some.0, some.3), (206, whole[5..10].to_vec()));
+    assert_eq!(part(reqwest::Method::GET, "bytes=1000-", "\"another\"").await.3, whole);
+    let beyond = part(reqwest::Method::GET, &format!("bytes={size}-"), &tag).await;
+    assert_eq!((beyond.0, beyond.2), (416, format!("bytes */{size}")));
+    let head = part(reqwest::Method::HEAD, "bytes=0-", &tag).await;
+    assert_eq!((head.0, head.1, head.3.len()), (200, size.to_string(), 0));
+
     let (operator, other) =
         (desk.app.member(&desk.tenant, Role::Operator).await.unwrap(), desk.app.tenant().await.unwrap());
     let refused = desk.ask(&operator.token, everything).await;
