@@ -166,9 +166,9 @@ pub enum UserErrorCode {
     TooSoon,
     /// Whoever runs the service has given nothing to sign reports with.
     ReportsNotSetUp,
-    /// As many reports are being made as may be.
+    /// As many reports are being made, or are there, as may be.
     ReportsFull,
-    /// The report is there already, or will never be.
+    /// The report will never be, or is there no more.
     ReportEnded,
 }
 

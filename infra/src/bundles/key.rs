@@ -13,7 +13,7 @@ use aws_lc_rs::{
 use domain::compliance::bundle::cms::SignatureAlgorithm;
 use x509_cert::{
     Certificate,
-    der::{Decode as _, Encode as _, pem},
+    der::{Encode as _, pem},
 };
 use zeroize::Zeroizing;
 
@@ -100,7 +100,6 @@ impl ReportKey {
         let der = |certificate: &Certificate| certificate.to_der();
         let certificates: Result<Vec<_>, _> = chain.iter().map(der).collect();
         let certificates = certificates.map_err(|_| unfit(key, "has a certificate that can't be written"))?;
-        debug_assert!(certificates.iter().all(|der| Certificate::from_der(der).is_ok()), "they were read");
         Ok(Self { pair, certificates })
     }
 

@@ -34,9 +34,6 @@ use tokio::{
 
 use super::{PIECE_BYTES, PORT, ReportKey, TimeStampingAuthority, piece};
 
-/// Batches of leaves that may wait for the thread.
-const BATCHES: usize = 2;
-
 /// What a bundle is made with.
 pub(super) struct Parts {
     pub(super) objects: Arc<dyn ObjectStore>,
@@ -52,7 +49,7 @@ type Written = Result<(Sealing<Out>, u64), BundleError>;
 
 /// What the thread is told.
 enum Task {
-    Leaves(Vec<Vec<u8>>, oneshot::Sender<bool>),
+    Leaves(Vec<Vec<u8>>, oneshot::Sender<()>),
     Close(Box<Heads>),
 }
 
@@ -97,7 +94,7 @@ fn write(
                     }
                 }
                 // Who asked may be gone; the next task, or none, says so.
-                let _gone = told.send(true);
+                let _gone = told.send(());
             }
             Task::Close(heads) => return Ok((writer.close(&heads, certificates)?, rows)),
         }
@@ -109,7 +106,7 @@ impl Writing {
     pub(super) fn begin(parts: Parts, scratch: &Path, head: ReportHead) -> Self {
         let scratch =
             std::array::from_fn(|_| scratch.join(format!("report-{}", parts.ids.next_uuid().simple())));
-        let (tasks, waiting) = mpsc::channel(BATCHES);
+        let (tasks, waiting) = mpsc::channel(1);
         let key = Arc::clone(&parts.key);
         let thread = tokio::task::spawn_blocking(move || write(&scratch, head, key.certificates(), waiting));
         Self { parts, tasks, thread: Some(thread) }

@@ -8,7 +8,7 @@ use domain::{
     },
     kernel::{fault::PortError, outbox::Stream},
 };
-use sea_orm::{ColumnTrait as _, ConnectionTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{ColumnTrait as _, ConnectionTrait as _, QueryFilter as _, QueryOrder as _, Statement};
 
 use super::{
     audit_log::{signed, stored_hash, tile_of, unsigned},
@@ -22,6 +22,27 @@ const PORT: &str = "postgres.platform_anchors";
 
 /// Longest a proof's list of tiles is: two for each of eight levels.
 const TILES_MAX: usize = 16;
+
+impl PgWork {
+    /// The head of the platform's log that a statement gives, with its cosignatures in its note.
+    pub(super) async fn one_platform_head(
+        &self,
+        statement: Statement,
+    ) -> Result<Option<SignedHead>, PortError> {
+        const PORT: &str = "postgres.platform_heads";
+        let row = self.tx.query_one_raw(statement).await.map_err(|e| orm_error(PORT, e))?;
+        row.map(|row| {
+            let fault = |e| orm_error(PORT, e);
+            Ok(SignedHead {
+                size: unsigned(PORT, row.try_get("", "size").map_err(fault)?)?,
+                root: stored_hash(PORT, row.try_get("", "root").map_err(fault)?)?,
+                note: row.try_get("", "note").map_err(fault)?,
+                signed_at: row.try_get("", "made_at").map_err(fault)?,
+            })
+        })
+        .transpose()
+    }
+}
 
 #[async_trait]
 impl AnchorStore for PgWork {
@@ -58,7 +79,6 @@ impl AnchorStore for PgWork {
     }
 
     async fn platform_head(&mut self) -> Result<Option<SignedHead>, PortError> {
-        const PORT: &str = "postgres.platform_heads";
         let statement = TenantTx::statement(
             "SELECT h.size, h.root, h.made_at, h.note || coalesce((
                  SELECT string_agg(c.line || E'\\n', '' ORDER BY c.witness)
@@ -67,17 +87,7 @@ impl AnchorStore for PgWork {
              WHERE h.note IS NOT NULL AND h.is_witnessed ORDER BY h.size DESC LIMIT 1",
             [],
         );
-        let row = self.tx.query_one_raw(statement).await.map_err(|e| orm_error(PORT, e))?;
-        row.map(|row| {
-            let fault = |e| orm_error(PORT, e);
-            Ok(SignedHead {
-                size: unsigned(PORT, row.try_get("", "size").map_err(fault)?)?,
-                root: stored_hash(PORT, row.try_get("", "root").map_err(fault)?)?,
-                note: row.try_get("", "note").map_err(fault)?,
-                signed_at: row.try_get("", "made_at").map_err(fault)?,
-            })
-        })
-        .transpose()
+        self.one_platform_head(statement).await
     }
 
     async fn platform_tiles(&mut self, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {

@@ -24,7 +24,7 @@ use sea_orm::{
 };
 
 use super::{
-    audit_log::{head_of, signed, stored_hash, unsigned},
+    audit_log::{head_of, signed, unsigned},
     claim::claim_due,
     columns::{hash32, word},
     entity::{
@@ -40,7 +40,6 @@ use super::{
 const PORT: &str = "postgres.reports";
 const LEAVES: &str = "postgres.audit_leaves";
 const HEADS: &str = "postgres.audit_heads";
-const PLATFORM: &str = "postgres.platform_heads";
 const ANCHORS: &str = "postgres.platform_anchors";
 
 const LEAF_ROWS: &str = "
@@ -49,7 +48,7 @@ const LEAF_ROWS: &str = "
 
 /// The newest head of the platform's log that may be shown, with what cosigned it, all of that before then.
 const PLATFORM_BEFORE: &str = "
-    SELECT h.size, h.root, h.made_at AS signed_at, h.note || coalesce((
+    SELECT h.size, h.root, h.made_at, h.note || coalesce((
         SELECT string_agg(c.line || E'\\n', '' ORDER BY c.witness)
         FROM compliance.platform_cosignatures AS c WHERE c.size = h.size), '') AS note
     FROM compliance.platform_heads AS h
@@ -164,11 +163,7 @@ impl ReportStore for PgWork {
     }
 
     async fn count_reports(&mut self) -> Result<(u32, u32), PortError> {
-        const HOLD: &str =
-            "SELECT pg_advisory_xact_lock(hashtextextended('compliance.reports:' || $1::text, 0))";
-        let held =
-            self.tx.execute_raw(TenantTx::statement(HOLD, [self.tx.scope().tenant().uuid().into()])).await;
-        held.map_err(|e| orm_error(PORT, e))?;
+        self.tx.hold("compliance.reports").await.map_err(|e| orm_error(PORT, e))?;
         let mut counts = [0; 2];
         for (count, state) in counts.iter_mut().zip([ReportState::Making, ReportState::Ready]) {
             let such = self.tx.scoped::<Entity>().filter(Column::State.eq(state.as_str()));
@@ -214,15 +209,7 @@ impl ReportStore for PgWork {
     }
 
     async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
-        let row = self.tx.query_one_raw(TenantTx::statement(PLATFORM_BEFORE, [at.into()])).await;
-        let Some(row) = row.map_err(|e| orm_error(PLATFORM, e))? else { return Ok(None) };
-        let fault = |e| orm_error(PLATFORM, e);
-        Ok(Some(SignedHead {
-            size: unsigned(PLATFORM, row.try_get("", "size").map_err(fault)?)?,
-            root: stored_hash(PLATFORM, row.try_get("", "root").map_err(fault)?)?,
-            note: row.try_get("", "note").map_err(fault)?,
-            signed_at: row.try_get("", "signed_at").map_err(fault)?,
-        }))
+        self.one_platform_head(TenantTx::statement(PLATFORM_BEFORE, [at.into()])).await
     }
 
     async fn head_before(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError> {

@@ -88,6 +88,13 @@ impl TenantTx {
         E::find().filter(E::is_of(self.scope.tenant().uuid()))
     }
 
+    /// Waits until nobody else of the tenant holds what has this name, and keeps others from it until the transaction ends.
+    pub(super) async fn hold(&self, name: &str) -> Result<(), DbErr> {
+        const HOLD: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1 || ':' || $2::text, 0))";
+        let values = [name.into(), self.scope.tenant().uuid().into()];
+        self.execute_raw(Self::statement(HOLD, values)).await.map(drop)
+    }
+
     /// A statement with bound values, for what SeaORM does not say.
     pub(super) fn statement(sql: &'static str, values: impl IntoIterator<Item = Value>) -> Statement {
         Statement {

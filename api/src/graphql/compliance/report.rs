@@ -250,7 +250,7 @@ impl RequestReportInput {
     }
 }
 
-/// A report that is being made.
+/// A report that is being made, or is there.
 #[derive(InputObject)]
 pub struct CancelReportInput {
     /// Which.
@@ -267,7 +267,7 @@ pub enum ReportState {
     Ready,
     /// There will be none.
     Failed,
-    /// It was given up.
+    /// It was given up, or thrown away.
     Cancelled,
     /// It was thrown away when its time was over.
     Expired,

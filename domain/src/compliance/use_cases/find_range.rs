@@ -66,23 +66,27 @@ impl Reports {
         report: &Report,
     ) -> Result<Found, ComplianceError> {
         let stream = report.draft.stream;
-        if tx.head(stream, None).await?.is_none() {
+        let Some(newest) = tx.head(stream, None).await? else {
             return Ok(Found::Failed(ReportFailure::LogEmpty));
-        }
+        };
+        let platform = tx.platform_head().await?;
+        let platform = platform.as_ref();
         let period = report.draft.query.period();
         let (since, until) = period.map_or((None, None), |period| (period.since, period.until));
         let lateness = TimeDelta::seconds(LATENESS_S.into());
         // No more is known than what there was when it was asked for.
         let wanted =
             until.map_or(report.requested_at, |until| report.requested_at.min(instant(until) + lateness));
-        let Some(ending) = self.last(tx, report, wanted).await? else { return Ok(Found::NotYet) };
+        let Some(ending) = self.last(tx, report, wanted, (newest.size, platform)).await? else {
+            return Ok(Found::NotYet);
+        };
         let before = match since {
             None => None,
-            Some(since) => self.before(tx, stream, instant(since) - lateness).await?,
+            Some(since) => self.before(tx, stream, instant(since) - lateness, platform).await?,
         };
         let before = match (before, report.draft.kept) {
             (Some(before), Some((least, _))) if least < before.head.size => {
-                self.at(tx, stream, least).await?
+                self.at(tx, stream, least, platform).await?
             }
             (before, _) => before,
         };
@@ -123,6 +127,7 @@ impl Reports {
         tx: &mut dyn ReportTx,
         report: &Report,
         wanted: Timestamp,
+        (newest, platform): (u64, Option<&SignedHead>),
     ) -> Result<Option<Edge>, ComplianceError> {
         let stream = report.draft.stream;
         let is_patient = |seconds| self.0.clock.now() < report.requested_at + TimeDelta::seconds(seconds);
@@ -130,12 +135,12 @@ impl Reports {
             Some(head) => head.size,
             None if is_patient(GROWS_WITHIN_S) => return Ok(None),
             // Nothing was logged since.
-            None => tx.head(stream, None).await?.map_or(0, |head| head.size),
+            None => newest,
         };
         let needed = report.draft.kept.map_or(needed, |(_, most)| needed.max(most));
-        if let Some(platform) = tx.platform_head().await? {
+        if let Some(platform) = platform {
             if let Some(size) = tx.anchor_reaching(stream, needed, platform.size).await? {
-                return self.anchored(tx, stream, Some(size), &platform).await;
+                return self.anchored(tx, stream, Some(size), platform).await;
             }
             if is_patient(ANCHORED_WITHIN_S) {
                 return Ok(None);
@@ -151,9 +156,10 @@ impl Reports {
         tx: &mut dyn ReportTx,
         stream: Stream,
         size: u64,
+        platform: Option<&SignedHead>,
     ) -> Result<Option<Edge>, ComplianceError> {
-        if let Some(platform) = tx.platform_head().await?
-            && let Some(edge) = self.anchored(tx, stream, Some(size), &platform).await?
+        if let Some(platform) = platform
+            && let Some(edge) = self.anchored(tx, stream, Some(size), platform).await?
         {
             return Ok(Some(edge));
         }
@@ -167,11 +173,12 @@ impl Reports {
         tx: &mut dyn ReportTx,
         stream: Stream,
         at: Timestamp,
+        newest: Option<&SignedHead>,
     ) -> Result<Option<Edge>, ComplianceError> {
         if let Some(platform) = tx.platform_head_before(at).await? {
             return self.anchored(tx, stream, None, &platform).await;
         }
-        if tx.platform_head().await?.is_some() {
+        if newest.is_some() {
             return Ok(None);
         }
         let head = tx.head_before(stream, at).await?;

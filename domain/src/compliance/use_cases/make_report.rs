@@ -2,7 +2,7 @@
 //! bundle is nobody's before all of it is kept.
 
 use chrono::TimeDelta;
-use report_bundle::{manifest::Tool, time::Time, writer::ReportHead};
+use report_bundle::{manifest::Tool, writer::ReportHead};
 
 use super::{
     super::{
@@ -66,10 +66,6 @@ enum End {
     /// Heads are not there yet, or it is not this worker's any more.
     NotYet,
     Failed(ReportFailure),
-}
-
-fn time(at: Timestamp) -> Result<Time, PortError> {
-    time_of(at).map_err(|e| PortError::lasting(PORT, e))
 }
 
 impl Reports {
@@ -296,7 +292,7 @@ impl Reports {
             query: draft.query.clone(),
             query_text: draft.query_text.clone(),
             time_zone: draft.zone.clone(),
-            created_at: time(self.0.clock.now())?,
+            created_at: time_of(self.0.clock.now()).map_err(|e| PortError::lasting(PORT, e))?,
             max_lateness_s: LATENESS_S.into(),
             disclosed: Vec::new(),
             tool: Tool { name: "matricula".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },

@@ -329,10 +329,7 @@ impl PostStore for PgWork {
     }
 
     async fn hold_imports(&mut self) -> Result<(), PortError> {
-        const HOLD: &str =
-            "SELECT pg_advisory_xact_lock(hashtextextended('publishing.imports:' || $1::text, 0))";
-        let held = self.tx.execute_raw(TenantTx::statement(HOLD, [self.tenant()])).await;
-        held.map(drop).map_err(|e| orm_error(POSTS, e))
+        self.tx.hold("publishing.imports").await.map_err(|e| orm_error(POSTS, e))
     }
 
     async fn posts_by_reference(&mut self, references: &[String]) -> Result<Vec<Post>, PortError> {
