@@ -6,19 +6,16 @@ use api::app::App;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use domain::{
-    accounts::model::{
-        Account, AccountState, App as PlatformApp, AppState, Profile, TokenSecrets, TokenTerms, Tokens,
-    },
+    accounts::model::{App as PlatformApp, TokenSecrets, TokenTerms, Tokens},
     content::model::{MediaFacts, Piece, Probed, Upload, UploadDraft, UploadState, VideoFacts},
     kernel::{
         clock::{Clock as _, Timestamp},
-        ids::{AccountId, AppId, ComplianceId, PlanId, PostId, UploadId},
+        ids::{AccountId, ComplianceId, UploadId},
         outbox::Origin,
-        platform::PlatformKey,
         scope::TenantScope,
         secret::Secret,
     },
-    publishing::model::{Fleet, FleetAccount, Plan, Post, PostDraft, Visibility},
+    publishing::model::{Fleet, FleetAccount},
 };
 use harness::{client::Client, stores::HarnessError};
 use infra::system::System;
@@ -30,7 +27,7 @@ use crate::{
     installation::Installation,
     machine::Watched,
     rounds::{ROUNDS, Rounds, median, order},
-    seed::{Owner, TENANTS, sign_in},
+    seed::{Owner, TENANTS, account, plan, platform_app, post, sign_in},
     table::Table,
 };
 
@@ -115,7 +112,7 @@ async fn measure(query: &Query<'_>, now: Timestamp) -> Result<Vec<Times>, Harnes
             for _ in 0..CALLS {
                 let began = Instant::now();
                 all[at].note = match fleets.get(at) {
-                    Some(fleet) => plan(fleet)?,
+                    Some(fleet) => place(fleet)?,
                     None if at == fleets.len() => query.plan().await?,
                     None => query.nothing().await?,
                 };
@@ -131,7 +128,7 @@ async fn measure(query: &Query<'_>, now: Timestamp) -> Result<Vec<Times>, Harnes
 }
 
 /// Places a fleet; how many found a place.
-fn plan(fleet: &Fleet) -> Result<String, HarnessError> {
+fn place(fleet: &Fleet) -> Result<String, HarnessError> {
     let planned = std::hint::black_box(fleet).place();
     let placed = planned.placements.iter().flatten().count();
     if planned.placements.len() == ITEMS && placed > 0 {
@@ -220,18 +217,12 @@ async fn fill(app: &App, owner: &Owner, now: Timestamp) -> Result<Vec<UploadId>,
     let mut work = app.units.begin(TenantScope::of(owner.tenant), &origin).await?;
     let platform = platform_app(now)?;
     work.add_app(&platform, &Secret::from("secret of the app".to_owned())).await?;
-    let plan = Plan {
-        id: PlanId::new(&System),
-        name: "Bench".to_owned(),
-        upload: UploadId::new(&System),
-        planned_by: None,
-        created_at: now,
-    };
+    let plan = plan(now);
     work.add_plan(&plan).await?;
     for number in 0..ACCOUNTS {
-        let (account, tokens) = account(number, &platform, now);
+        let account = account(AccountId::new(&System), u32::try_from(number)?, &platform, now);
         work.add_account(&account).await?;
-        work.put_tokens(&tokens).await?;
+        work.put_tokens(&tokens(account.id, number, &platform, now)).await?;
         let posts: Vec<_> = taken(number, now).map(|at| post(&plan, account.id, at)).collect();
         work.add_posts(&posts).await?;
     }
@@ -245,35 +236,7 @@ async fn fill(app: &App, owner: &Owner, now: Timestamp) -> Result<Vec<UploadId>,
     Ok(ids)
 }
 
-fn platform_app(now: Timestamp) -> Result<PlatformApp, HarnessError> {
-    let scopes = ["user_info", "video.create.bind", "video.list.bind"];
-    Ok(PlatformApp {
-        id: AppId::new(&System),
-        platform: PlatformKey::parse("douyin").map_err(|_| "the platform has another name")?,
-        name: "Bench".to_owned(),
-        client_key: "aw-bench".to_owned(),
-        scopes: scopes.map(ToOwned::to_owned).to_vec(),
-        scopes_off: Vec::new(),
-        state: AppState::Active,
-        created_at: now,
-        version: 1,
-    })
-}
-
-fn account(number: usize, app: &PlatformApp, now: Timestamp) -> (Account, Tokens) {
-    let account = Account {
-        id: AccountId::new(&System),
-        app: app.id,
-        platform: app.platform.clone(),
-        open_id: format!("open-{number}"),
-        profile: Profile { nickname: format!("Account {number}"), ..Profile::default() },
-        group: None,
-        tags: Vec::new(),
-        state: AccountState::Connected,
-        paused: None,
-        created_at: now,
-        version: 1,
-    };
+fn tokens(account: AccountId, number: usize, app: &PlatformApp, now: Timestamp) -> Tokens {
     let terms = TokenTerms {
         scopes: app.scopes.clone(),
         consented_at: now,
@@ -293,19 +256,7 @@ fn account(number: usize, app: &PlatformApp, now: Timestamp) -> (Account, Tokens
         access: Secret::from(format!("act.{number}")),
         refresh: Some(Secret::from(format!("rft.{number}"))),
     };
-    (account.clone(), Tokens { account: account.id, app: app.id, terms, secrets })
-}
-
-/// A post that waits for nobody's work here, and has its place in the calendar.
-fn post(plan: &Plan, account: AccountId, planned_at: Timestamp) -> Post {
-    let draft = PostDraft {
-        upload: plan.upload,
-        caption: "Taken".to_owned(),
-        cover_at_ms: None,
-        visibility: Visibility::Public,
-    };
-    let of = (plan.id, account);
-    Post::new(PostId::new(&System), of, draft, planned_at, plan.created_at)
+    Tokens { account, app: app.id, terms, secrets }
 }
 
 /// A file as it is when it was verified and looked at.

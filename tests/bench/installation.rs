@@ -28,6 +28,8 @@ use crate::{
 
 /// Shared buffers of Postgres, in mebibytes: all data fits.
 const SHARED_BUFFERS_MIB: u16 = 512;
+/// Threads of `matricula serve` that answer: as many as the machine the goals were set on has cores.
+const WORKERS: u32 = 2;
 /// Longest wait for the product to answer.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
@@ -38,13 +40,12 @@ pub(crate) struct Installation {
     stores: Stores,
     logins: Logins,
     settings: BTreeMap<String, String>,
-    address: String,
 }
 
 /// The product's processes, killed when dropped.
 pub(crate) struct Running {
     server: Process,
-    worker: Process,
+    worker: Option<Process>,
     /// Speaks to it.
     pub(crate) client: Client,
     /// Where operators ask the server.
@@ -74,9 +75,8 @@ impl Installation {
         migrate(admin.as_str(), &logins).await?;
         LocalKeyring::create(&dir.join("keyring"), &System)?;
         LocalSigner::create(&dir.join("log-key"), &System)?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let settings = settings(&dir, &stores, &logins, &address);
-        Ok(Self { dir, stores, logins, settings, address })
+        let settings = settings(&dir, &stores, &logins);
+        Ok(Self { dir, stores, logins, settings })
     }
 
     /// What the product is configured with.
@@ -128,7 +128,7 @@ impl Installation {
                 postgres: pids.get("postgres").copied(),
                 redis: pids.get("redis").copied(),
                 server: None,
-                worker: running.and_then(|running| running.worker.id()),
+                worker: running.and_then(|running| running.worker.as_ref()?.id()),
             },
         })
     }
@@ -138,16 +138,33 @@ impl Installation {
     /// # Errors
     /// They are not built beside this program, or did not answer.
     pub(crate) async fn serve(&self) -> Result<Running, HarnessError> {
-        let operators = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let worker = Process::start(&["work"], &self.settings, &self.dir)?;
+        self.answering(WORKERS, Some(worker)).await
+    }
+
+    /// Starts another `matricula serve` beside it, that answers with so many threads.
+    ///
+    /// # Errors
+    /// It is not built beside this program, or did not answer.
+    pub(crate) async fn serve_beside(&self, workers: u32) -> Result<Running, HarnessError> {
+        self.answering(workers, None).await
+    }
+
+    async fn answering(&self, workers: u32, worker: Option<Process>) -> Result<Running, HarnessError> {
+        let free =
+            || -> Result<_, HarnessError> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string()) };
+        let (address, operators) = (free()?, free()?);
         let mut settings = self.settings.clone();
-        let worker = Process::start(&["work"], &settings, &self.dir)?;
+        settings.insert("MATRICULA_HTTP_LISTEN".to_owned(), address.clone());
         settings.insert("MATRICULA_HTTP_OPERATORS_LISTEN".to_owned(), operators.clone());
+        settings.insert("MATRICULA_HTTP_WORKERS".to_owned(), workers.to_string());
         let server = Process::start(&["serve"], &settings, &self.dir)?;
-        let client = Client::new(format!("http://{}", self.address))?;
+        let client = Client::new(format!("http://{address}"))?;
         let mut running = Running { server, worker, client, operators };
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         while running.client.graphql("", "{ __typename }", serde_json::json!({})).await.is_err() {
-            let ended = running.server.has_ended()? || running.worker.has_ended()?;
+            let worker_ended = running.worker.as_mut().map(Process::has_ended).transpose()?;
+            let ended = running.server.has_ended()? || worker_ended == Some(true);
             if ended || tokio::time::Instant::now() >= deadline {
                 return Err(format!("the product does not answer\n{}", running.server.log()).into());
             }
@@ -191,7 +208,9 @@ impl Running {
     pub(crate) async fn stop(self) -> Result<String, HarnessError> {
         let log = self.server.log();
         self.server.kill9().await?;
-        self.worker.kill9().await?;
+        if let Some(worker) = self.worker {
+            worker.kill9().await?;
+        }
         Ok(log)
     }
 }
@@ -207,10 +226,10 @@ fn login(admin: &Url, user: &str) -> Result<String, HarnessError> {
 }
 
 /// The defaults, but for addresses and for quotas that no load reaches. Every quota is still counted.
-fn settings(dir: &Path, stores: &Stores, logins: &Logins, address: &str) -> BTreeMap<String, String> {
+fn settings(dir: &Path, stores: &Stores, logins: &Logins) -> BTreeMap<String, String> {
     let path = |name: &str| dir.join(name).to_string_lossy().into_owned();
     [
-        ("HTTP_LISTEN", address.to_owned()),
+        ("HTTP_LISTEN", "127.0.0.1:0".to_owned()),
         ("HTTP_OPERATORS_LISTEN", "127.0.0.1:0".to_owned()),
         ("DATABASE_URL", logins.app.clone()),
         ("DATABASE_SEQUENCER_URL", logins.sequencer.clone()),

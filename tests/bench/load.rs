@@ -21,7 +21,7 @@ pub(crate) const CONNECTIONS: u32 = 32;
 /// Connections of `pgbench`: as many as the product's pool has.
 const SQL_CONNECTIONS: u32 = 16;
 /// Seconds a load runs before anything is measured.
-const WARM_UP_S: u32 = 2;
+pub(crate) const WARM_UP_S: u32 = 2;
 /// Seconds that are measured.
 pub(crate) const MEASURED_S: u32 = 4;
 

@@ -18,6 +18,7 @@ mod machine;
 mod memory;
 mod peers;
 mod product;
+mod profile;
 mod programs;
 mod queue;
 mod requests;
@@ -44,8 +45,9 @@ use server::{
 use crate::{goals::Goal, installation::Installation, load::here, table::Table};
 
 /// Everything that can be measured, in its order.
-const ALL: [&str; 10] =
-    ["read", "peers", "memory", "write", "sequence", "seal", "claim", "uploads", "sockets", "fleet"];
+const ALL: [&str; 11] = [
+    "read", "profile", "peers", "memory", "write", "sequence", "seal", "claim", "uploads", "sockets", "fleet",
+];
 
 /// The figures of one part, in Markdown.
 struct Figures {
@@ -138,8 +140,14 @@ async fn measure(wish: &Wish, installation: &Installation) -> Result<Vec<Figures
     for part in ALL.into_iter().filter(|name| wish.wants(name)) {
         eprintln!("measuring: {part}");
         let (tables, goals) = match part {
-            "read" => one(Box::pin(product::run(installation, &owners)).await?),
-            "peers" => one(Box::pin(peers::run(installation, &owners)).await?),
+            "read" | "profile" | "peers" => {
+                let owners = Box::pin(seed::add_accounts(&app, &owners, &mut superuser)).await?;
+                one(match part {
+                    "read" => Box::pin(product::run(installation, owners)).await?,
+                    "profile" => Box::pin(profile::run(installation, owners)).await?,
+                    _ => Box::pin(peers::run(installation, owners)).await?,
+                })
+            }
             "memory" => one(Box::pin(memory::run(installation)).await?),
             "write" => one(Box::pin(write::run(installation)).await?),
             "sequence" => one(Box::pin(sequence::run(installation, &mut sequencer)).await?),

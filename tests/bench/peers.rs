@@ -13,11 +13,11 @@ use crate::{
     table::Table,
 };
 
-/// The page as PostGraphile names things. `mfa` takes the place of `isCurrent`, which no column holds.
-const THEIR_PAGE: &str = "{ members: allMembers(first: 20, orderBy: [CREATED_AT_ASC, ROW_ID_ASC]) { \
-                          nodes { id: rowId role status createdAt \
-                          sessions: sessionsByTenantIdAndMemberId(first: 5, orderBy: [CREATED_AT_ASC, ROW_ID_ASC]) { \
-                          nodes { id: rowId createdAt lastSeenAt mfa } } } } }";
+/// The page as PostGraphile names things. `kind` takes the place of `nickname`, which no column holds openly.
+const THEIR_PAGE: &str = "{ accounts: allAccounts(first: 20, orderBy: [CREATED_AT_ASC, ROW_ID_ASC]) { \
+                          nodes { id: rowId kind state \
+                          posts(first: 5, orderBy: [PLANNED_AT_ASC, ROW_ID_ASC]) { \
+                          nodes { id: rowId caption status plannedAt } } } } }";
 
 /// Most of the peer's slowest in a hundred.
 const THIRD: f64 = 1.0 / 3.0;

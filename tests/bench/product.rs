@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What is left when nothing is asked: the door, the caller, the quotas, the cost, the access event.
-const NOTHING: &str = "{ __typename }";
+pub(crate) const NOTHING: &str = "{ __typename }";
 
 const COMMAND: &str = "mutation ($id: ID!, $role: Role!) { \
                        changeMemberRole(input: { id: $id, role: $role }) { userErrors { code } } }";
@@ -34,14 +34,17 @@ pub(crate) async fn run(
     owners: &[Owner],
 ) -> Result<(Table, Vec<Goal>), HarnessError> {
     let running = Box::pin(installation.serve()).await?;
+    let narrow = Box::pin(installation.serve_beside(1)).await?;
     let target = installation.target(Some(&running))?;
     let requests = Requests { client: &running.client, service: running.service(), dir: &installation.dir };
+    let narrowly = Requests { client: &narrow.client, service: narrow.service(), dir: &installation.dir };
     let tokens: Vec<&str> = owners.iter().map(|owner| owner.token.as_str()).collect();
     let is_named = |answer: &Answer| answer.data("__typename").is_string();
     let tools = [
         sql(installation, "read_floor", &script("read_floor")?)?,
         sql(installation, "read_pipelined", &pipelined(&script("read_floor")?))?,
         requests.query("page", &tokens, PAGE, &is_page).await?.0,
+        narrowly.query("narrow_page", &tokens, PAGE, &is_page).await?.0,
         requests.query("nothing", &tokens, NOTHING, &is_named).await?.0,
         sql(installation, "command_floor", &script("command_floor")?)?,
         commands(&requests, owners).await?,
@@ -49,7 +52,7 @@ pub(crate) async fn run(
     let series = measure(tools, &target, async || Ok(())).await;
     let key_calls = running.figure("matricula_key_provider_calls_total").await;
     let answers = running.figure("matricula_answers_total").await;
-    let log = running.stop().await?;
+    let log = running.stop().await? + &narrow.stop().await?;
     let series = series.map_err(|error| format!("{error}\n{log}"))?;
     let (mut table, goals) = told(&series);
     let (key_calls, answers) = (key_calls?, answers?);
@@ -65,7 +68,9 @@ fn pipelined(script: &str) -> String {
     script.replace("BEGIN;", "\\startpipeline\nBEGIN;").replace("COMMIT;", "COMMIT;\n\\endpipeline")
 }
 
-fn told([floor, pipelined, page, nothing, command_floor, command]: &[Series; 6]) -> (Table, Vec<Goal>) {
+fn told(
+    [floor, pipelined, page, narrow, nothing, command_floor, command]: &[Series; 7],
+) -> (Table, Vec<Goal>) {
     let of_floor = page.beside(floor, rate).percent();
     let around = nothing.rounds(|sample| sample.server_us + sample.redis_us);
     let of_command_floor = command.beside(command_floor, rate).percent();
@@ -74,13 +79,15 @@ fn told([floor, pipelined, page, nothing, command_floor, command]: &[Series; 6])
     let of_pipelined = pipelined.beside(floor, rate).percent();
     let gain = format!("{} of F1", of_pipelined.told("%"));
     table.load("the same in a pipeline, `pgbench`: what a pipelined driver could gain", pipelined, &gain);
-    table.load("the page over GraphQL", page, &format!("{} of F1", of_floor.told("%")));
+    table.load("the page over GraphQL, 2 workers", page, &format!("{} of F1", of_floor.told("%")));
+    let of_narrow = narrow.beside(floor, rate).percent();
+    table.load("the page over GraphQL, 1 worker", narrow, &format!("{} of F1", of_narrow.told("%")));
     table.load("`{ __typename }`", nothing, &format!("{} of server and Redis", around.told("us")));
     table.load("F3: the command's transaction, `pgbench`", command_floor, "floor");
     table.load("`changeMemberRole`", command, &format!("{} of F3", of_command_floor.told("%")));
     let goals = vec![
         Goal::at_least(
-            "the page of 20 members x 5 sessions beside the same SQL by `pgbench`",
+            "the page of 20 accounts x 5 posts beside the same SQL by `pgbench`",
             "%",
             [55.0, 70.0],
             of_floor,

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::load::{CONNECTIONS, Service, Tool};
 
-/// A page of twenty members, five sessions each.
-pub(crate) const PAGE: &str = "{ members(first: 20) { nodes { id role status createdAt \
-                               sessions(first: 5) { nodes { id createdAt lastSeenAt isCurrent } } } } }";
+/// A page of twenty accounts, five posts each.
+pub(crate) const PAGE: &str = "{ accounts(first: 20) { nodes { id nickname state \
+                               posts(first: 5) { nodes { id caption status plannedAt } } } } }";
 
 /// Whether an answer is what was asked for.
 pub(crate) type IsRight<'a> = &'a (dyn Fn(&Answer) -> bool + Sync);
@@ -90,14 +90,13 @@ pub(crate) fn line(lines: &mut String, token: &str, query: &str, variables: &Val
     writeln!(lines, "{token}\t{body}")
 }
 
-/// Twenty members with five sessions each, all of them with their fields.
+/// Twenty accounts with five posts each, all of them with their fields.
 pub(crate) fn is_page(answer: &Answer) -> bool {
     let full =
         |list: &Value, count: usize| list["nodes"].as_array().filter(|nodes| nodes.len() == count).cloned();
-    full(answer.data("members"), 20).is_some_and(|members| {
-        members.iter().all(|member| {
-            full(&member["sessions"], 5)
-                .is_some_and(|sessions| sessions.iter().all(|session| session["id"].is_string()))
+    full(answer.data("accounts"), 20).is_some_and(|accounts| {
+        accounts.iter().all(|account| {
+            full(&account["posts"], 5).is_some_and(|posts| posts.iter().all(|post| post["id"].is_string()))
         })
     })
 }
@@ -116,12 +115,12 @@ pub(crate) fn same(what: &str, ours: &Value, theirs: &Value) -> Result<(), Harne
 }
 
 /// A value without what programs are free to spell as they like: global ids, case of enums, zones of instants. Of what
-/// only one of them has (`isCurrent`, `mfa`) nothing is left.
+/// only one of them has (`nickname`, which is sealed, and `kind`) nothing is left.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(plain).collect(),
         Value::Object(fields) => {
-            let known = fields.iter().filter(|(name, _)| !["isCurrent", "mfa"].contains(&name.as_str()));
+            let known = fields.iter().filter(|(name, _)| !["nickname", "kind"].contains(&name.as_str()));
             known.map(|(name, value)| (name.clone(), plain(value))).collect()
         }
         Value::String(text) => Value::String(plain_text(text)),
@@ -146,8 +145,8 @@ mod tests {
     fn spelling_is_no_difference_and_content_is() {
         let id = URL_SAFE_NO_PAD.encode("Member:000000000000400080000000000a0000");
         let ours =
-            json!({ "id": id, "role": "OWNER", "at": "2026-01-01T00:00:00.120+00:00", "isCurrent": false });
-        let theirs = |role: &str, at: &str| json!({ "id": "00000000-0000-4000-8000-0000000a0000", "role": role, "at": at, "mfa": "passed" });
+            json!({ "id": id, "role": "OWNER", "at": "2026-01-01T00:00:00.120+00:00", "nickname": "A" });
+        let theirs = |role: &str, at: &str| json!({ "id": "00000000-0000-4000-8000-0000000a0000", "role": role, "at": at, "kind": null });
         assert!(same("it", &ours, &theirs("owner", "2026-01-01T00:00:00.12Z")).is_ok());
         assert!(same("it", &ours, &theirs("admin", "2026-01-01T00:00:00.12Z")).is_err());
         assert!(same("it", &ours, &theirs("owner", "2026-01-01T00:00:01.12Z")).is_err());

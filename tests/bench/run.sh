@@ -2,8 +2,8 @@
 # Builds the product and the benchmarks as they are released and runs them, on private stores in a temporary directory.
 #
 #   tests/bench/run.sh                     all of them, the tables on standard output
-#   tests/bench/run.sh read write          some of them: read, peers, memory, write, sequence, seal, claim, uploads,
-#                                          sockets, fleet
+#   tests/bench/run.sh read write          some of them: read, profile, peers, memory, write, sequence, seal, claim,
+#                                          uploads, sockets, fleet
 #   tests/bench/run.sh --write seal        also puts the tables of those into tests/bench/RESULTS.md; the others stay
 #
 # The peers come from npm, with a version of Node of their own, and stay in tests/bench/npm/node_modules.

@@ -8,6 +8,7 @@ use std::{ops::Range, time::Duration};
 
 use api::app::App;
 use domain::{
+    accounts::model::{Account, AccountState, App as PlatformApp, AppState, Profile},
     identity::{
         OpenTenant, SignIn, SignInOutcome,
         model::{EmailAddress, Member, MemberStatus, Slug, Tenant},
@@ -15,11 +16,13 @@ use domain::{
     kernel::{
         actor::Role,
         clock::{Clock as _, Timestamp},
-        ids::{ComplianceId, MemberId, TenantId},
+        ids::{AccountId, AppId, ComplianceId, MemberId, PlanId, PostId, TenantId, UploadId},
         outbox::Origin,
+        platform::PlatformKey,
         scope::TenantScope,
         secret::Secret,
     },
+    publishing::model::{Plan, Post, PostDraft, Visibility},
 };
 use harness::stores::HarnessError;
 use infra::system::System;
@@ -30,6 +33,10 @@ use uuid::Uuid;
 pub(crate) const TENANTS: Range<u32> = 10..60;
 /// Members of each.
 pub(crate) const MEMBERS: u32 = 200;
+/// Accounts of every tenant but the first, where [`add_accounts`] is asked for them.
+const ACCOUNTS: u32 = 100;
+/// Posts of each.
+const POSTS: u32 = 20;
 /// Everybody's password.
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -58,7 +65,12 @@ pub(crate) fn tenant(number: u32) -> Result<TenantId, HarnessError> {
 }
 
 fn member(number: u32) -> Result<MemberId, HarnessError> {
-    Ok(MemberId::from_uuid(Uuid::parse_str(&format!("00000000-0000-4000-a000-0000000{number}"))?))
+    Ok(MemberId::from_uuid(numbered('a', number)?))
+}
+
+/// An id that scripts can make up too; `number` has five digits.
+fn numbered(kind: char, number: u32) -> Result<Uuid, HarnessError> {
+    Ok(Uuid::parse_str(&format!("00000000-0000-4000-{kind}000-0000000{number}"))?)
 }
 
 /// Fills the installation and signs every owner in.
@@ -78,6 +90,99 @@ pub(crate) async fn fill(app: &App, superuser: &mut PgConnection) -> Result<Vec<
     superuser.execute("VACUUM (ANALYZE)").await?;
     superuser.execute("CHECKPOINT").await?;
     Ok(owners)
+}
+
+/// Gives every tenant but the first, which parts fill by themselves, accounts with posts that wait for nobody's work, and
+/// gives the owners of those tenants.
+///
+/// # Errors
+/// A store did not answer.
+pub(crate) async fn add_accounts<'o>(
+    app: &App,
+    owners: &'o [Owner],
+    superuser: &mut PgConnection,
+) -> Result<&'o [Owner], HarnessError> {
+    let owners = owners.get(1..).unwrap_or_default();
+    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM accounts.accounts)")
+        .fetch_one(&mut *superuser)
+        .await?;
+    if there {
+        return Ok(owners);
+    }
+    for (number, owner) in TENANTS.skip(1).zip(owners) {
+        let now = System.now();
+        let mut work = app.units.begin(TenantScope::of(owner.tenant), &origin("seed")).await?;
+        let platform = platform_app(now)?;
+        work.add_app(&platform, &Secret::from("secret of the app".to_owned())).await?;
+        let plan = plan(now);
+        work.add_plan(&plan).await?;
+        let mut posts = Vec::new();
+        for at in 0..ACCOUNTS {
+            let id = AccountId::from_uuid(numbered('b', number * 1_000 + at)?);
+            let account = Account { created_at: joined(now, at), ..account(id, at, &platform, now) };
+            work.add_account(&account).await?;
+            let hour = |nth: u32| now + Duration::from_secs(u64::from(nth * 3_600 + at));
+            posts.extend((0..POSTS).map(|nth| post(&plan, id, hour(nth))));
+        }
+        work.add_posts(&posts).await?;
+        work.commit().await?;
+    }
+    superuser.execute("VACUUM (ANALYZE)").await?;
+    superuser.execute("CHECKPOINT").await?;
+    Ok(owners)
+}
+
+/// A registration on a platform.
+///
+/// # Errors
+/// Never in practice: the name is ours.
+pub(crate) fn platform_app(now: Timestamp) -> Result<PlatformApp, HarnessError> {
+    let scopes = ["user_info", "video.create.bind", "video.list.bind"];
+    Ok(PlatformApp {
+        id: AppId::new(&System),
+        platform: PlatformKey::parse("douyin").map_err(|_| "the platform has another name")?,
+        name: "Bench".to_owned(),
+        client_key: "aw-bench".to_owned(),
+        scopes: scopes.map(ToOwned::to_owned).to_vec(),
+        scopes_off: Vec::new(),
+        state: AppState::Active,
+        created_at: now,
+        version: 1,
+    })
+}
+
+/// An account that can be posted for.
+pub(crate) fn account(id: AccountId, number: u32, app: &PlatformApp, now: Timestamp) -> Account {
+    Account {
+        id,
+        app: app.id,
+        platform: app.platform.clone(),
+        open_id: format!("open-{number}"),
+        profile: Profile { nickname: format!("Account {number}"), ..Profile::default() },
+        group: None,
+        tags: Vec::new(),
+        state: AccountState::Connected,
+        paused: None,
+        created_at: now,
+        version: 1,
+    }
+}
+
+/// A plan of a file that is not there.
+pub(crate) fn plan(now: Timestamp) -> Plan {
+    let (id, upload) = (PlanId::new(&System), UploadId::new(&System));
+    Plan { id, name: "Bench".to_owned(), upload, planned_by: None, created_at: now }
+}
+
+/// A post that waits for nobody's work, and has its place in the calendar.
+pub(crate) fn post(plan: &Plan, account: AccountId, planned_at: Timestamp) -> Post {
+    let draft = PostDraft {
+        upload: plan.upload,
+        caption: "A caption as long as captions are, with a #word or two".to_owned(),
+        cover_at_ms: None,
+        visibility: Visibility::Public,
+    };
+    Post::new(PostId::new(&System), (plan.id, account), draft, planned_at, plan.created_at)
 }
 
 fn origin(operation: &str) -> Origin {

@@ -17,6 +17,7 @@ mod identity;
 mod isolation;
 mod keys;
 mod lists;
+mod lists_of_posts;
 mod members;
 mod plans;
 mod platform_log;

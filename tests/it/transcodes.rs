@@ -115,7 +115,7 @@ async fn old_film(seconds: u32) -> Vec<u8> {
     let picture = format!("testsrc2=size=960x540:rate=30:duration={seconds}");
     let sound = format!("sine=frequency=440:sample_rate=22050:duration={seconds}");
     let all =
-        ["-i", &picture, "-f", "lavfi", "-i", &sound, "-c:v", "mpeg4", "-q:v", "8", "-c:a", "pcm_s16le"];
+        ["-i", &picture, "-f", "lavfi", "-i", &sound, "-c:v", "mpeg4", "-q:v", "24", "-c:a", "pcm_s16le"];
     media(&all, "avi").await
 }
 

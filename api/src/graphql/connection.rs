@@ -1,5 +1,7 @@
 //! Relay connections: arguments, signed cursors, pages.
 
+use std::sync::{Arc, OnceLock};
+
 use async_graphql::SimpleObject;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::kernel::{
@@ -32,35 +34,51 @@ pub(super) struct PageArgs {
     pub(super) before: Option<String>,
 }
 
-/// Signs and reads the cursors of one list: one tenant, one field, one filter. A cursor of another list is refused.
-pub(super) struct Cursors<'a> {
-    key: &'a [u8; 32],
-    list: [u8; 32],
+/// Signs and reads the cursors of one list: one tenant, one field, one filter. A cursor of another list is refused. Nothing
+/// is computed before a cursor is read or written, which most answers do not ask for.
+#[derive(Clone)]
+pub(super) struct Cursors(Arc<List>);
+
+struct List {
+    key: [u8; 32],
+    tenant: TenantId,
+    field: &'static str,
+    filter: String,
+    mac: OnceLock<Hmac<Sha256>>,
 }
 
-impl<'a> Cursors<'a> {
+impl Cursors {
     /// For the list `field` of `tenant` under `filter`, any text that tells filters apart.
-    pub(super) fn new(key: &'a [u8; 32], tenant: TenantId, field: &str, filter: &str) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(tenant.uuid().as_bytes());
-        hasher.update(field.as_bytes());
-        hasher.update(b"\0");
-        hasher.update(filter.as_bytes());
-        Self { key, list: hasher.finalize().into() }
+    pub(super) fn new(
+        key: &[u8; 32],
+        tenant: TenantId,
+        field: &'static str,
+        filter: impl Into<String>,
+    ) -> Self {
+        Self(Arc::new(List { key: *key, tenant, field, filter: filter.into(), mac: OnceLock::new() }))
     }
 
     fn tag(&self, place: &[u8]) -> Hmac<Sha256> {
-        // RFC 2104 pads a key shorter than the block of 64 bytes with zeros.
-        let mut block = [0; 64];
-        block[..32].copy_from_slice(self.key);
-        let mut mac = Hmac::<Sha256>::new(&block.into());
-        mac.update(&self.list);
+        let list = &*self.0;
+        let mac = list.mac.get_or_init(|| {
+            let mut hasher = Sha256::new();
+            hasher.update(list.tenant.uuid().as_bytes());
+            hasher.update(list.field.as_bytes());
+            hasher.update(b"\0");
+            hasher.update(list.filter.as_bytes());
+            // RFC 2104 pads a key shorter than the block of 64 bytes with zeros.
+            let mut block = [0; 64];
+            block[..32].copy_from_slice(&list.key);
+            let mut mac = Hmac::<Sha256>::new(&block.into());
+            mac.update(&hasher.finalize());
+            mac
+        });
+        let mut mac = mac.clone();
         mac.update(place);
         mac
     }
 
-    /// The cursor of a row.
-    pub(super) fn write(&self, key: Key) -> String {
+    fn write(&self, key: Key) -> String {
         let mut bytes = Vec::with_capacity(40);
         bytes.extend_from_slice(&key.at.timestamp_micros().to_be_bytes());
         bytes.extend_from_slice(key.id.as_bytes());
@@ -109,43 +127,100 @@ impl<'a> Cursors<'a> {
     }
 }
 
+/// The same part of the own list of each of many parents. A cursor is of one parent's list: with one, the other parents are
+/// refused each by themselves, and without, all are asked for the same part.
+pub(super) struct Parts<K>(Vec<Result<(K, Cursors, PageRequest), ApiError>>);
+
+impl<K: Copy> Parts<K> {
+    pub(super) fn new(parents: &[K], args: &PageArgs, cursors: impl Fn(K) -> Cursors) -> Self {
+        let part = |parent: &K| {
+            let cursors = cursors(*parent);
+            let request = cursors.request(args);
+            request.map(|request| (*parent, cursors, request))
+        };
+        Self(parents.iter().map(part).collect())
+    }
+
+    /// The parents that are not refused, and what is asked for of each; `None` when all are.
+    pub(super) fn accepted(&self) -> Option<(Vec<K>, PageRequest)> {
+        let accepted = || self.0.iter().flatten();
+        let (_, _, request) = accepted().next()?;
+        Some((accepted().map(|(parent, _, _)| *parent).collect(), *request))
+    }
+
+    /// What becomes of each, in order: `of` is asked for those that are not refused.
+    pub(super) fn each<T>(
+        self,
+        mut of: impl FnMut(K, &Cursors, &PageRequest) -> Result<T, ApiError>,
+    ) -> Vec<Result<T, ApiError>> {
+        let mut each = |part: Result<(K, Cursors, PageRequest), ApiError>| {
+            let (parent, cursors, request) = part?;
+            of(parent, &cursors, &request)
+        };
+        self.0.into_iter().map(&mut each).collect()
+    }
+}
+
+/// Where a row stands in its list: what its cursor says.
+#[derive(Clone)]
+pub(super) struct Place {
+    list: Cursors,
+    key: Key,
+}
+
+impl Place {
+    /// The cursor of the row.
+    pub(super) fn cursor(&self) -> String {
+        self.list.write(self.key)
+    }
+}
+
 /// Where a page stands in its list.
-#[derive(SimpleObject, Output, Clone, Debug)]
+#[derive(SimpleObject, Output, Clone)]
+#[graphql(complex)]
+#[output(fields)]
 pub struct PageInfo {
     /// Whether there is more behind, reading forward.
     has_next_page: bool,
     /// Whether there is more before, reading backward.
     has_previous_page: bool,
-    /// Cursor of the first row here.
-    start_cursor: Option<String>,
-    /// Cursor of the last row here.
-    end_cursor: Option<String>,
+    #[graphql(skip)]
+    first: Option<Place>,
+    #[graphql(skip)]
+    last: Option<Place>,
 }
 
-/// Rows with their cursors, and where they stand.
+#[output::fields]
+impl PageInfo {
+    /// Cursor of the first row here.
+    fn start_cursor(&self) -> Option<String> {
+        self.first.as_ref().map(Place::cursor)
+    }
+
+    /// Cursor of the last row here.
+    fn end_cursor(&self) -> Option<String> {
+        self.last.as_ref().map(Place::cursor)
+    }
+}
+
+/// Rows with their places, and where they stand.
 pub(super) fn paged<T, N>(
     page: Page<T>,
     request: &PageRequest,
-    cursors: &Cursors<'_>,
+    cursors: &Cursors,
     key_of: impl Fn(&T) -> Key,
     node_of: impl Fn(T) -> N,
-) -> (Vec<(String, N)>, PageInfo) {
+) -> (Vec<(Place, N)>, PageInfo) {
     let forward = request.direction == Direction::Forward;
-    let rows: Vec<_> = page
-        .items
-        .into_iter()
-        .map(|item| {
-            let cursor = cursors.write(key_of(&item));
-            (cursor, node_of(item))
-        })
-        .collect();
+    let row = |item| (Place { list: cursors.clone(), key: key_of(&item) }, node_of(item));
+    let rows: Vec<_> = page.items.into_iter().map(row).collect();
     let info = PageInfo {
         // Relay: the other direction may be told when it is cheap. A page that began at a cursor has something
         // before it, namely the cursor's row.
         has_next_page: if forward { page.more } else { request.from.is_some() },
         has_previous_page: if forward { request.from.is_some() } else { page.more },
-        start_cursor: rows.first().map(|(cursor, _)| cursor.clone()),
-        end_cursor: rows.last().map(|(cursor, _)| cursor.clone()),
+        first: rows.first().map(|(place, _)| place.clone()),
+        last: rows.last().map(|(place, _)| place.clone()),
     };
     (rows, info)
 }
@@ -156,11 +231,21 @@ macro_rules! connection {
     ($connection:ident, $edge:ident, $node:ident, $of:literal $(, $kept:ident: $type:ty)?) => {
         #[doc = concat!("A row of a list of ", $of, ".")]
         #[derive(async_graphql::SimpleObject, output::Output)]
+        #[graphql(complex)]
+        #[output(fields)]
         pub struct $edge {
-            /// The row's place in the list.
-            cursor: String,
+            #[graphql(skip)]
+            place: $crate::graphql::connection::Place,
             /// The row.
             node: $node,
+        }
+
+        #[output::fields]
+        impl $edge {
+            /// The row's place in the list.
+            fn cursor(&self) -> String {
+                self.place.cursor()
+            }
         }
 
         /// A part of a list, and where it stands.
@@ -178,10 +263,13 @@ macro_rules! connection {
 
         impl $connection {
             pub(super) fn new(
-                (rows, page_info): (Vec<(String, $node)>, $crate::graphql::connection::PageInfo),
+                (rows, page_info): (
+                    Vec<($crate::graphql::connection::Place, $node)>,
+                    $crate::graphql::connection::PageInfo,
+                ),
                 $($kept: $type,)?
             ) -> Self {
-                let edges = rows.into_iter().map(|(cursor, node)| $edge { cursor, node }).collect();
+                let edges = rows.into_iter().map(|(place, node)| $edge { place, node }).collect();
                 Self { $($kept,)? edges, page_info }
             }
         }

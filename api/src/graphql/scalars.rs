@@ -68,7 +68,11 @@ impl Kind {
 
 /// The global id of a node.
 pub(super) fn global_id(kind: Kind, uuid: Uuid) -> ID {
-    ID(URL_SAFE_NO_PAD.encode(format!("{}:{}", kind.as_str(), uuid.simple())))
+    let mut text = String::with_capacity(48);
+    text.push_str(kind.as_str());
+    text.push(':');
+    text.push_str(uuid.simple().encode_lower(&mut Uuid::encode_buffer()));
+    ID(URL_SAFE_NO_PAD.encode(text))
 }
 
 /// What a global id names; `None` for a text that is none of ours.

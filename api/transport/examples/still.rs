@@ -1,5 +1,5 @@
 //! Answers from memory, for measuring what an answer costs when nothing is asked of a store: a flat list of a hundred rows
-//! and a page of twenty members with five sessions each; and a subscription, told of what is POSTed to /publish.
+//! and a page of twenty accounts with five posts each; and a subscription, told of what is POSTed to /publish.
 //!
 //! `still graphql PORT WORKERS` is the transport over a schema of all. `still rows PORT WORKERS` and `still page PORT
 //! WORKERS` answer anything with the one or the other, serialised by hand-written code of the ordinary kind: what the same
@@ -44,69 +44,61 @@ struct Row {
 
 #[derive(Enum, Output, Serialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Role {
-    Owner,
-    Operator,
+enum PostStatus {
+    Waiting,
+    Live,
 }
 
 #[derive(SimpleObject, Output, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Session {
+struct Post {
     id: ID,
+    caption: String,
+    status: PostStatus,
     #[serde(serialize_with = "as_text")]
-    created_at: DateTime<Utc>,
-    #[serde(serialize_with = "as_text")]
-    last_seen_at: DateTime<Utc>,
-    is_current: bool,
+    planned_at: DateTime<Utc>,
 }
 
 #[derive(SimpleObject, Output, Serialize)]
-struct SessionConnection {
-    nodes: Vec<&'static Session>,
+struct PostConnection {
+    nodes: Vec<&'static Post>,
 }
 
 #[derive(Enum, Output, Serialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum MemberStatus {
-    Active,
+enum AccountState {
+    Connected,
 }
 
 #[derive(SimpleObject, Output, Serialize)]
 #[graphql(complex)]
 #[output(fields)]
-#[serde(rename_all = "camelCase")]
-struct Member {
+struct Account {
     id: ID,
-    role: Role,
-    status: MemberStatus,
-    #[serde(serialize_with = "as_text")]
-    created_at: DateTime<Utc>,
+    nickname: String,
+    state: AccountState,
     #[graphql(skip)]
-    #[serde(rename = "sessions", serialize_with = "as_nodes")]
-    held: &'static [Session],
+    #[serde(rename = "posts", serialize_with = "as_nodes")]
+    held: &'static [Post],
 }
 
 #[output::fields]
-impl Member {
-    /// The first of its sessions.
-    async fn sessions(
-        members: &[&Self],
-        _: &Context<'_>,
-        first: i32,
-    ) -> Result<Vec<SessionConnection>, Error> {
+impl Account {
+    /// The first of its posts.
+    async fn posts(accounts: &[&Self], _: &Context<'_>, first: i32) -> Result<Vec<PostConnection>, Error> {
         let first = usize::try_from(first).unwrap_or_default();
-        let of = |member: &&Self| SessionConnection { nodes: member.held.iter().take(first).collect() };
-        Ok(members.iter().map(of).collect())
+        let of = |account: &&Self| PostConnection { nodes: account.held.iter().take(first).collect() };
+        Ok(accounts.iter().map(of).collect())
     }
 }
 
 #[derive(SimpleObject, Output)]
-struct MemberConnection {
-    nodes: Vec<&'static Member>,
+struct AccountConnection {
+    nodes: Vec<&'static Account>,
 }
 
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| (0..100).map(row).collect());
-static MEMBERS: LazyLock<Vec<Member>> = LazyLock::new(|| (0..20).map(member).collect());
+static ACCOUNTS: LazyLock<Vec<Account>> = LazyLock::new(|| (0..20).map(account).collect());
 
 fn id(number: i32) -> ID {
     format!("00000000-0000-4000-8000-{number:012}").into()
@@ -121,19 +113,18 @@ fn row(number: i32) -> Row {
     Row { id: id(number), title: format!("The title of row {number}"), views: number * 37 }
 }
 
-fn member(number: i32) -> Member {
-    let session = |n: i32| Session {
+fn account(number: i32) -> Account {
+    let post = |n: i32| Post {
         id: id(number * 5 + n),
-        created_at: at(n * 86_400),
-        last_seen_at: at(n * 86_400 + 3_600),
-        is_current: number == 0 && n == 4,
+        caption: "A caption as long as captions are, with a #word or two".to_owned(),
+        status: if n == 0 { PostStatus::Live } else { PostStatus::Waiting },
+        planned_at: at(n * 3_600 + number),
     };
-    Member {
+    Account {
         id: id(number),
-        role: if number == 0 { Role::Owner } else { Role::Operator },
-        status: MemberStatus::Active,
-        created_at: at(number * 60),
-        held: (0..5).map(session).collect::<Vec<_>>().leak(),
+        nickname: format!("Account {number}"),
+        state: AccountState::Connected,
+        held: (0..5).map(post).collect::<Vec<_>>().leak(),
     }
 }
 
@@ -146,10 +137,10 @@ impl Query {
         Written(ROWS.iter().collect())
     }
 
-    /// The first of the members.
-    async fn members(&self, first: i32) -> Option<Written<MemberConnection>> {
+    /// The first of the accounts.
+    async fn accounts(&self, first: i32) -> Option<Written<AccountConnection>> {
         let first = usize::try_from(first).unwrap_or_default();
-        Some(Written(MemberConnection { nodes: MEMBERS.iter().take(first).collect() }))
+        Some(Written(AccountConnection { nodes: ACCOUNTS.iter().take(first).collect() }))
     }
 }
 
@@ -279,7 +270,7 @@ async fn rows(_: web::Bytes) -> HttpResponse {
 }
 
 async fn page(_: web::Bytes) -> HttpResponse {
-    HttpResponse::Ok().json(json_of("members", &Nodes { nodes: MEMBERS.as_slice() }))
+    HttpResponse::Ok().json(json_of("accounts", &Nodes { nodes: ACCOUNTS.as_slice() }))
 }
 
 #[derive(Serialize)]
@@ -297,7 +288,7 @@ fn json_of<'a, T>(field: &'static str, value: &'a T) -> Data<BTreeMap<&'static s
     Data { data: BTreeMap::from([(field, value)]) }
 }
 
-fn as_nodes<S: Serializer>(held: &&'static [Session], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_nodes<S: Serializer>(held: &&'static [Post], serializer: S) -> Result<S::Ok, S::Error> {
     Nodes { nodes: *held }.serialize(serializer)
 }
 

@@ -5,15 +5,15 @@ import Fastify from "fastify";
 import mercurius from "mercurius";
 
 const schema = `
-  enum Role { OWNER OPERATOR }
-  enum MemberStatus { ACTIVE }
+  enum AccountState { CONNECTED }
+  enum PostStatus { WAITING LIVE }
   scalar DateTime
   type Row { id: ID! title: String! views: Int! }
-  type Session { id: ID! createdAt: DateTime! lastSeenAt: DateTime! isCurrent: Boolean! }
-  type SessionConnection { nodes: [Session!]! }
-  type Member { id: ID! role: Role! status: MemberStatus! createdAt: DateTime! sessions(first: Int!): SessionConnection! }
-  type MemberConnection { nodes: [Member!]! }
-  type Query { rows: [Row!]! members(first: Int!): MemberConnection }
+  type Post { id: ID! caption: String! status: PostStatus! plannedAt: DateTime! }
+  type PostConnection { nodes: [Post!]! }
+  type Account { id: ID! nickname: String! state: AccountState! posts(first: Int!): PostConnection! }
+  type AccountConnection { nodes: [Account!]! }
+  type Query { rows: [Row!]! accounts(first: Int!): AccountConnection }
 `;
 
 const id = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
@@ -21,22 +21,21 @@ const at = (seconds) => new Date((1_767_225_600 + seconds) * 1_000).toISOString(
 const count = (length, make) => Array.from({ length }, (_, number) => make(number));
 
 const rows = count(100, (n) => ({ id: id(n), title: `The title of row ${n}`, views: n * 37 }));
-const members = count(20, (m) => ({
-  id: id(m),
-  role: m === 0 ? "OWNER" : "OPERATOR",
-  status: "ACTIVE",
-  createdAt: at(m * 60),
+const accounts = count(20, (a) => ({
+  id: id(a),
+  nickname: `Account ${a}`,
+  state: "CONNECTED",
   held: count(5, (n) => ({
-    id: id(m * 5 + n),
-    createdAt: at(n * 86_400),
-    lastSeenAt: at(n * 86_400 + 3_600),
-    isCurrent: m === 0 && n === 4,
+    id: id(a * 5 + n),
+    caption: "A caption as long as captions are, with a #word or two",
+    status: n === 0 ? "LIVE" : "WAITING",
+    plannedAt: at(n * 3_600 + a),
   })),
 }));
 
 const resolvers = {
-  Query: { rows: () => rows, members: (_, { first }) => ({ nodes: members.slice(0, first) }) },
-  Member: { sessions: (member, { first }) => ({ nodes: member.held.slice(0, first) }) },
+  Query: { rows: () => rows, accounts: (_, { first }) => ({ nodes: accounts.slice(0, first) }) },
+  Account: { posts: (account, { first }) => ({ nodes: account.held.slice(0, first) }) },
 };
 
 async function serve() {

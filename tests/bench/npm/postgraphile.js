@@ -9,6 +9,7 @@ import { postgraphile } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { grafserv } from "postgraphile/grafserv/node";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { jsonPgSmartTags } from "postgraphile/utils";
 
 const { PORT, WORKERS, DATABASE_URL, SECRET, TENANTS, TOKENS_FILE } = process.env;
 /** Connections to the database of all workers together: as many as the product's pool has. */
@@ -27,12 +28,27 @@ function preset() {
   const verify = createVerifier({ key: SECRET, algorithms: ["HS256"], allowedIss: issuer });
   return {
     extends: [PostGraphileAmberPreset],
+    // Posts refer to accounts in another schema, which the database does not check.
+    plugins: [
+      jsonPgSmartTags({
+        version: 1,
+        config: {
+          class: {
+            "publishing.posts": {
+              tags: {
+                foreignKey: "(tenant_id, account_id) references accounts.accounts (tenant_id, id)|@foreignFieldName posts",
+              },
+            },
+          },
+        },
+      }),
+    ],
     // Otherwise lists could not be asked for in the order of the product's.
     disablePlugins: ["PgIndexBehaviorsPlugin"],
     pgServices: [
       makePgService({
         connectionString: DATABASE_URL,
-        schemas: ["identity"],
+        schemas: ["accounts", "publishing"],
         poolConfig: { max: Math.ceil(CONNECTIONS / workers) },
       }),
     ],

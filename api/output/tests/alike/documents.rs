@@ -69,6 +69,11 @@ fn repeated() -> Vec<Case> {
             json!({"n": 2}),
             false,
         ),
+        (
+            "query($n:Int!){ accounts(first:20){ nodes{ plans(first:$n){ nodes { id } } } } }",
+            json!({"n": 900}),
+            false,
+        ),
     ]
 }
 

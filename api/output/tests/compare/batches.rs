@@ -1,7 +1,16 @@
 //! How often stores are asked, and what the ledger says of it.
 
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
 use output::Count;
 use serde_json::json;
+use tracing::{
+    field::{Field, Visit},
+    span,
+};
 
 use crate::answers::{Way, check, run};
 
@@ -19,6 +28,55 @@ fn each_level_is_asked_once_a_field() {
     );
     let stock = run(query, &json!({}), Way::Stock);
     assert!(stock.calls.len() > 60 && stock.calls.iter().all(|(_, parents)| *parents == 1));
+}
+
+/// The spans of batched fields, each as what it tells.
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<Vec<String>>>);
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        *self.0 += &format!("{field}={value:?} ");
+    }
+}
+
+impl tracing::Subscriber for Spans {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.name() == "graphql.batch"
+    }
+
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        let mut line = String::new();
+        span.record(&mut Line(&mut line));
+        self.0.lock().unwrap().push(line.trim_end().to_owned());
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[test]
+fn each_call_is_a_span_that_says_of_what_and_for_how_many() {
+    let spans = Spans::default();
+    let listening = tracing::subscriber::set_default(spans.clone());
+    let query = "{ accounts(first: 3) { nodes { plans(first: 2) { nodes { owner { id } } } } } }";
+    run(query, &json!({}), Way::Written);
+    drop(listening);
+    // One account has no plans.
+    assert_eq!(
+        *spans.0.lock().unwrap(),
+        ["parent_type=Account field=plans parents=3", "parent_type=Plan field=owner parents=4"]
+    );
 }
 
 #[test]

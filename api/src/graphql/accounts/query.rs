@@ -201,7 +201,7 @@ async fn accounts(ctx: &Context<'_>, wanted: Wanted, args: PageArgs) -> Result<A
     let (actor, mut work) = reading(ctx, "accounts").await?;
     let app = app(ctx);
     let (filter, text) = wanted.read()?;
-    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "accounts", &text);
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "accounts", text);
     let request = cursors.request(&args)?;
     let page = app.accounts.accounts(&mut *work, &actor, &filter, request).await?;
     let key = |account: &model::Account| Key { at: account.created_at, id: account.id.uuid() };
@@ -213,7 +213,7 @@ async fn consents(ctx: &Context<'_>, days: i32, args: PageArgs) -> Result<Consen
     let app = app(ctx);
     let days = u32::try_from(days).ok().filter(|_| (1..=CALENDAR_DAYS_MAX).contains(&days));
     let days = days.ok_or_else(|| ApiError::bad_input("withinDays must be 1 to 366"))?;
-    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "consents_due", &days.to_string());
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "consents_due", days.to_string());
     let request = cursors.request(&args)?;
     let page = app.accounts.consents(&mut *work, &actor, days, request).await?;
     let key = |due: &domain::accounts::Consent| Key { at: due.ends_at, id: due.account.id.uuid() };

@@ -18,8 +18,9 @@ use super::{
 };
 use crate::graphql::{
     command::app,
-    connection::{COUNT_MAX, connection, connection_fields},
+    connection::{COUNT_MAX, PageArgs, connection, connection_fields},
     error::ApiError,
+    publishing::{PostConnection, posts_of_accounts},
     reading::reading,
     scalars::{Kind, global_id},
 };
@@ -220,6 +221,19 @@ impl Account {
         let models: Vec<_> = accounts.iter().map(|account| account.model.clone()).collect();
         let all = app(ctx).accounts.quotas_of(&mut *work, &actor, &models).await?;
         Ok(all.into_iter().map(|found| Some(Ok(found.into_iter().map(Into::into).collect()))).collect())
+    }
+
+    /// Its posts, by the time they are planned for.
+    async fn posts(
+        accounts: &[&Self],
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Vec<Option<Result<PostConnection, ApiError>>>, ApiError> {
+        let ids: Vec<_> = accounts.iter().map(|account| account.model.id).collect();
+        posts_of_accounts(ctx, &ids, &PageArgs { first, after, last, before }).await
     }
 }
 

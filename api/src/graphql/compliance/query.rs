@@ -191,7 +191,7 @@ async fn events(
     if filter.types.len() > TYPES_MAX {
         return Err(ApiError::bad_input("filter.types must be at most 50"));
     }
-    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "audit_events", &format!("{filter:?}"));
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "audit_events", format!("{filter:?}"));
     let request = cursors.request(&args)?;
     let by_event = PageRequest {
         limit: request.limit,

@@ -67,7 +67,7 @@ async fn uploads(
     let (actor, mut work) = reading(ctx, "uploads").await?;
     let app = app(ctx);
     let filter = UploadFilter { state: state.map(Into::into) };
-    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "uploads", &format!("{filter:?}"));
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "uploads", format!("{filter:?}"));
     let request = cursors.request(&args)?;
     let page = app.content.uploads(&mut *work, &actor, filter, request).await?;
     let key = |upload: &model::Upload| Key { at: upload.created_at, id: upload.id.uuid() };

@@ -16,7 +16,7 @@ use output::{Output, Written};
 
 use crate::graphql::{
     command::app,
-    connection::{COUNT_MAX, Cursors, PageArgs, connection, connection_fields, paged},
+    connection::{COUNT_MAX, Cursors, PageArgs, Parts, connection, connection_fields, paged},
     error::ApiError,
     reading::reading,
     scalars::{Kind, global_id},
@@ -191,8 +191,7 @@ impl Member {
     }
 }
 
-/// For each member, in order. A cursor is of one member's list: with one, the other members are refused each by
-/// themselves, and without, all are asked for the same part.
+/// For each member, in order.
 async fn sessions_of(
     ctx: &Context<'_>,
     members: &[MemberId],
@@ -200,34 +199,21 @@ async fn sessions_of(
 ) -> Result<Vec<Result<SessionConnection, ApiError>>, ApiError> {
     let (actor, mut work) = reading(ctx, "sessions").await?;
     let app = app(ctx);
-    let asked: Vec<_> = members
-        .iter()
-        .map(|member| {
-            let filter = member.uuid().to_string();
-            let cursors = Cursors::new(&app.cursor_key, actor.tenant, "sessions", &filter);
-            let request = cursors.request(args);
-            request.map(|request| (*member, cursors, request))
-        })
-        .collect();
-    let accepted: Vec<_> = asked.iter().filter_map(|asked| asked.as_ref().ok()).collect();
-    let keys: Vec<_> = accepted.iter().map(|(member, _, _)| *member).collect();
-    let mut pages = match accepted.first() {
+    let parts = Parts::new(members, args, |member| {
+        Cursors::new(&app.cursor_key, actor.tenant, "sessions", member.uuid().to_string())
+    });
+    let mut pages = match parts.accepted() {
         None => Vec::new(),
-        Some((_, _, request)) => app.identity.sessions_of(&mut *work, &actor, &keys, *request).await?,
+        Some((keys, request)) => app.identity.sessions_of(&mut *work, &actor, &keys, request).await?,
     }
     .into_iter();
-    let connection = |asked| {
-        let (_, cursors, request): (_, Cursors<'_>, _) = asked?;
+    Ok(parts.each(|_, cursors, request| {
         let page = pages.next().ok_or_else(ApiError::internal)??;
-        Ok(SessionConnection::new(paged(
-            page,
-            &request,
-            &cursors,
-            |session| Key { at: session.created_at, id: session.id.uuid() },
-            |session| Session::new(session, &actor),
-        )))
-    };
-    Ok(asked.into_iter().map(connection).collect())
+        let key = |session: &model::Session| Key { at: session.created_at, id: session.id.uuid() };
+        Ok(SessionConnection::new(paged(page, request, cursors, key, |session| {
+            Session::new(session, &actor)
+        })))
+    }))
 }
 
 connection!(MemberConnection, MemberEdge, Member, "members");

@@ -14,6 +14,7 @@ use super::{
     figures::{Asked, FigureTotals, Lateness, totals},
     fleet::{FleetPlan, FleetPlanInput, fleet_plan},
     import::{ImportPostsInput, ImportPreview, preview},
+    lists,
     timetables::{Timetable, TimetableConnection, one_timetable, timetables},
     types::{Plan, PlanConnection, Post, PostConnection, PostStatus},
 };
@@ -189,9 +190,8 @@ async fn posts(
         plan: plan.map(PlanId::from_uuid),
         status: status.map(Into::into),
     };
-    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "posts", &format!("{filter:?}"));
+    let cursors = lists::cursors(app, &actor, filter);
     let request = cursors.request(&args)?;
     let page = app.publishing.posts(&mut *work, &actor, filter, request).await?;
-    let key = |post: &model::Post| Key { at: post.planned_at, id: post.id.uuid() };
-    Ok(PostConnection::new(paged(page, &request, &cursors, key, Into::into)))
+    Ok(lists::connection(page, &request, &cursors))
 }

@@ -4,20 +4,21 @@ use async_graphql::{Context, Enum, ID, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{
     kernel::ids::{PlanId, PostId},
-    publishing::{
-        events,
-        model::{self, CreationEnd, PostFailure, PostState},
-        ports,
-    },
+    publishing::model::{self, CreationEnd, PostFailure, PostState},
 };
 use output::Output;
 use serde::{Deserialize, Serialize};
 
-use super::{figures::PostFigures, warnings::PostWarning};
+use super::{
+    figures::PostFigures,
+    lists::posts_of_plans,
+    timeline::{PostNote, PostReceipt},
+    warnings::PostWarning,
+};
 use crate::{
     graphql::{
         command::{app, caller},
-        connection::{connection, connection_fields},
+        connection::{PageArgs, connection, connection_fields},
         error::ApiError,
         reading::reading,
         scalars::{Kind, global_id},
@@ -90,111 +91,6 @@ pub enum PostOp {
     Resolve,
 }
 
-/// What happened to a post.
-#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "events::NoteKind")]
-pub enum PostNoteKind {
-    /// It was planned.
-    Planned,
-    /// Somebody changed it.
-    Changed,
-    /// Somebody agreed to it; the detail is the digest agreed to.
-    Approved,
-    /// Somebody gave it up.
-    Cancelled,
-    /// Somebody had it tried again.
-    Retried,
-    /// Somebody said what became of it.
-    Resolved,
-    /// A worker began.
-    Begun,
-    /// An upload in parts was begun.
-    PartsBegun,
-    /// The platform has the file.
-    Uploaded,
-    /// The platform is about to be asked for it.
-    Asked,
-    /// The platform was not asked after all.
-    NotAsked,
-    /// The platform posted it.
-    Created,
-    /// The answer was lost.
-    AnswerLost,
-    /// Reading showed that it is there.
-    Found,
-    /// Reading showed that it is not there.
-    Absent,
-    /// Reading does not show what became of it: somebody must look.
-    Stuck,
-    /// A step was not done, and is tried again.
-    Hindered,
-    /// It waits for something that is not the platform's to give.
-    Held,
-    /// It came to nothing.
-    Failed,
-    /// The platform looks at it again.
-    Reviewing,
-    /// The platform shows it.
-    Live,
-    /// The platform does not show it.
-    Rejected,
-    /// It is not there any more.
-    Gone,
-    /// It is there a second time.
-    Duplicated,
-}
-
-/// One line of a post's timeline.
-#[derive(SimpleObject, Output, Clone)]
-pub struct PostNote {
-    /// When.
-    at: DateTime<Utc>,
-    /// What.
-    kind: PostNoteKind,
-    /// How the post stood from then on.
-    status: PostStatus,
-    /// More of it.
-    detail: Option<String>,
-    /// What it was part of; `auditTrail` resolves it to its events.
-    compliance_id: ID,
-}
-
-impl From<events::PostNote> for PostNote {
-    fn from(note: events::PostNote) -> Self {
-        Self {
-            at: note.at,
-            kind: note.kind.into(),
-            status: note.status.into(),
-            detail: note.detail,
-            compliance_id: note.compliance_id.uuid().to_string().into(),
-        }
-    }
-}
-
-/// That somebody agreed to a post as it was.
-#[derive(SimpleObject, Output, Clone)]
-pub struct PostReceipt {
-    /// What was agreed to: the post's `digest` then. It is worth something while it is the post's digest now.
-    digest: String,
-    /// The member who did; null for a machine.
-    confirmed_by_id: Option<ID>,
-    /// When.
-    confirmed_at: DateTime<Utc>,
-    /// What it was part of; `auditTrail` resolves it to its events.
-    compliance_id: ID,
-}
-
-impl From<ports::PostReceipt> for PostReceipt {
-    fn from(receipt: ports::PostReceipt) -> Self {
-        Self {
-            digest: hex(&receipt.digest),
-            confirmed_by_id: receipt.member.map(|member| global_id(Kind::Member, member.uuid())),
-            confirmed_at: receipt.at,
-            compliance_id: receipt.compliance_id.uuid().to_string().into(),
-        }
-    }
-}
-
 /// A post found on the platform that nobody here knows, and that may be this one.
 #[derive(SimpleObject, Output, Clone)]
 pub struct PostCandidate {
@@ -206,6 +102,17 @@ pub struct PostCandidate {
     created_at: DateTime<Utc>,
     /// Whether it has the post's text, and was made when the post would have been.
     is_likely: bool,
+}
+
+impl From<&model::Candidate> for PostCandidate {
+    fn from(candidate: &model::Candidate) -> Self {
+        Self {
+            item: candidate.item.clone(),
+            caption: candidate.caption.clone(),
+            created_at: candidate.created_at,
+            is_likely: candidate.is_likely,
+        }
+    }
 }
 
 /// What came of asking the platform for a post.
@@ -296,6 +203,19 @@ impl Plan {
         let digests = app(ctx).publishing.plan_digests(&mut *work, &actor, &keys).await?;
         Ok(keys.iter().map(|key| Some(Ok(digests.get(key).map(|digest| hex(digest))))).collect())
     }
+
+    /// Its posts that the caller reaches, by the time they are planned for.
+    async fn posts(
+        plans: &[&Self],
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Vec<Option<Result<PostConnection, ApiError>>>, ApiError> {
+        let keys: Vec<_> = plans.iter().map(|plan| plan.key).collect();
+        posts_of_plans(ctx, &keys, &PageArgs { first, after, last, before }).await
+    }
 }
 
 /// One piece of content meant for one account.
@@ -304,117 +224,143 @@ impl Plan {
 #[output(fields)]
 pub struct Post {
     #[graphql(skip)]
-    key: PostId,
-    #[graphql(skip)]
-    allows: Vec<model::PostOp>,
+    model: model::Post,
     /// Opaque.
     pub(in crate::graphql) id: ID,
-    /// The plan it is of.
-    plan_id: ID,
-    /// The account.
-    account_id: ID,
-    /// The file.
-    upload_id: ID,
-    /// Which of its account's posts in the plan it is, from 1.
-    occurrence: u32,
-    /// The name it has in the file that it came from; null when it came from none.
-    reference: Option<String>,
-    /// The text beside it.
-    caption: String,
-    /// Which instant of the video is its cover, in milliseconds; null when it is left to the platform.
-    cover_at_ms: Option<String>,
-    /// Who may see it.
-    visibility: Visibility,
-    /// Where it stands.
-    status: PostStatus,
-    /// When it is to be there.
-    planned_at: DateTime<Utc>,
-    /// When something is next done for it; null when there is nothing to do.
-    due_at: Option<DateTime<Utc>>,
-    /// When the platform took it.
-    accepted_at: Option<DateTime<Utc>>,
-    /// The platform's name for it, once it is there.
-    item: Option<String>,
-    /// What somebody agrees to with `approvePost`: SHA-256 over everything that will be posted, where and when.
-    digest: String,
-    /// What was in the way when it was last tried; null when nothing is.
-    hindered_by: Option<String>,
-    /// Since when it is tried in vain.
-    hindered_since: Option<DateTime<Utc>>,
-    /// Why it came to nothing.
-    failed_because: Option<String>,
-    /// Whether somebody must look at the platform and say with `resolvePost` what became of it.
-    needs_decision: bool,
-    /// Posts found on the platform that may be it, while that is not known.
-    candidates: Vec<PostCandidate>,
-    /// Every time the platform was asked for it.
-    creations: Vec<PostCreation>,
-    /// Posts that are there beside the one that is meant: there should be none.
-    duplicates: Vec<String>,
 }
 
 impl From<model::Post> for Post {
     fn from(post: model::Post) -> Self {
-        let (mut candidates, mut is_stuck): (&[model::Candidate], bool) = (&[], false);
-        if let PostState::OutcomeUnknown { candidates: found, is_stuck: stuck } = &post.state {
-            (candidates, is_stuck) = (found, *stuck);
-        }
-        let candidate = |candidate: &model::Candidate| PostCandidate {
-            item: candidate.item.clone(),
-            caption: candidate.caption.clone(),
-            created_at: candidate.created_at,
-            is_likely: candidate.is_likely,
-        };
-        let failed_because = if let PostState::Failed(failure) = &post.state {
-            Some(match failure {
-                PostFailure::Refused(refusal) => {
-                    format!("{} (code {})", refusal.kind.as_str(), refusal.code)
-                }
-                PostFailure::TriesUsedUp => "tries_used_up".to_owned(),
-                PostFailure::FileGone => "file_gone".to_owned(),
-            })
-        } else {
-            None
-        };
-        let hindrance = post.progress.hindrance.as_ref();
-        Self {
-            key: post.id,
-            id: global_id(Kind::Post, post.id.uuid()),
-            plan_id: global_id(Kind::Plan, post.plan.uuid()),
-            account_id: global_id(Kind::Account, post.account.uuid()),
-            upload_id: global_id(Kind::Upload, post.draft.upload.uuid()),
-            occurrence: post.occurrence,
-            reference: post.reference.clone(),
-            cover_at_ms: post.draft.cover_at_ms.map(|ms| ms.to_string()),
-            visibility: post.draft.visibility.into(),
-            status: post.state.status().into(),
-            planned_at: post.planned_at,
-            due_at: post.next_at(),
-            accepted_at: post.accepted_at,
-            item: post.state.item().map(ToOwned::to_owned),
-            digest: hex(&post.digest()),
-            allows: model::PostOp::ALL.into_iter().filter(|op| post.allows(*op)).collect(),
-            hindered_by: hindrance.map(|hindrance| hindrance.by.clone()),
-            hindered_since: hindrance.map(|hindrance| hindrance.since),
-            failed_because,
-            needs_decision: is_stuck,
-            candidates: candidates.iter().map(candidate).collect(),
-            creations: post.progress.creations.iter().map(Into::into).collect(),
-            duplicates: post.duplicates().map(ToOwned::to_owned).collect(),
-            caption: post.draft.caption,
-        }
+        Self { id: global_id(Kind::Post, post.id.uuid()), model: post }
+    }
+}
+
+impl Post {
+    fn keys(posts: &[&Self]) -> Vec<PostId> {
+        posts.iter().map(|post| post.model.id).collect()
     }
 }
 
 #[output::fields]
 impl Post {
+    /// The plan it is of.
+    fn plan_id(&self) -> ID {
+        global_id(Kind::Plan, self.model.plan.uuid())
+    }
+
+    /// The account.
+    fn account_id(&self) -> ID {
+        global_id(Kind::Account, self.model.account.uuid())
+    }
+
+    /// The file.
+    fn upload_id(&self) -> ID {
+        global_id(Kind::Upload, self.model.draft.upload.uuid())
+    }
+
+    /// Which of its account's posts in the plan it is, from 1.
+    fn occurrence(&self) -> u32 {
+        self.model.occurrence
+    }
+
+    /// The name it has in the file that it came from; null when it came from none.
+    fn reference(&self) -> Option<&String> {
+        self.model.reference.as_ref()
+    }
+
+    /// The text beside it.
+    fn caption(&self) -> &String {
+        &self.model.draft.caption
+    }
+
+    /// Which instant of the video is its cover, in milliseconds; null when it is left to the platform.
+    fn cover_at_ms(&self) -> Option<String> {
+        self.model.draft.cover_at_ms.map(|ms| ms.to_string())
+    }
+
+    /// Who may see it.
+    fn visibility(&self) -> Visibility {
+        self.model.draft.visibility.into()
+    }
+
+    /// Where it stands.
+    fn status(&self) -> PostStatus {
+        self.model.state.status().into()
+    }
+
+    /// When it is to be there.
+    fn planned_at(&self) -> DateTime<Utc> {
+        self.model.planned_at
+    }
+
+    /// When something is next done for it; null when there is nothing to do.
+    fn due_at(&self) -> Option<DateTime<Utc>> {
+        self.model.next_at()
+    }
+
+    /// When the platform took it.
+    fn accepted_at(&self) -> Option<DateTime<Utc>> {
+        self.model.accepted_at
+    }
+
+    /// The platform's name for it, once it is there.
+    fn item(&self) -> Option<String> {
+        self.model.state.item().map(ToOwned::to_owned)
+    }
+
+    /// What somebody agrees to with `approvePost`: SHA-256 over everything that will be posted, where and when.
+    fn digest(&self) -> String {
+        hex(&self.model.digest())
+    }
+
+    /// What was in the way when it was last tried; null when nothing is.
+    fn hindered_by(&self) -> Option<&String> {
+        self.model.progress.hindrance.as_ref().map(|hindrance| &hindrance.by)
+    }
+
+    /// Since when it is tried in vain.
+    fn hindered_since(&self) -> Option<DateTime<Utc>> {
+        self.model.progress.hindrance.as_ref().map(|hindrance| hindrance.since)
+    }
+
+    /// Why it came to nothing.
+    fn failed_because(&self) -> Option<String> {
+        let PostState::Failed(failure) = &self.model.state else { return None };
+        Some(match failure {
+            PostFailure::Refused(refusal) => format!("{} (code {})", refusal.kind.as_str(), refusal.code),
+            PostFailure::TriesUsedUp => "tries_used_up".to_owned(),
+            PostFailure::FileGone => "file_gone".to_owned(),
+        })
+    }
+
+    /// Whether somebody must look at the platform and say with `resolvePost` what became of it.
+    fn needs_decision(&self) -> bool {
+        matches!(self.model.state, PostState::OutcomeUnknown { is_stuck: true, .. })
+    }
+
+    /// Posts found on the platform that may be it, while that is not known.
+    fn candidates(&self) -> Vec<PostCandidate> {
+        let PostState::OutcomeUnknown { candidates, .. } = &self.model.state else { return Vec::new() };
+        candidates.iter().map(Into::into).collect()
+    }
+
+    /// Every time the platform was asked for it.
+    fn creations(&self) -> Vec<PostCreation> {
+        self.model.progress.creations.iter().map(Into::into).collect()
+    }
+
+    /// Posts that are there beside the one that is meant: there should be none.
+    fn duplicates(&self) -> Vec<String> {
+        self.model.duplicates().map(ToOwned::to_owned).collect()
+    }
+
     /// What the caller may do to it now: what its state allows, and the caller's role or key.
     #[expect(clippy::unused_async, reason = "batched fields are asynchronous")]
     async fn allowed_actions(posts: &[&Self], ctx: &Context<'_>) -> Result<Vec<Vec<PostOp>>, ApiError> {
         let actor = &caller(ctx)?.signed_in().actor;
         let allowed = |post: &&Self| {
-            let ops = post.allows.iter().filter(|op| actor.may(op.needs()));
-            ops.copied().map(Into::into).collect()
+            let ops = model::PostOp::ALL.into_iter().filter(|op| post.model.allows(*op));
+            ops.filter(|op| actor.may(op.needs())).map(Into::into).collect()
         };
         Ok(posts.iter().map(allowed).collect())
     }
@@ -426,7 +372,7 @@ impl Post {
         ctx: &Context<'_>,
     ) -> Result<Vec<Option<Result<Vec<PostNote>, ApiError>>>, ApiError> {
         let (actor, mut work) = reading(ctx, "timeline").await?;
-        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let keys = Self::keys(posts);
         let mut found = app(ctx).publishing.notes(&mut *work, &actor, &keys).await?;
         Ok(keys.iter().map(|key| Some(Ok(told(found.remove(key))))).collect())
     }
@@ -439,7 +385,7 @@ impl Post {
         ctx: &Context<'_>,
     ) -> Result<Vec<Option<Result<Vec<PostReceipt>, ApiError>>>, ApiError> {
         let (actor, mut work) = reading(ctx, "receipts").await?;
-        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let keys = Self::keys(posts);
         let mut found = app(ctx).publishing.receipts(&mut *work, &actor, &keys).await?;
         Ok(keys.iter().map(|key| Some(Ok(told(found.remove(key))))).collect())
     }
@@ -451,7 +397,7 @@ impl Post {
         ctx: &Context<'_>,
     ) -> Result<Vec<Option<Result<Vec<PostWarning>, ApiError>>>, ApiError> {
         let (actor, mut work) = reading(ctx, "warnings").await?;
-        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let keys = Self::keys(posts);
         let mut found = app(ctx).publishing.warnings(&mut *work, &actor, &keys).await?;
         Ok(keys.iter().map(|key| Some(Ok(told(found.remove(key))))).collect())
     }
@@ -462,7 +408,7 @@ impl Post {
         ctx: &Context<'_>,
     ) -> Result<Vec<Option<Result<Option<PostFigures>, ApiError>>>, ApiError> {
         let (actor, mut work) = reading(ctx, "figures").await?;
-        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let keys = Self::keys(posts);
         let mut newest = app(ctx).publishing.newest_figures(&mut *work, &actor, &keys).await?;
         Ok(keys.iter().map(|key| Some(Ok(newest.remove(key).map(Into::into)))).collect())
     }
@@ -474,7 +420,7 @@ impl Post {
         ctx: &Context<'_>,
     ) -> Result<Vec<Option<Result<Vec<PostFigures>, ApiError>>>, ApiError> {
         let (actor, mut work) = reading(ctx, "figureHistory").await?;
-        let keys: Vec<_> = posts.iter().map(|post| post.key).collect();
+        let keys = Self::keys(posts);
         let mut found = app(ctx).publishing.figures_of(&mut *work, &actor, &keys, HISTORY_MAX).await?;
         Ok(keys.iter().map(|key| Some(Ok(told(found.remove(key))))).collect())
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::{
     events::{NoteKind, PostNote, PublishingEvent},
@@ -40,6 +41,15 @@ pub struct PostQuery {
     pub status: Option<PostStatus>,
 }
 
+/// Lists of posts, each with its own order and its own pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PostLists {
+    /// Those of each of these accounts.
+    OfAccounts(Vec<AccountId>),
+    /// Those of each of these plans; only those of these accounts, `None` for all.
+    OfPlans(Vec<PlanId>, Option<Vec<AccountId>>),
+}
+
 /// Plans, posts, their timelines, and the turns of accounts.
 ///
 /// Who changes a post locks its account's turn first ([`PostStore::wake_account`], [`PostStore::hold_turn`]) and the post
@@ -66,6 +76,13 @@ pub trait PostStore: Send {
     async fn awaiting_posts(&mut self, plans: &[PlanId]) -> Result<Vec<Post>, PortError>;
     /// By the time they are planned for.
     async fn posts(&mut self, query: &PostQuery, page: PageRequest) -> Result<Page<Post>, PortError>;
+    /// The same part of each of many lists, by the time they are planned for, and by the id of the account or plan. An empty
+    /// one is absent.
+    async fn post_lists(
+        &mut self,
+        lists: &PostLists,
+        page: PageRequest,
+    ) -> Result<HashMap<Uuid, Page<Post>>, PortError>;
     /// The account's most urgent post that is due, locked: what is to be found out first, then what is to be posted, then
     /// what is to be looked at. While what became of one is not known, nothing else is asked for.
     async fn due_post(&mut self, account: AccountId, now: Timestamp) -> Result<Option<Post>, PortError>;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::TimeDelta;
+use uuid::Uuid;
 
 use super::{
     super::{
@@ -10,8 +11,8 @@ use super::{
         events::PostNote,
         model::{Plan, Post, PostStatus},
         ports::{
-            FigureQuery, FigureReading, FigureTotal, Foreseen, Lateness, PostQuery, PostReceipt, PostWarning,
-            Prospect, PublishingTx,
+            FigureQuery, FigureReading, FigureTotal, Foreseen, Lateness, PostLists, PostQuery, PostReceipt,
+            PostWarning, Prospect, PublishingTx,
         },
     },
     Publishing,
@@ -114,6 +115,42 @@ impl Publishing {
         }
         let query = PostQuery { accounts, plan: filter.plan, status: filter.status };
         Ok(tx.posts(&query, page).await?)
+    }
+
+    /// For each of these accounts that the actor reaches the same part of its posts, by the time they are planned for. One
+    /// without is absent.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn posts_of_accounts(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        accounts: &[AccountId],
+        page: PageRequest,
+    ) -> Result<HashMap<Uuid, Page<Post>>, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        let reached = self.0.accounts.reached(tx, actor, None).await?;
+        let is_reached = |id: &AccountId| reached.as_ref().is_none_or(|all| all.contains(id));
+        let accounts = accounts.iter().copied().filter(is_reached).collect();
+        Ok(tx.post_lists(&PostLists::OfAccounts(accounts), page).await?)
+    }
+
+    /// For each of these plans the same part of its posts that the actor reaches, by the time they are planned for. One
+    /// without is absent.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn posts_of_plans(
+        &self,
+        tx: &mut dyn PublishingTx,
+        actor: &Actor,
+        plans: &[PlanId],
+        page: PageRequest,
+    ) -> Result<HashMap<Uuid, Page<Post>>, PublishingError> {
+        actor.require(Permission::ReadPosts)?;
+        let reached = self.0.accounts.reached(tx, actor, None).await?;
+        Ok(tx.post_lists(&PostLists::OfPlans(plans.to_vec(), reached), page).await?)
     }
 
     /// The timelines of posts that were read before, oldest first.

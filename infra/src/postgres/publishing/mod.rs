@@ -2,6 +2,7 @@
 //! the turns of accounts, which are all tenants' and reached through functions of the database alone.
 
 mod figures;
+mod lists;
 mod progress;
 mod receipts;
 mod statements;
@@ -24,8 +25,8 @@ use domain::{
         events::{NoteKind, PostNote},
         model::{Plan, Post, PostDraft, PostStatus, Visibility},
         ports::{
-            Foreseen, HeldBy, NextDue, Planned, PostQuery, PostReceipt, PostStore, PostWarning, Prospect,
-            Turn,
+            Foreseen, HeldBy, NextDue, Planned, PostLists, PostQuery, PostReceipt, PostStore, PostWarning,
+            Prospect, Turn,
         },
     },
 };
@@ -241,6 +242,14 @@ impl PostStore for PgWork {
         let rows = keyset(select, Column::PlannedAt, Column::Id, page).rows(&self.tx).await;
         let posts = rows.map_err(|e| orm_error(POSTS, e))?.into_iter().map(post_of);
         Ok(Page::of_read(posts.collect::<Result<_, _>>()?, &page))
+    }
+
+    async fn post_lists(
+        &mut self,
+        lists: &PostLists,
+        page: PageRequest,
+    ) -> Result<HashMap<uuid::Uuid, Page<Post>>, PortError> {
+        self.posts_by_list(lists, page).await
     }
 
     async fn due_post(&mut self, account: AccountId, now: Timestamp) -> Result<Option<Post>, PortError> {
