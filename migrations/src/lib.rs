@@ -28,6 +28,8 @@ mod m20261127_0017_publishing_receipts;
 mod m20261127_0018_compliance_cosignatures;
 mod m20261127_0019_compliance_reports;
 mod m20261127_0020_publishing_fair_turns;
+mod m20261127_0021_publishing_watch;
+mod m20261127_0022_content_fair_claims;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -58,6 +60,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_0018_compliance_cosignatures::Migration),
             Box::new(m20261127_0019_compliance_reports::Migration),
             Box::new(m20261127_0020_publishing_fair_turns::Migration),
+            Box::new(m20261127_0021_publishing_watch::Migration),
+            Box::new(m20261127_0022_content_fair_claims::Migration),
         ]
     }
 }

@@ -21,7 +21,7 @@ fn labels<'a>(text: &'a str, name: &str) -> BTreeSet<&'a str> {
 
 /// The figures there are, by what each is registered as.
 fn figures() -> BTreeSet<String> {
-    let source = include_str!("../../api/src/metrics.rs");
+    let source = include_str!("../../api/src/metrics/mod.rs");
     let names = source.split("r.register(").skip(1).filter_map(|rest| rest.split('"').nth(1));
     names.map(|name| format!("matricula_{name}")).collect()
 }

@@ -1,12 +1,13 @@
 //! Posts below accounts and below plans are those of the list by itself, whoever asks.
 
-use chrono::{TimeDelta, Utc};
-use domain::kernel::actor::Role;
+use chrono::TimeDelta;
+use domain::kernel::{actor::Role, clock::Clock as _};
 use harness::{
     app::TestApp,
     platform::TestPlatform,
     posting::{Desk, video},
 };
+use infra::system::System;
 use serde_json::{Value, json};
 
 const PAGE: &str =
@@ -53,7 +54,7 @@ async fn posts_of_a_level_are_those_of_each_account_and_plan() {
     let app = platform.posting_app().await.unwrap();
     let desk = Desk::open(&platform, &app, 3, &video(0).await.unwrap()).await.unwrap();
     let owner = &desk.tenant.owner.token;
-    let at = |hours| Utc::now() + TimeDelta::hours(hours);
+    let at = |hours| System.now() + TimeDelta::hours(hours);
     let both = [(0, "a".to_owned()), (1, "b".to_owned())];
     for hours in [30, 10, 20] {
         desk.plan(&app, &both, at(hours)).await.unwrap();

@@ -1,5 +1,5 @@
 //! The product seen from outside: GraphQL and HTTP against a real Postgres and a real Redis.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod accounts;
 mod accounts_stores;
@@ -7,9 +7,11 @@ mod alerts;
 mod attacks;
 mod audit;
 mod auditors;
+mod buckets;
 mod catalogue;
 mod contracts;
 mod coverage;
+mod demo;
 mod doors;
 mod faults;
 mod fsck;

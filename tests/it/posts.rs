@@ -105,6 +105,9 @@ async fn a_video_is_planned_agreed_to_posted_and_followed() {
     let there = |post: &Value| is_there(post) || post["status"] == "CANCELLED";
     desk.until(&app, id, PATIENCE, there).await.unwrap();
     each_once(&platform, 2).await;
+    let counted =
+        format!("matricula_post_lateness_tenant_seconds_count{{tenant=\"{}\"}}", desk.tenant.id.uuid());
+    assert_eq!(app.figure(&counted).await.unwrap(), 2, "how late each was, by its tenant");
     // The platform looks at it for five seconds, and we after thirty.
     let live = |post: &Value| post["status"] == "LIVE" || post["status"] == "CANCELLED";
     let posts = desk.until(&app, id, PATIENCE, live).await.unwrap();
@@ -141,8 +144,8 @@ fn first_live(posts: &[Value]) -> String {
 /// The post's figures are told, are those of all together with the others', and each says when it was read.
 async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post: &str) {
     let query = "query ($id: ID!) {
-        post(id: $id) { figures { readAt plays likes comments shares } figureHistory { readAt plays } }
-        figures { posts readAt plays } lateness { accepted p50Ms p99Ms overdue } }";
+        post(id: $id) { figures { readAt plays likes comments shares toldAt { plays likes } } figureHistory { readAt plays } }
+        figures { posts readAt plays toldAt { plays likes comments shares } } lateness { accepted p50Ms p99Ms overdue } }";
     let moved = |answer: &harness::client::Answer| {
         let history = answer.data("post")["figureHistory"].as_array().map_or(0, Vec::len);
         history >= 2 && answer.data("figures")["posts"] == "2"
@@ -152,6 +155,11 @@ async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post:
     let (one, all) = (&told.data("post")["figures"], told.data("figures"));
     assert!(number(&one["plays"]) <= number(&all["plays"]), "{}", told.body);
     assert!(one["readAt"].is_string() && all["readAt"].is_string());
+    assert_eq!((&one["toldAt"]["plays"], &one["toldAt"]["likes"]), (&one["readAt"], &one["readAt"]));
+    assert!(
+        ["plays", "likes", "comments", "shares"].iter().all(|name| all["toldAt"][name].is_string()),
+        "{all}"
+    );
     let history = told.data("post")["figureHistory"].as_array().unwrap();
     let plays: Vec<_> = history.iter().map(|reading| number(&reading["plays"])).collect();
     assert!(plays.is_sorted_by(|newer, older| newer >= older), "figures only grow here: {plays:?}");
@@ -189,16 +197,16 @@ async fn figures_move(platform: &TestPlatform, app: &TestApp, token: &str, post:
     // What one who follows is told is written out, and sent to another as it is, unless it moved meanwhile.
     let sent =
         async |way: &str| app.figure(&format!("matricula_output_total{{way=\"{way}\"}}")).await.unwrap();
-    let mut reused = Vec::new();
-    while reused.last() != Some(&1) && reused.len() < 20 {
+    let mut shared = Vec::new();
+    while shared.last() != Some(&1) && shared.len() < 20 {
         let mut socket = app.client.socket(token).await.unwrap();
         let before = (sent("written").await, sent("reused").await);
         socket.subscribe("same", "subscription { figures { likes posts } }").await.unwrap();
         socket.receive("next").await.unwrap();
-        reused.push(sent("reused").await - before.1);
-        assert_eq!(sent("written").await - before.0, 1 - reused.last().unwrap(), "one way or the other");
+        shared.push(sent("reused").await - before.1);
+        assert_eq!(sent("written").await - before.0, 1 - shared.last().unwrap(), "one way or the other");
     }
-    assert!(reused.len() > 1 && reused.last() == Some(&1), "{reused:?}");
+    assert!(shared.len() > 1 && shared.last() == Some(&1), "{shared:?}");
     socket.subscribe("missed", &since(&"0".repeat(16))).await.unwrap();
     let missed = socket.receive("next").await.unwrap();
     assert_eq!(missed["id"], "missed");
@@ -340,6 +348,40 @@ async fn what_can_not_be_posted_is_refused_when_it_is_planned() {
     };
     assert_eq!(refusal(&app, token, "createPlan", one_more(0)).await, "NOT_POSTABLE", "the day is full");
     assert_eq!(refusal(&app, token, "createPlan", one_more(1)).await, "", "the next is not");
+    // What the platform, the app or the owner does not allow is said with its reason.
+    let mut database = app.superuser_connection().await.unwrap();
+    let tenant = desk.tenant.id.uuid();
+    for (change, back, says) in [
+        (
+            "UPDATE accounts.apps SET state = 'switched_off' WHERE tenant_id = $1",
+            "UPDATE accounts.apps SET state = 'active' WHERE tenant_id = $1",
+            "whose app the platform has switched off",
+        ),
+        (
+            "UPDATE accounts.apps SET scopes_off = ARRAY['video.create.bind'] WHERE tenant_id = $1",
+            "UPDATE accounts.apps SET scopes_off = '{}' WHERE tenant_id = $1",
+            "needs the scope video.create.bind, which the platform has switched off",
+        ),
+        (
+            "UPDATE accounts.apps SET scopes = array_remove(scopes, 'video.create.bind') WHERE tenant_id = $1",
+            "UPDATE accounts.apps SET scopes = scopes || ARRAY['video.create.bind'] WHERE tenant_id = $1",
+            "needs the scope video.create.bind, which the app does not have",
+        ),
+        (
+            "UPDATE accounts.tokens SET scopes = array_remove(scopes, 'video.create.bind') WHERE tenant_id = $1",
+            "UPDATE accounts.tokens SET scopes = scopes || ARRAY['video.create.bind'] WHERE tenant_id = $1",
+            "needs the scope video.create.bind, which the account's owner did not grant; link it again",
+        ),
+    ] {
+        sqlx::query(change).bind(tenant).execute(&mut database).await.unwrap();
+        let mutation = "mutation ($i: CreatePlanInput!) { createPlan(input: $i) @idempotent(key: \"why\") {
+            userErrors { code message field } } }";
+        let refused = app.client.graphql(token, mutation, json!({ "i": input(&|_| {}) })).await.unwrap();
+        let error = &refused.data("createPlan")["userErrors"][0];
+        assert_eq!(error["code"], "NOT_POSTABLE", "{}", refused.body);
+        assert!(error["message"].as_str().unwrap().contains(says), "{says}: {}", refused.body);
+        sqlx::query(back).bind(tenant).execute(&mut database).await.unwrap();
+    }
     let pause = json!({ "id": desk.accounts[0] });
     assert_eq!(refusal(&app, token, "pauseAccount", pause.clone()).await, "");
     assert_eq!(refusal(&app, token, "createPlan", input(&|_| {})).await, "NOT_POSTABLE", "paused");
@@ -446,14 +488,18 @@ async fn a_large_file_goes_in_parts_and_on_where_it_was_left() {
     let desk = Desk::open(&platform, &app, 1, &file).await.unwrap();
     let plan = desk.post(&app, &captions(["large"]), System.now()).await.unwrap();
     let part = "/api/douyin/v1/video/upload_video_part/";
-    // The third part does not get through for a while.
-    fault(&platform, part, "slow", json!({ "count": 1, "skip": 2, "delay_ms": 60_000 })).await;
+    // One part does not get through for a while; the others do meanwhile.
+    fault(&platform, part, "slow", json!({ "count": 1, "skip": 1, "delay_ms": 60_000 })).await;
     let worker = app.process(&["work", "--queue", "posts"]).unwrap();
     let begun = tokio::time::Instant::now();
-    while platform.calls(part).await.unwrap().0 < 3 {
-        assert!(begun.elapsed() < PATIENCE, "no parts are sent: {}", worker.log());
+    let mut database = app.superuser_connection().await.unwrap();
+    let there =
+        "SELECT coalesce(max(jsonb_array_length(progress #> '{parts,there}')), 0) FROM publishing.posts";
+    while sqlx::query_scalar::<_, i32>(there).fetch_one(&mut database).await.unwrap() < 3 {
+        assert!(begun.elapsed() < PATIENCE, "parts wait for one another: {}", worker.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert_eq!(platform.calls(part).await.unwrap().0, 4);
     worker.kill9().await.unwrap();
     platform.control(Method::DELETE, "faults", &json!({})).await.unwrap();
     let second = app.process(&["work", "--queue", "posts"]).unwrap();
@@ -477,6 +523,7 @@ async fn a_post_waits_for_its_account_and_its_quota() {
     // Planned and agreed to before the account is paused.
     let soon = System.now() + TimeDelta::seconds(3);
     let plan = desk.post(&app, &captions(["paused", "quota"]), soon).await.unwrap();
+    let late = desk.plan(&app, &captions(["late"]), soon).await.unwrap();
     assert_eq!(refusal(&app, token, "pauseAccount", json!({ "id": desk.accounts[0] })).await, "");
     platform.control(Method::PATCH, "switches", &json!({ "publish_per_day": 0 })).await.unwrap();
     let hindered = |post: &Value| !post["hinderedBy"].is_null();
@@ -486,9 +533,36 @@ async fn a_post_waits_for_its_account_and_its_quota() {
     assert_eq!(by("quota")["hinderedBy"], "posts_used_up (code 2114007)");
     assert!(kinds(&by("paused")).contains(&"HELD") && kinds(&by("quota")).contains(&"HINDERED"));
     assert_eq!(posted(&platform).await.unwrap(), Vec::<String>::new());
-    // Nobody is asked again before it is worth it.
+    // Nobody is asked again before Beijing's next day, when the quota opens.
     let due_at = by("quota")["dueAt"].as_str().unwrap().parse::<chrono::DateTime<Utc>>().unwrap();
-    assert!(due_at > System.now() + TimeDelta::minutes(10), "{due_at}");
+    let day = due_at + TimeDelta::hours(8);
+    assert!(due_at > System.now() && due_at <= System.now() + TimeDelta::days(1), "{due_at}");
+    assert_eq!(day.time(), chrono::NaiveTime::MIN, "{due_at}");
+    // That nobody agreed in time, or the platform takes nothing for long, is told of each and counted of all.
+    let mut database = app.superuser_connection().await.unwrap();
+    let sql =
+        "UPDATE publishing.posts SET promised_at = now() - interval '20 minutes' WHERE caption = 'quota'";
+    sqlx::query(sql).execute(&mut database).await.unwrap();
+    let query = "query ($id: ID!) { posts(planId: $id) { nodes { caption overdue } } }";
+    for (plan, caption, waits) in [(&late, "late", "FOR_APPROVAL"), (&plan, "quota", "FOR_PLATFORM")] {
+        let is_told = |answer: &harness::client::Answer| {
+            let nodes = answer.data("posts")["nodes"].as_array().unwrap();
+            nodes.iter().any(|post| post["caption"] == caption && post["overdue"] == waits)
+        };
+        app.client.graphql_until(token, query, json!({ "id": plan }), is_told).await.unwrap();
+        let counted = format!("matricula_posts_overdue{{waits=\"{}\"}}", waits.to_lowercase());
+        let begun = tokio::time::Instant::now();
+        while app.figure(&counted).await.unwrap() == 0 {
+            assert!(begun.elapsed() < PATIENCE, "{counted}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    let cancelled = desk.posts(&app, &late).await.unwrap().remove(0);
+    assert_eq!(refusal(&app, token, "cancelPost", json!({ "id": cancelled["id"] })).await, "");
+    let left = "SELECT waits FROM publishing.post_watch WHERE tenant = $1 ORDER BY waits";
+    let left: Vec<String> =
+        sqlx::query_scalar(left).bind(desk.tenant.id.uuid()).fetch_all(&mut database).await.unwrap();
+    assert_eq!(left, ["for_platform", "for_platform"], "what was given up waits for nothing");
     app.stop().await.unwrap();
     platform.stop().await;
 }

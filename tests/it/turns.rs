@@ -13,6 +13,7 @@ use harness::{
 use infra::system::System;
 use reqwest::Method;
 use serde_json::{Value, json};
+use server::serve::{Duties, Queue};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -104,6 +105,38 @@ async fn ten_thousand_of_one_tenant_do_not_keep_anothers_waiting() {
     assert_eq!(claim(&mut database, 500).await, []);
     app.stop().await.unwrap();
     platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_file_is_not_kept_waiting_by_thousands_of_another() {
+    let app = TestApp::start_for(&[], &Duties::all_but(Queue::Uploads)).await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    let [large, small] = [0; 2].map(|_| System.next_uuid());
+    // Of files that are not there: nobody but the claims is asked here.
+    sqlx::query("SET session_replication_role = replica").execute(&mut database).await.unwrap();
+    for (tenant, files, work, ago_s) in [
+        (large, 3_000, "tend", 3_600.0),
+        (small, 2, "tend", 1.0),
+        (large, 2_000, "transcode", 3_600.0),
+        (small, 1, "transcode", 1.0),
+    ] {
+        let sql = "INSERT INTO content.upload_schedule (tenant, upload, due_at, leased_until, work)
+            SELECT $1, md5($1::text || $3 || n)::uuid, now() - make_interval(secs => $4), '-infinity', $3
+            FROM generate_series(1, $2) AS n";
+        let filled = sqlx::query(sql).bind(tenant).bind(files).bind(work).bind(ago_s);
+        filled.execute(&mut database).await.unwrap();
+    }
+    let mut claim = async |of: &str, most: i32| -> Vec<Uuid> {
+        let sql = format!("SELECT tenant FROM content.claim_due_{of}(now(), $1, interval '1 minute')");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(most).fetch_all(&mut database).await.unwrap()
+    };
+    let share = |claimed: Vec<Uuid>| claimed.into_iter().filter(|tenant| *tenant == small).count();
+    assert_eq!(share(claim("uploads", 8).await), 2, "its two are among the first eight");
+    assert_eq!(share(claim("uploads", 8).await), 0, "and somebody's now");
+    // One at a time: who has one under way comes after who has none.
+    let turns = [claim("transcodes", 1).await, claim("transcodes", 1).await].concat();
+    assert_eq!(share(turns), 1);
+    app.stop().await.unwrap();
 }
 
 async fn one_post(desk: &Desk, app: &TestApp, plan: &str) -> Value {

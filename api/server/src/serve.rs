@@ -7,8 +7,12 @@ use std::{
 };
 
 use actix_web::{App as Actix, HttpServer, dev::ServerHandle};
-use api::{Answers, ProductHost, graphql, http, metrics::HeldLabels, worker};
-use domain::publishing::ports::HeldBy;
+use api::{
+    Answers, ProductHost, graphql, http,
+    metrics::{HeldLabels, OverdueLabels},
+    worker,
+};
+use domain::publishing::{model::Overdue, ports::HeldBy};
 use tokio::{sync::watch, task::JoinHandle};
 use transport::{AnswerIds, DrainHandle, Engine};
 
@@ -312,6 +316,16 @@ async fn figures(
         } else {
             // What is not known is not told.
             app.metrics.post_accounts_held.clear();
+        }
+        for waits in Overdue::ALL {
+            let labels = OverdueLabels { waits: waits.as_str() };
+            match app.publishing.posts_overdue(waits).await {
+                Ok(posts) => {
+                    let gauge = app.metrics.posts_overdue.get_or_create(&labels);
+                    gauge.set(i64::try_from(posts).unwrap_or(i64::MAX));
+                }
+                Err(_) => drop(app.metrics.posts_overdue.remove(&labels)),
+            }
         }
         let _ = tokio::time::timeout(FIGURES_EVERY, stop.changed()).await;
     }

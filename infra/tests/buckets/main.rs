@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code fails by panicking")]
 
+#[path = "../moto/bucket.rs"]
+mod bucket;
 #[path = "../moto/mod.rs"]
 mod moto;
 
@@ -27,35 +29,10 @@ fn settings(port: u16) -> BucketSettings {
     }
 }
 
-/// Makes the bucket, once the service answers.
-async fn bucket(moto: &mut Moto) {
-    let url = format!("http://127.0.0.1:{}/files", moto.port);
-    let location = "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-        <LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>";
-    // It says whose request it is by this header alone; it checks no signature here.
-    let whose = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-    for _ in 0..200 {
-        let put = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .unwrap()
-            .put(&url)
-            .header("authorization", whose)
-            .body(location);
-        if let Ok(answer) = put.send().await {
-            assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-            return;
-        }
-        moto.lives();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the service did not come up");
-}
-
 #[tokio::test]
 async fn a_bucket_keeps_objects_and_says_when_it_is_away() {
     let mut moto = Moto::start();
-    bucket(&mut moto).await;
+    bucket::make(&mut moto, "files", "eu-central-1").await;
     let objects = Objects::in_bucket(&settings(moto.port)).unwrap();
     object_store_contract(&objects, "uploads/test").await;
     // More than a page of a list (1,000).

@@ -8,9 +8,10 @@ use std::{
 
 /// The Python of an environment with moto in it, made when it is not there. Only one process makes it.
 fn python() -> PathBuf {
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moto/requirements.txt");
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto");
     std::fs::create_dir_all(&home).unwrap();
+    let requirements = home.join(format!("requirements-{}.txt", std::process::id()));
+    std::fs::write(&requirements, include_str!("requirements.txt")).unwrap();
     let script = "cmp -s \"$1\" \"$2/installed\" && exit 0
         rm -rf \"$2/venv\" && python3 -m venv \"$2/venv\" &&
         \"$2/venv/bin/pip\" install --quiet --disable-pip-version-check -r \"$1\" && cp \"$1\" \"$2/installed\"";
@@ -20,6 +21,7 @@ fn python() -> PathBuf {
         .args([&requirements, &home])
         .status()
         .expect("flock (util-linux) and python3 with venv are needed: deploy/setup.sh installs them");
+    std::fs::remove_file(requirements).unwrap();
     assert!(made.success(), "moto could not be installed from PyPI");
     home.join("venv/bin/python")
 }

@@ -47,7 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("maxminddb", &["infra/src/maxmind/"]),
     ("nix", &["infra/src/envelope/", "infra/src/local_keyring/", "api/server/src/stores/"]),
     ("object_store", &["infra/src/object_store/"]),
-    ("prometheus_client", &["api/src/metrics.rs"]),
+    ("prometheus_client", &["api/src/metrics/"]),
     ("redis", &["infra/src/redis/"]),
     (
         "reqwest",

@@ -25,6 +25,25 @@ use crate::{
     },
 };
 
+/// When each figure was last told by the platform; for a sum, the stalest of those that make it up. Null where none was.
+#[derive(SimpleObject, Output, Clone)]
+pub struct FigureTimes {
+    /// Plays.
+    plays: Option<DateTime<Utc>>,
+    /// Likes.
+    likes: Option<DateTime<Utc>>,
+    /// Comments.
+    comments: Option<DateTime<Utc>>,
+    /// Shares.
+    shares: Option<DateTime<Utc>>,
+}
+
+impl From<ports::FigureTimes> for FigureTimes {
+    fn from(times: ports::FigureTimes) -> Self {
+        Self { plays: times.plays, likes: times.likes, comments: times.comments, shares: times.shares }
+    }
+}
+
 /// Figures of a post, as they were read on the platform. Null is not zero: the platform does not tell it.
 #[derive(SimpleObject, Output, Clone)]
 pub struct PostFigures {
@@ -38,6 +57,8 @@ pub struct PostFigures {
     comments: Option<String>,
     /// Shares, in decimal digits.
     shares: Option<String>,
+    /// How fresh each is.
+    told_at: FigureTimes,
 }
 
 fn digits(figure: Option<u64>) -> Option<String> {
@@ -53,6 +74,7 @@ impl From<FigureReading> for PostFigures {
             likes: digits(figures.likes),
             comments: digits(figures.comments),
             shares: digits(figures.shares),
+            told_at: reading.told_at.into(),
         }
     }
 }
@@ -74,6 +96,8 @@ pub struct FigureTotals {
     comments: Option<String>,
     /// Shares, in decimal digits.
     shares: Option<String>,
+    /// How fresh each is.
+    told_at: FigureTimes,
 }
 
 impl From<ports::FigureTotal> for FigureTotals {
@@ -87,6 +111,7 @@ impl From<ports::FigureTotal> for FigureTotals {
             likes: digits(figures.likes),
             comments: digits(figures.comments),
             shares: digits(figures.shares),
+            told_at: total.told_at.into(),
         }
     }
 }

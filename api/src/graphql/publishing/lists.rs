@@ -1,5 +1,7 @@
 //! Posts of many accounts or plans at once.
 
+use std::collections::HashMap;
+
 use async_graphql::Context;
 use domain::{
     kernel::{
@@ -55,7 +57,7 @@ pub(in crate::graphql) async fn posts_of_accounts(
     let filter = |account| PostFilter { account: Some(account), ..PostFilter::default() };
     let parts = Parts::new(accounts, args, |account| cursors(app, &actor, filter(account)));
     let mut pages = match parts.accepted() {
-        None => Default::default(),
+        None => HashMap::default(),
         Some((ids, request)) => app.publishing.posts_of_accounts(&mut *work, &actor, &ids, request).await?,
     };
     let told = parts.each(|account, cursors, request| {
@@ -75,7 +77,7 @@ pub(super) async fn posts_of_plans(
     let filter = |plan| PostFilter { plan: Some(plan), ..PostFilter::default() };
     let parts = Parts::new(plans, args, |plan| cursors(app, &actor, filter(plan)));
     let mut pages = match parts.accepted() {
-        None => Default::default(),
+        None => HashMap::default(),
         Some((ids, request)) => app.publishing.posts_of_plans(&mut *work, &actor, &ids, request).await?,
     };
     let told = parts.each(|plan, cursors, request| {

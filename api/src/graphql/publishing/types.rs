@@ -73,6 +73,18 @@ pub enum PostStatus {
     Cancelled,
 }
 
+/// What a post waits for that should have come by now.
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "model::Overdue")]
+pub enum PostOverdue {
+    /// Its time has come and nobody has agreed to it.
+    ForApproval,
+    /// The platform has not taken it, a quarter of an hour after it was promised.
+    ForPlatform,
+    /// The platform has looked at it for two days.
+    InReview,
+}
+
 /// What somebody may do to a post.
 #[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "model::PostOp")]
@@ -363,6 +375,13 @@ impl Post {
             ops.filter(|op| actor.may(op.needs())).map(Into::into).collect()
         };
         Ok(posts.iter().map(allowed).collect())
+    }
+
+    /// What it waits for that should have come by now; null when it does not.
+    #[expect(clippy::unused_async, reason = "batched fields are asynchronous")]
+    async fn overdue(posts: &[&Self], ctx: &Context<'_>) -> Result<Vec<Option<PostOverdue>>, ApiError> {
+        let now = app(ctx).clock.now();
+        Ok(posts.iter().map(|post| post.model.overdue(now).map(Into::into)).collect())
     }
 
     /// What happened to it, oldest first.

@@ -102,6 +102,13 @@ impl Accounts {
         Ok(accounts.iter().map(standings).collect())
     }
 
+    /// When the platform's quota opens again that such a refusal is about; `None` when that is about none, or nobody knows.
+    pub fn quota_opens_at(&self, platform: &str, refusal: RefusalKind, now: Timestamp) -> Option<Timestamp> {
+        let rules = self.quota_rules(platform).iter().filter(|rule| rule.used_up_by == Some(refusal));
+        // It is not said which of several: none of them is used up after the last of them opened.
+        rules.filter_map(|rule| Some(rule.period.around(now)?.ends_at)).max()
+    }
+
     /// Posts that count against the day that is now, of each account whose platform counts any: made through here, and by
     /// the hand of its owner as far as the platform said that there may be no more.
     ///

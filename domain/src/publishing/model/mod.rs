@@ -9,6 +9,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod timetable;
+mod waits;
 
 pub use fleet::{FLEET_ACCOUNTS_MAX, FLEET_ITEMS_MAX, Fleet, FleetAccount, FleetPlan, Placement};
 pub use plan::{
@@ -25,3 +26,4 @@ pub use steps::{PATIENCE_S, RETRIES_S};
 pub use timetable::{
     SlotDraft, SlotList, SlotRoom, Slots, Timetable, TimetableDraft, Zone, instant_of, zone,
 };
+pub use waits::Overdue;

@@ -34,6 +34,8 @@ pub struct Progress {
     pub not_before: Option<Timestamp>,
     /// What hinders it.
     pub hindrance: Option<Hindrance>,
+    /// Which of the account's tokens was refused last.
+    pub token_refused: Option<u64>,
     /// Media the platform did not take.
     pub media_refused: u32,
     /// Creations that came to nothing without a word, since somebody last said to try.
@@ -378,6 +380,7 @@ impl Post {
     /// A step was done: what hindered those before does not count any more.
     pub(super) fn done(&mut self) {
         self.progress.hindrance = None;
+        self.progress.token_refused = None;
         self.progress.not_before = None;
     }
 

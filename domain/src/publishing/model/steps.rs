@@ -21,8 +21,11 @@ pub const RETRIES_S: [i64; 6] = [1, 4, 16, 60, 300, 300];
 /// How long a step is tried in vain before a post is given up, in seconds.
 pub const PATIENCE_S: i64 = 6 * 3_600;
 
-/// Pause when a quota is used up, in seconds: nobody says when it opens.
+/// Pause when a quota is used up and nobody says when it opens, in seconds.
 const QUOTA_PAUSE_S: i64 = 1_800;
+
+/// Pause when a token was refused that was made for the one that was refused before it, in seconds: another will hardly do.
+const TOKENS_PAUSE_S: i64 = 1_800;
 
 /// Pause before reading is tried again that was refused for a reason that stays, in seconds.
 const REFUSED_PAUSE_S: i64 = 3_600;
@@ -369,6 +372,24 @@ impl Post {
         }
         self.wait(by, until, now);
         Ok(())
+    }
+
+    /// What hinders it is known to last until then.
+    pub fn hindered_until(&mut self, until: Timestamp) {
+        if self.progress.hindrance.is_some() && self.next_at().is_some() {
+            self.progress.not_before = Some(until);
+        }
+    }
+
+    /// This token of its account was refused. It is tried once more with the next; when that is refused too, whatever is
+    /// wrong is not put right by another, and it is tried seldom: the post is not given up over it.
+    pub fn token_refused(&mut self, version: u64, now: Timestamp) {
+        let is_another = self.progress.token_refused.is_some_and(|before| before != version);
+        if is_another {
+            self.hindered_until(now + TimeDelta::seconds(TOKENS_PAUSE_S));
+        } else {
+            self.progress.token_refused = Some(version);
+        }
     }
 
     fn wait(&mut self, by: String, until: Timestamp, now: Timestamp) {

@@ -257,6 +257,49 @@ fn each_answer_leads_where_it_should() {
 }
 
 #[test]
+fn a_refused_token_is_tried_once_more_with_the_next_and_seldom_then() {
+    let mut post = uploaded();
+    let dead = refusal(RefusalKind::TokenDead);
+    // The same token, however often: it is being refreshed.
+    for (now, again_at) in [(70, 71), (71, 75)] {
+        post.hindered(&dead, at(now)).expect("uploaded");
+        post.token_refused(3, at(now));
+        assert_eq!(post.next_at(), Some(at(again_at)));
+    }
+    post.hindered(&dead, at(75)).expect("uploaded");
+    post.token_refused(4, at(75));
+    assert_eq!((post.next_at(), post.fate()), (Some(at(75 + 1_800)), Fate::Open), "the next is refused too");
+}
+
+#[test]
+fn a_quota_is_waited_for_until_it_opens() {
+    let mut post = uploaded();
+    post.hindered_until(at(5_000));
+    assert_eq!(post.next_at(), Some(at(60)), "nothing hinders it");
+    post.hindered(&refusal(RefusalKind::QuotaUsedUp), at(70)).expect("uploaded");
+    post.hindered_until(at(5_000));
+    assert_eq!(post.next_at(), Some(at(5_000)));
+}
+
+#[test]
+fn what_stands_still_too_long_is_told() {
+    let of = |post: &Post, seconds| post.overdue(at(seconds));
+    let mut post = uploaded();
+    let promised = post.promised_at.map_or(0, |promised| (promised - at(0)).num_seconds());
+    assert_eq!(of(&post, promised + 900), None);
+    assert_eq!(of(&post, promised + 901), Some(Overdue::ForPlatform));
+    post.state = PostState::AwaitingApproval;
+    let planned = (post.planned_at - at(0)).num_seconds();
+    assert_eq!((of(&post, planned), of(&post, planned + 1)), (None, Some(Overdue::ForApproval)));
+    post.state = PostState::UnderReview { item: "one".to_owned() };
+    post.accepted_at = Some(at(100));
+    assert_eq!(of(&post, 100 + 2 * 86_400), None);
+    assert_eq!(of(&post, 101 + 2 * 86_400), Some(Overdue::InReview));
+    post.state = PostState::Live { item: "one".to_owned() };
+    assert_eq!(of(&post, 100 * 86_400), None);
+}
+
+#[test]
 fn a_medium_that_is_refused_may_have_been_posted() {
     let refused = |before: bool| {
         let mut post = uploaded();

@@ -1,17 +1,17 @@
 //! What posting needs from outside, in its own words.
 
+mod figures;
 mod platform;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
     events::{NoteKind, PostNote, PublishingEvent},
-    model::{Plan, Post, PostStatus, Timetable},
+    model::{Overdue, Plan, Post, PostStatus, Timetable},
 };
 use crate::{
     accounts::ports::AccountsTx,
@@ -26,6 +26,7 @@ use crate::{
     },
 };
 
+pub use figures::{FigureQuery, FigureReading, FigureStore, FigureTimes, FigureTotal, Lateness};
 pub use platform::{
     Figures, FileBytes, ListPage, Listed, NewPost, PartRules, PostRules, Publisher, Publishers,
 };
@@ -341,89 +342,6 @@ pub trait TimetableStore: Send {
     async fn remove_timetable(&mut self, id: TimetableId) -> Result<bool, PortError>;
 }
 
-/// Whose figures are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FigureQuery {
-    /// Only those of posts of these accounts; `None` for all.
-    pub accounts: Option<Vec<AccountId>>,
-    /// Only those of posts of this plan.
-    pub plan: Option<PlanId>,
-    /// Only those of this post.
-    pub post: Option<PostId>,
-}
-
-/// Figures, and when they were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FigureReading {
-    /// When. A figure that has not moved since is as fresh as one that has.
-    pub read_at: Timestamp,
-    /// What was read.
-    pub figures: Figures,
-}
-
-/// Figures of several posts together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FigureTotal {
-    /// Posts that figures were read of.
-    pub posts: u64,
-    /// When the stalest of them was read.
-    pub read_at: Option<Timestamp>,
-    /// The sums; `None` where no platform tells one.
-    pub figures: Figures,
-}
-
-impl FigureTotal {
-    /// A mark that is another when anything that is told is.
-    pub fn mark(&self) -> String {
-        let figures = [self.figures.plays, self.figures.likes, self.figures.comments, self.figures.shares];
-        let mut hasher = Sha256::new();
-        for figure in std::iter::once(Some(self.posts)).chain(figures) {
-            // No figure is this large.
-            hasher.update(figure.unwrap_or(u64::MAX).to_be_bytes());
-        }
-        let digest: [u8; 32] = hasher.finalize().into();
-        let head = digest.first_chunk().copied().unwrap_or_default();
-        format!("{:016x}", u64::from_be_bytes(head))
-    }
-}
-
-/// Figures of posts, as they are and as they were.
-#[async_trait]
-pub trait FigureStore: Send {
-    /// Keeps what was read; `true` when any of it is another than before. Of what is not, only that it was read.
-    async fn keep_figures(&mut self, read: &[(PostId, Figures)], at: Timestamp) -> Result<bool, PortError>;
-    /// The newest of each of these posts. What was never read is absent.
-    async fn newest_figures(&mut self, posts: &[PostId])
-    -> Result<HashMap<PostId, FigureReading>, PortError>;
-    /// All of each of these posts that are others than those before, newest first.
-    async fn figures_of(
-        &mut self,
-        posts: &[PostId],
-        most: u32,
-    ) -> Result<HashMap<PostId, Vec<FigureReading>>, PortError>;
-    /// Sums of the newest.
-    async fn total_figures(&mut self, of: &FigureQuery) -> Result<FigureTotal, PortError>;
-    /// How late the platform took posts of these accounts, or all, that were promised since then.
-    async fn lateness(
-        &mut self,
-        accounts: Option<Vec<AccountId>>,
-        since: Timestamp,
-    ) -> Result<Lateness, PortError>;
-}
-
-/// How late posts were.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Lateness {
-    /// Posts that the platform took.
-    pub accepted: u64,
-    /// Seconds by which half of them were late, at most.
-    pub p50_s: Option<f64>,
-    /// Seconds by which all but one in a hundred were late, at most.
-    pub p99_s: Option<f64>,
-    /// Posts that are late and that the platform has not taken yet.
-    pub overdue: u64,
-}
-
 /// The stores of publishing in one transaction of one tenant, and of the contexts it asks.
 pub trait PublishingTx: PostStore + TimetableStore + FigureStore + AccountsTx + ContentTx {
     /// Told to subscribers once the transaction is committed, and never when it is not.
@@ -468,6 +386,8 @@ pub trait TurnSchedule: Send + Sync {
     async fn behind(&self) -> Result<(u64, f64), PortError>;
     /// How many accounts something keeps from being worked for, by what it is. What keeps none is absent.
     async fn held(&self) -> Result<Vec<(HeldBy, u64)>, PortError>;
+    /// How many posts wait for something for longer than they should, counted up to 10,000.
+    async fn overdue(&self, waits: Overdue) -> Result<u64, PortError>;
     /// Makes room for the figures of this month and the next.
     async fn make_room(&self, now: Timestamp) -> Result<(), PortError>;
 }

@@ -137,6 +137,7 @@ impl Publishing {
         self.change(shift, post.id, |post, now| {
             let was = Was::of(post);
             post.created(number, Err(error), now)?;
+            self.put_off(post, Some(&hands.lease), error, now);
             let is_unknown = matches!(post.state, PostState::OutcomeUnknown { .. });
             let lost = || Some((NoteKind::AnswerLost, Some(error.word())));
             Ok(if is_unknown { lost() } else { was.told(post, error) })

@@ -19,7 +19,7 @@ mod upload_medium;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use chrono::TimeDelta;
@@ -27,7 +27,7 @@ use chrono::TimeDelta;
 use super::{
     PublishingError,
     events::{NoteKind, PublishingEvent, PublishingFact},
-    model::Post,
+    model::{Overdue, Post},
     ports::{HeldBy, Publishers, PublishingTx, PublishingUnits, TurnSchedule},
 };
 use crate::{
@@ -66,13 +66,14 @@ pub struct PublishingPorts {
     pub lead: TimeDelta,
 }
 
-/// Plans, posts, and what is done for them when they are due; and whether nothing is to be asked for any more.
-pub struct Publishing(PublishingPorts, AtomicBool);
+/// Plans, posts, and what is done for them when they are due; whether nothing is to be asked for any more; and how many parts
+/// of files are under way beside the first of each.
+pub struct Publishing(PublishingPorts, AtomicBool, AtomicU32);
 
 impl Publishing {
     /// Takes its ports.
     pub const fn new(ports: PublishingPorts) -> Self {
-        Self(ports, AtomicBool::new(false))
+        Self(ports, AtomicBool::new(false), AtomicU32::new(0))
     }
 
     /// No post is asked for any more from now on: the process is about to end. What was asked for is waited for.
@@ -100,6 +101,14 @@ impl Publishing {
     /// `Port`.
     pub async fn accounts_held(&self) -> Result<Vec<(HeldBy, u64)>, PublishingError> {
         Ok(self.0.schedule.held().await?)
+    }
+
+    /// How many posts wait for something for longer than they should, counted up to 10,000.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn posts_overdue(&self, waits: Overdue) -> Result<u64, PublishingError> {
+        Ok(self.0.schedule.overdue(waits).await?)
     }
 
     /// Makes room for what will be read.

@@ -373,12 +373,32 @@ impl Publishing {
             let Some(mut post) = tx.lock_post(*id).await? else { continue };
             let was = Was::of(&post);
             if post.hindered(error, now).is_ok() {
+                self.put_off(&mut post, lease, error, now);
                 let told = was.told(&post, error);
                 self.step(&mut *tx, shift, &mut post, told).await?;
             }
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Of some refusals it is known for how long they hold: a used-up quota opens when its period ends, and a token is not
+    /// better for being the next.
+    pub(super) fn put_off(
+        &self,
+        post: &mut Post,
+        lease: Option<&TokenLease>,
+        error: &PlatformError,
+        now: Timestamp,
+    ) {
+        let (Some(lease), PlatformError::Refused(refusal)) = (lease, error) else { return };
+        if refusal.kind == RefusalKind::TokenDead {
+            post.token_refused(lease.version, now);
+        } else if let Some(opens_at) =
+            self.0.accounts.quota_opens_at(lease.platform.as_str(), refusal.kind, now)
+        {
+            post.hindered_until(opens_at);
+        }
     }
 
     /// A token that the platform refuses is looked at now.

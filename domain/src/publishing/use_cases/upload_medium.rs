@@ -1,6 +1,12 @@
 //! The file is brought to the platform, whole or in parts. It goes on where it was left.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::BTreeSet,
+    future::poll_fn,
+    ops::Range,
+    sync::atomic::{AtomicU32, Ordering},
+    task::Poll,
+};
 
 use super::{
     super::{
@@ -13,9 +19,67 @@ use super::{
 };
 use crate::{
     content::{ContentError, StoredFile},
-    kernel::{fault::Retry, platform::PlatformError},
+    kernel::{fault::Retry, platform::PlatformError, scope::TenantScope},
     publishing::PublishingError,
 };
+
+/// Parts of one file that are under way beside the first, at most.
+const BESIDE_MAX: u32 = 2;
+
+/// The same of all files together: each is in memory whole while it is under way.
+const BESIDE_ALL_MAX: u32 = 8;
+
+/// Places for parts beside the first. They are free again when dropped.
+struct Beside<'a> {
+    all: &'a AtomicU32,
+    taken: u32,
+}
+
+impl<'a> Beside<'a> {
+    /// As many as there are, down to none.
+    fn take(all: &'a AtomicU32) -> Self {
+        let left = |taken: u32| BESIDE_ALL_MAX.saturating_sub(taken).min(BESIDE_MAX);
+        let before =
+            all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| Some(taken + left(taken)));
+        Self { all, taken: left(before.unwrap_or(BESIDE_ALL_MAX)) }
+    }
+
+    fn count(&self) -> usize {
+        usize::try_from(self.taken).unwrap_or_default()
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.taken, Ordering::Relaxed);
+    }
+}
+
+/// Why a part is not there.
+enum PartFault {
+    NotRead(ContentError),
+    NotSent(PlatformError),
+}
+
+/// Steps of `length` through `size` bytes; the last may be shorter.
+fn step(size: u64, length: u64) -> impl Iterator<Item = Range<u64>> {
+    let length = length.max(1);
+    (0..size.div_ceil(length)).map(move |at| at * length..size.min((at + 1) * length))
+}
+
+/// Waits for the first of them to end, and takes it out; `None` when there are none. The others go on meanwhile.
+async fn first_of<F: Future + Unpin>(under_way: &mut Vec<F>) -> Option<F::Output> {
+    poll_fn(|context| {
+        for at in 0..under_way.len() {
+            if let Poll::Ready(output) = std::pin::Pin::new(&mut under_way[at]).poll(context) {
+                drop(under_way.swap_remove(at));
+                return Poll::Ready(Some(output));
+            }
+        }
+        if under_way.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await
+}
 
 impl Publishing {
     /// Brings the file there: the post, ready to be asked for.
@@ -32,7 +96,10 @@ impl Publishing {
         };
         let rules = hands.publisher.rules().parts;
         let sent = if file.upload.draft.size_bytes <= rules.whole_max_bytes {
-            let whole = self.bytes(shift, post, &file, 0..file.upload.draft.size_bytes).await?;
+            let whole = match self.read(&file, 0..file.upload.draft.size_bytes).await {
+                Ok(whole) => whole,
+                Err(error) => return Err(self.unread(shift, post, error).await?),
+            };
             hands.publisher.upload(&scope, &hands.lease, whole).await
         } else {
             let parts = if let PostState::Uploading { parts: Some(parts) } = &post.state {
@@ -71,6 +138,8 @@ impl Publishing {
         Ok(parts)
     }
 
+    /// Sends the parts that are not there yet, some side by side. Of those that are under way when one fails, what arrives is
+    /// written down first.
     async fn put_parts(
         &self,
         shift: &mut Shift,
@@ -79,27 +148,53 @@ impl Publishing {
         file: &StoredFile,
         parts: &PartMap,
     ) -> Result<(), Halt> {
-        let size = file.upload.draft.size_bytes;
-        let (mut number, mut offset) = (1_u32, 0_u64);
-        while offset < size {
-            let end = size.min(offset + parts.part_bytes);
-            if self.is_stopping() {
-                return Err(Halt::Rest);
+        let (scope, size) = (shift.turn.scope, file.upload.draft.size_bytes);
+        let beside = Beside::take(&self.2);
+        let mut missing = (1_u32..)
+            .zip(step(size, parts.part_bytes))
+            .filter(|(number, _)| !parts.there.contains(number))
+            .peekable();
+        let mut under_way = Vec::new();
+        let mut fault = None;
+        loop {
+            while fault.is_none() && !self.is_stopping() && under_way.len() <= beside.count() {
+                let Some((number, range)) = missing.next() else { break };
+                under_way.push(Box::pin(async move {
+                    (number, self.put_part(scope, hands, file, &parts.ticket, (number, range)).await)
+                }));
             }
-            if !parts.there.contains(&number) {
-                let part = self.bytes(shift, post, file, offset..end).await?;
-                let scope = &shift.turn.scope;
-                let put = hands.publisher.put_part(scope, &hands.lease, &parts.ticket, number, part).await;
-                self.or_hinder(shift, hands, post, put).await?;
-                self.change(shift, post.id, |post, _| {
-                    post.part_done(&parts.ticket, number)?;
-                    Ok(None)
-                })
-                .await?;
+            match first_of(&mut under_way).await {
+                None => break,
+                Some((number, Ok(()))) => {
+                    self.change(shift, post.id, |post, _| {
+                        post.part_done(&parts.ticket, number)?;
+                        Ok(None)
+                    })
+                    .await?;
+                }
+                Some((_, Err(error))) => fault = fault.or(Some(error)),
             }
-            (number, offset) = (number + 1, end);
         }
-        Ok(())
+        match fault {
+            Some(PartFault::NotRead(error)) => Err(self.unread(shift, post, error).await?),
+            Some(PartFault::NotSent(error)) => self.or_hinder(shift, hands, post, Err(error)).await,
+            // The process is about to end.
+            None if missing.peek().is_some() => Err(Halt::Rest),
+            None => Ok(()),
+        }
+    }
+
+    async fn put_part(
+        &self,
+        scope: TenantScope,
+        hands: &Hands,
+        file: &StoredFile,
+        ticket: &str,
+        (number, range): (u32, Range<u64>),
+    ) -> Result<(), PartFault> {
+        let part = self.read(file, range).await.map_err(PartFault::NotRead)?;
+        let put = hands.publisher.put_part(&scope, &hands.lease, ticket, number, part).await;
+        put.map_err(PartFault::NotSent)
     }
 
     async fn file_gone<T>(&self, shift: &mut Shift, post: &Post, why: &str) -> Result<T, Halt> {
@@ -112,23 +207,21 @@ impl Publishing {
     }
 
     /// Some of the file, under a name that says nothing of whose it was.
-    async fn bytes(
-        &self,
-        shift: &mut Shift,
-        post: &Post,
-        file: &StoredFile,
-        range: Range<u64>,
-    ) -> Result<FileBytes, Halt> {
+    async fn read(&self, file: &StoredFile, range: Range<u64>) -> Result<FileBytes, ContentError> {
         let media_type = file.upload.draft.media_type.clone();
         let name = if media_type == "video/webm" { "video.webm" } else { "video.mp4" };
-        match self.0.content.read_file(file, range).await {
-            Ok(bytes) => Ok(FileBytes { name: name.to_owned(), media_type, bytes }),
-            // What is not there will not be there later: a store that can't be asked says nothing of the kind.
-            Err(ContentError::Port(fault)) if fault.retry == Retry::Useless => {
-                self.file_gone(shift, post, "the file can't be read any more").await
-            }
-            Err(error) => Err(PublishingError::from(error).into()),
+        let bytes = self.0.content.read_file(file, range).await?;
+        Ok(FileBytes { name: name.to_owned(), media_type, bytes })
+    }
+
+    async fn unread(&self, shift: &mut Shift, post: &Post, error: ContentError) -> Result<Halt, Halt> {
+        // What is not there will not be there later: a store that can't be asked says nothing of the kind.
+        if let ContentError::Port(fault) = &error
+            && fault.retry == Retry::Useless
+        {
+            return self.file_gone(shift, post, "the file can't be read any more").await;
         }
+        Ok(PublishingError::from(error).into())
     }
 
     /// What was answered, or the post rests.
@@ -146,5 +239,26 @@ impl Publishing {
                 Err(Halt::Rest)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_stepped_through_whole() {
+        assert_eq!(step(10, 4).collect::<Vec<_>>(), [0..4, 4..8, 8..10]);
+        assert_eq!(step(8, 4).collect::<Vec<_>>(), [0..4, 4..8]);
+        assert_eq!(step(0, 4).count(), 0);
+    }
+
+    #[test]
+    fn places_beside_the_first_are_shared_and_come_back() {
+        let all = AtomicU32::new(0);
+        let held: Vec<_> = (0..5).map(|_| Beside::take(&all)).collect();
+        assert_eq!(held.iter().map(Beside::count).collect::<Vec<_>>(), [2, 2, 2, 2, 0]);
+        drop(held);
+        assert_eq!((all.load(Ordering::Relaxed), Beside::take(&all).count()), (0, 2));
     }
 }

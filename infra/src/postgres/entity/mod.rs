@@ -190,6 +190,7 @@ tenant_entity!(timetable, "publishing", "timetables", keys { id: uuid::Uuid }, c
 });
 tenant_entity!(newest_figures, "publishing", "newest_figures", keys { post_id: uuid::Uuid }, columns {
     read_at: super::At, plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,
+    plays_at: Option<super::At>, likes_at: Option<super::At>, comments_at: Option<super::At>, shares_at: Option<super::At>,
 });
 tenant_entity!(figures, "publishing", "figures", keys { post_id: uuid::Uuid, at: super::At }, columns {
     plays: Option<i64>, likes: Option<i64>, comments: Option<i64>, shares: Option<i64>,

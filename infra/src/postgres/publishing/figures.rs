@@ -9,7 +9,9 @@ use domain::{
         fault::PortError,
         ids::{AccountId, PlanId, PostId},
     },
-    publishing::ports::{FigureQuery, FigureReading, FigureStore, FigureTotal, Figures, Lateness},
+    publishing::ports::{
+        FigureQuery, FigureReading, FigureStore, FigureTimes, FigureTotal, Figures, Lateness,
+    },
 };
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Value,
@@ -27,23 +29,31 @@ use crate::postgres::{
 const PORT: &str = "postgres.figures";
 
 /// Keeps what was read; of what moved, also as it was then. One statement for all. $1 tenant, $2 when, $3 posts, $4 to $7
-/// figures, -1 for one that the platform does not tell.
+/// figures, -1 for one that the platform does not tell: it stays as it was, with the time it was told.
 const KEEP: &str = "
     WITH read AS (
-        SELECT post_id, nullif(plays, -1) AS plays, nullif(likes, -1) AS likes, nullif(comments, -1) AS comments,
-               nullif(shares, -1) AS shares
+        SELECT r.post_id, coalesce(nullif(r.plays, -1), n.plays) AS plays, coalesce(nullif(r.likes, -1), n.likes) AS likes,
+               coalesce(nullif(r.comments, -1), n.comments) AS comments, coalesce(nullif(r.shares, -1), n.shares) AS shares,
+               CASE WHEN r.plays <> -1 THEN $2 ELSE n.plays_at END AS plays_at,
+               CASE WHEN r.likes <> -1 THEN $2 ELSE n.likes_at END AS likes_at,
+               CASE WHEN r.comments <> -1 THEN $2 ELSE n.comments_at END AS comments_at,
+               CASE WHEN r.shares <> -1 THEN $2 ELSE n.shares_at END AS shares_at,
+               n.post_id IS NULL AS is_new, n.plays AS plays_before, n.likes AS likes_before, n.comments AS comments_before,
+               n.shares AS shares_before
         FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
             AS r (post_id, plays, likes, comments, shares)
+        LEFT JOIN publishing.newest_figures AS n ON n.tenant_id = $1 AND n.post_id = r.post_id
     ), moved AS (
-        SELECT r.* FROM read AS r LEFT JOIN publishing.newest_figures AS n
-            ON n.tenant_id = $1 AND n.post_id = r.post_id
-        WHERE n.post_id IS NULL
-           OR (n.plays, n.likes, n.comments, n.shares) IS DISTINCT FROM (r.plays, r.likes, r.comments, r.shares)
+        SELECT r.* FROM read AS r
+        WHERE r.is_new OR (r.plays_before, r.likes_before, r.comments_before, r.shares_before)
+            IS DISTINCT FROM (r.plays, r.likes, r.comments, r.shares)
     ), kept AS (
-        INSERT INTO publishing.newest_figures (tenant_id, post_id, read_at, plays, likes, comments, shares)
-        SELECT $1, post_id, $2, plays, likes, comments, shares FROM read
+        INSERT INTO publishing.newest_figures (tenant_id, post_id, read_at, plays, likes, comments, shares, plays_at, likes_at,
+            comments_at, shares_at)
+        SELECT $1, post_id, $2, plays, likes, comments, shares, plays_at, likes_at, comments_at, shares_at FROM read
         ON CONFLICT (tenant_id, post_id) DO UPDATE SET read_at = excluded.read_at, plays = excluded.plays,
-            likes = excluded.likes, comments = excluded.comments, shares = excluded.shares
+            likes = excluded.likes, comments = excluded.comments, shares = excluded.shares, plays_at = excluded.plays_at,
+            likes_at = excluded.likes_at, comments_at = excluded.comments_at, shares_at = excluded.shares_at
     ), told AS (
         INSERT INTO publishing.figures (tenant_id, post_id, at, plays, likes, comments, shares)
         SELECT $1, post_id, $2, plays, likes, comments, shares FROM moved
@@ -63,7 +73,8 @@ const MOVED: &str = "
 /// Sums of the newest. $1 tenant, $2 accounts or null, $3 plan or null, $4 post or null.
 const TOTAL: &str = "
     SELECT count(*) AS posts, min(n.read_at) AS read_at, sum(n.plays)::bigint AS plays, sum(n.likes)::bigint AS likes,
-           sum(n.comments)::bigint AS comments, sum(n.shares)::bigint AS shares
+           sum(n.comments)::bigint AS comments, sum(n.shares)::bigint AS shares, min(n.plays_at) AS plays_at,
+           min(n.likes_at) AS likes_at, min(n.comments_at) AS comments_at, min(n.shares_at) AS shares_at
     FROM publishing.posts AS p
     JOIN publishing.newest_figures AS n ON n.tenant_id = p.tenant_id AND n.post_id = p.id
     WHERE p.tenant_id = $1 AND ($2::uuid[] IS NULL OR p.account_id = ANY ($2))
@@ -135,7 +146,13 @@ impl FigureStore for PgWork {
         let rows = found.filter(newest_figures::Column::PostId.eq_any(ids)).rows(&self.tx).await;
         let reading = |row: newest_figures::Model| {
             let figures = figures_of(row.plays, row.likes, row.comments, row.shares);
-            (PostId::from_uuid(row.post_id), FigureReading { read_at: row.read_at, figures })
+            let told_at = FigureTimes {
+                plays: row.plays_at,
+                likes: row.likes_at,
+                comments: row.comments_at,
+                shares: row.shares_at,
+            };
+            (PostId::from_uuid(row.post_id), FigureReading { read_at: row.read_at, figures, told_at })
         };
         Ok(rows.map_err(|e| orm_error(PORT, e))?.into_iter().map(reading).collect())
     }
@@ -152,7 +169,14 @@ impl FigureStore for PgWork {
         let mut moved: HashMap<_, Vec<_>> = HashMap::new();
         for row in rows.map_err(|e| orm_error(PORT, e))? {
             let figures = figures_of(row.plays, row.likes, row.comments, row.shares);
-            let reading = FigureReading { read_at: row.at, figures };
+            let at = |figure: Option<u64>| figure.map(|_| row.at);
+            let told_at = FigureTimes {
+                plays: at(figures.plays),
+                likes: at(figures.likes),
+                comments: at(figures.comments),
+                shares: at(figures.shares),
+            };
+            let reading = FigureReading { read_at: row.at, figures, told_at };
             moved.entry(PostId::from_uuid(row.post_id)).or_default().push(reading);
         }
         Ok(moved)
@@ -178,6 +202,12 @@ impl FigureStore for PgWork {
                     row.try_get("", "comments")?,
                     row.try_get("", "shares")?,
                 ),
+                told_at: FigureTimes {
+                    plays: row.try_get("", "plays_at")?,
+                    likes: row.try_get("", "likes_at")?,
+                    comments: row.try_get("", "comments_at")?,
+                    shares: row.try_get("", "shares_at")?,
+                },
             })
         };
         total().map_err(|e| orm_error(PORT, e))

@@ -39,6 +39,8 @@ struct ProgressColumn {
     not_before: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hindrance: Option<HindranceColumn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_refused: Option<u64>,
     #[serde(default)]
     media_refused: u32,
     #[serde(default)]
@@ -183,6 +185,7 @@ pub(super) fn written(post: &Post) -> Result<serde_json::Value, PortError> {
             tries: hindrance.tries,
             by: hindrance.by.clone(),
         }),
+        token_refused: progress.token_refused,
         media_refused: progress.media_refused,
         absences: progress.absences,
         looks: progress.looks,
@@ -283,6 +286,7 @@ pub(super) fn read(
             tries: hindrance.tries,
             by: hindrance.by,
         }),
+        token_refused: column.token_refused,
         media_refused: column.media_refused,
         absences: column.absences,
         looks: column.looks,

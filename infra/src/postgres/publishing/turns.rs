@@ -9,7 +9,10 @@ use domain::{
         ids::{AccountId, TenantId},
         scope::TenantScope,
     },
-    publishing::ports::{HeldBy, Turn, TurnSchedule},
+    publishing::{
+        model::Overdue,
+        ports::{HeldBy, Turn, TurnSchedule},
+    },
 };
 use uuid::Uuid;
 
@@ -70,6 +73,16 @@ impl TurnSchedule for PgTurnSchedule {
             Some((HeldBy::parse(&word)?, u64::try_from(accounts).unwrap_or_default()))
         };
         Ok(held.into_iter().filter_map(known).collect())
+    }
+
+    async fn overdue(&self, waits: Overdue) -> Result<u64, PortError> {
+        let posts: i64 = sqlx::query_scalar("SELECT publishing.posts_waiting($1, $2)")
+            .bind(waits.as_str())
+            .bind(TimeDelta::seconds(waits.patience_s()))
+            .fetch_one(self.db.pool())
+            .await
+            .map_err(|e| port_error(PORT, e))?;
+        Ok(u64::try_from(posts).unwrap_or_default())
     }
 
     async fn make_room(&self, now: Timestamp) -> Result<(), PortError> {

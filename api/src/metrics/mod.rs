@@ -2,6 +2,8 @@
 //! label holds an address or anything a client wrote, and one figure alone holds a tenant's id: how late its posts are,
 //! which each tenant is promised, for a bounded number of tenants.
 
+mod labels;
+
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError, atomic::AtomicU64},
@@ -15,6 +17,12 @@ use prometheus_client::{
 };
 use transport::{DocumentUse, OutputRecord};
 use uuid::Uuid;
+
+pub use labels::{
+    BreakerLabels, DependencyLabels, DocumentLabels, EndpointLabels, HeldLabels, LimiterLabels,
+    OutboundLabels, OutputLabels, OverdueLabels, PostLabels, QuotaLabels, ReportLabels, TenantLabels,
+    TokenLabels, TranscodeLabels, UploadLabels,
+};
 
 /// Which door, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -126,6 +134,8 @@ pub struct Metrics {
     tenants: Mutex<HashSet<Uuid>>,
     /// `matricula_post_accounts_held`: accounts whose posts wait until somebody does something.
     pub post_accounts_held: Family<HeldLabels, Gauge>,
+    /// `matricula_posts_overdue`: posts that wait for something that should have come by now, counted up to 10,000.
+    pub posts_overdue: Family<OverdueLabels, Gauge>,
     /// `matricula_outbound_total`: calls to platforms, by how they ended.
     pub outbound: Family<OutboundLabels, Counter>,
     /// `matricula_outbound_breakers`: apps whose calls to an endpoint this process lets through, or not.
@@ -143,125 +153,8 @@ pub struct Metrics {
     pub outbound_duration_s: Histogram,
 }
 
-/// What became of an account's tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct TokenLabels {
-    /// `refreshed`, `renewed`, `failed`, `ended`; `unkept` by the journal; or `fault` of ours.
-    pub result: &'static str,
-}
-
-/// What became of an upload.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct UploadLabels {
-    /// `ready`, `refused`, `expired`, `swept`; or `fault` of ours.
-    pub result: &'static str,
-}
-
-/// What became of a transcode.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct TranscodeLabels {
-    /// `made`, `failed`; or `fault` of ours.
-    pub result: &'static str,
-}
-
-/// What became of a report.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReportLabels {
-    /// `made`, `failed`, `removed`; or `fault` of ours.
-    pub result: &'static str,
-}
-
-/// Whose posts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct TenantLabels {
-    /// Its id, or `others` of tenants beyond [`TENANTS_MAX`].
-    pub tenant: String,
-}
-
 /// Tenants that have a figure of their own in one process: each takes as many lines as a histogram has.
 const TENANTS_MAX: usize = 200;
-
-/// What accounts are held by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct HeldLabels {
-    /// `undecided`, `consent`, `absent`, `paused`, or `fault` of ours.
-    pub by: &'static str,
-}
-
-/// A step that a post took.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PostLabels {
-    /// The word that its timeline has for it, as `created`; or `fault` of ours.
-    pub step: &'static str,
-}
-
-/// Which call to which platform, and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutboundLabels {
-    /// The platform's name.
-    pub platform: &'static str,
-    /// A fixed word for what was called.
-    pub endpoint: &'static str,
-    /// How it ended, `retried`, or the state its breaker went into: `open`, `half_open`, `closed`.
-    pub outcome: &'static str,
-}
-
-/// Which calls of this process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct EndpointLabels {
-    /// The platform's name.
-    pub platform: &'static str,
-    /// A fixed word for what is called.
-    pub endpoint: &'static str,
-}
-
-/// Which calls, and whether they are let through.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct BreakerLabels {
-    /// The platform's name.
-    pub platform: &'static str,
-    /// A fixed word for what is called.
-    pub endpoint: &'static str,
-    /// `closed`, `half_open` or `open`.
-    pub state: &'static str,
-}
-
-/// Which quota.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct QuotaLabels {
-    /// The platform's name.
-    pub platform: &'static str,
-    /// The quota's, as its adapter has it.
-    pub quota: &'static str,
-}
-
-/// What was known of a query's document.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DocumentLabels {
-    /// `known`, `rechecked` or `new`.
-    pub document: &'static str,
-}
-
-/// How a value came into an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutputLabels {
-    /// `written`, or `left` to the executor of the GraphQL library.
-    pub way: &'static str,
-}
-
-/// What the rate limiter did.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct LimiterLabels {
-    /// `went_local`, `came_back`, `decided_locally` or `stopped_at_wall`.
-    pub event: &'static str,
-}
-
-/// Which dependency.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DependencyLabels {
-    /// `postgres` or `redis`.
-    pub dependency: &'static str,
-}
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -303,6 +196,7 @@ impl Default for Metrics {
             post_lateness_tenant_s: Family::new_with_constructor(lateness),
             tenants: Mutex::default(),
             post_accounts_held: Family::default(),
+            posts_overdue: Family::default(),
             outbound: Family::default(),
             outbound_breakers: Family::default(),
             outbound_waiting: Family::default(),
@@ -337,6 +231,31 @@ impl Default for Metrics {
         );
         r.register("uploads", "What came of files that were sent", m.uploads.clone());
         r.register("transcodes", "What came of files made of others", m.transcodes.clone());
+        m.register_posts();
+        m.register_audit();
+        m.register_outbound();
+        metrics
+    }
+}
+
+fn lateness() -> Histogram {
+    Histogram::new([0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0])
+}
+
+impl Metrics {
+    /// How late a post of a tenant was.
+    pub fn observe_lateness(&self, tenant: Uuid, late: Duration) {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_told = tenants.len() < TENANTS_MAX && tenants.insert(tenant) || tenants.contains(&tenant);
+        drop(tenants);
+        let tenant = if is_told { tenant.to_string() } else { "others".to_owned() };
+        self.post_lateness_tenant_s.get_or_create(&TenantLabels { tenant }).observe(late.as_secs_f64());
+    }
+
+    /// Registers what is told of posts.
+    fn register_posts(&mut self) {
+        let m = self;
+        let r = &mut m.registry;
         r.register("posts", "Steps that posts took", m.posts.clone());
         r.register(
             "post_turns_waiting",
@@ -363,24 +282,11 @@ impl Default for Metrics {
             "Accounts whose posts wait until somebody does something",
             m.post_accounts_held.clone(),
         );
-        m.register_audit();
-        m.register_outbound();
-        metrics
-    }
-}
-
-fn lateness() -> Histogram {
-    Histogram::new([0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0])
-}
-
-impl Metrics {
-    /// How late a post of a tenant was.
-    pub fn observe_lateness(&self, tenant: Uuid, late: Duration) {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_told = tenants.len() < TENANTS_MAX && tenants.insert(tenant) || tenants.contains(&tenant);
-        drop(tenants);
-        let tenant = if is_told { tenant.to_string() } else { "others".to_owned() };
-        self.post_lateness_tenant_s.get_or_create(&TenantLabels { tenant }).observe(late.as_secs_f64());
+        r.register(
+            "posts_overdue",
+            "Posts that wait for something that should have come by now",
+            m.posts_overdue.clone(),
+        );
     }
 
     /// Registers what is told of the audit logs.
