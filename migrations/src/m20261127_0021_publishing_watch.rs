@@ -63,7 +63,7 @@ CREATE FUNCTION publishing.posts_waiting(waiting_for text, patience interval) RE
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
         SELECT count(*) FROM (SELECT FROM publishing.post_watch AS w
-            WHERE w.waits = waiting_for AND w.since < clock_timestamp() - patience LIMIT 10000) AS late
+            WHERE w.waits = waiting_for AND w.since < statement_timestamp() - patience LIMIT 10000) AS late
     $$;
 REVOKE ALL ON FUNCTION publishing.watch_post(), publishing.unwatch_post(),
     publishing.posts_waiting(text, interval) FROM PUBLIC;
@@ -88,6 +88,12 @@ const STAMPS: &str = "
 ALTER TABLE publishing.newest_figures
     ADD COLUMN plays_at timestamptz, ADD COLUMN likes_at timestamptz,
     ADD COLUMN comments_at timestamptz, ADD COLUMN shares_at timestamptz;
+ALTER TABLE publishing.newest_figures NO FORCE ROW LEVEL SECURITY;
+UPDATE publishing.newest_figures SET plays_at = CASE WHEN plays IS NOT NULL THEN read_at END,
+    likes_at = CASE WHEN likes IS NOT NULL THEN read_at END,
+    comments_at = CASE WHEN comments IS NOT NULL THEN read_at END,
+    shares_at = CASE WHEN shares IS NOT NULL THEN read_at END;
+ALTER TABLE publishing.newest_figures FORCE ROW LEVEL SECURITY;
 ";
 
 #[async_trait::async_trait]

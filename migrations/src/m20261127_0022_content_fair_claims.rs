@@ -23,7 +23,7 @@ CREATE FUNCTION content.claimable(kind text, instant timestamptz, most integer)
             FROM walked AS w WHERE w.tenant IS NOT NULL
         ), held AS (
             SELECT s.tenant, count(*) AS uploads FROM content.upload_schedule AS s
-            WHERE s.leased_until > instant AND s.work = kind GROUP BY s.tenant
+            WHERE s.leased_until > instant AND s.leased_until > '-infinity' AND s.work = kind GROUP BY s.tenant
         ) SELECT d.tenant, d.upload, d.due_at, coalesce(h.uploads, 0)
               + row_number() OVER (PARTITION BY d.tenant ORDER BY d.due_at, d.upload)
         FROM walked AS w LEFT JOIN held AS h ON h.tenant = w.tenant CROSS JOIN LATERAL (
@@ -67,7 +67,14 @@ CREATE OR REPLACE FUNCTION content.claim_due_transcodes(instant timestamptz, mos
             ON CONFLICT (tenant) DO UPDATE SET claimed_at = excluded.claimed_at
         ) SELECT c.tenant, c.upload FROM claimed AS c ORDER BY c.due_at, c.upload
     $$;
-REVOKE ALL ON FUNCTION content.claimable(text, timestamptz, integer) FROM PUBLIC;
+CREATE FUNCTION content.hold_transcode(wanted_upload uuid, until timestamptz) RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+    AS $$
+        UPDATE content.upload_schedule AS s SET leased_until = until
+        WHERE s.tenant = current_setting('app.tenant_id')::uuid AND s.upload = wanted_upload AND s.work = 'transcode'
+    $$;
+REVOKE ALL ON FUNCTION content.claimable(text, timestamptz, integer), content.hold_transcode(uuid, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION content.hold_transcode(uuid, timestamptz) TO matricula_app_rw;
 ";
 
 #[async_trait::async_trait]

@@ -300,7 +300,7 @@ async fn a_worker_killed_half_way_is_followed_by_one_that_makes_the_file_once() 
         left.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     }
     let early: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM content.upload_schedule WHERE work = 'transcode' AND due_at > now()",
+        "SELECT count(*) FROM content.upload_schedule WHERE work = 'transcode' AND leased_until > now()",
     )
     .fetch_one(&mut database)
     .await

@@ -79,6 +79,8 @@ pub trait TranscodeStore: Send {
     async fn update_transcode(&mut self, transcode: &Transcode) -> Result<(), PortError>;
     /// Says when an upload that is to be made is taken up at the latest, and gives back the claim on it.
     async fn schedule_transcode(&mut self, id: UploadId, due_at: Timestamp) -> Result<(), PortError>;
+    /// Nobody else claims a transcode that is due until then.
+    async fn hold_transcode(&mut self, id: UploadId, until: Timestamp) -> Result<(), PortError>;
 }
 
 /// How much a tenant has announced and keeps.

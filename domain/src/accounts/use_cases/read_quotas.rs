@@ -38,6 +38,9 @@ impl PostsUsed {
     }
 }
 
+/// How long after it opened a platform may still refuse for a quota, in seconds.
+const LATE_S: i64 = 1_800;
+
 impl Accounts {
     fn quota_rules(&self, platform: &str) -> &[QuotaRule] {
         self.0.platforms.get(platform).map_or(&[], |platform| &platform.facts().quotas)
@@ -105,8 +108,13 @@ impl Accounts {
     /// When the platform's quota opens again that such a refusal is about; `None` when that is about none, or nobody knows.
     pub fn quota_opens_at(&self, platform: &str, refusal: RefusalKind, now: Timestamp) -> Option<Timestamp> {
         let rules = self.quota_rules(platform).iter().filter(|rule| rule.used_up_by == Some(refusal));
-        // It is not said which of several: none of them is used up after the last of them opened.
-        rules.filter_map(|rule| Some(rule.period.around(now)?.ends_at)).max()
+        // The call was made a moment ago, and its period may have ended since: then the quota has opened, or is about to. It
+        // is not said which of several it is: none of them is used up after the last of them opened.
+        let asked_at = now - chrono::TimeDelta::seconds(LATE_S);
+        rules
+            .filter_map(|rule| Some(rule.period.around(asked_at)?.ends_at))
+            .max()
+            .filter(|opens| *opens > now)
     }
 
     /// Posts that count against the day that is now, of each account whose platform counts any: made through here, and by

@@ -205,7 +205,7 @@ impl Content {
         tx.update_transcode(&transcode).await?;
         tx.update_upload(&upload).await?;
         upload.version += 1;
-        tx.schedule_transcode(id, now + TimeDelta::seconds(LEASE_S)).await?;
+        tx.hold_transcode(id, now + TimeDelta::seconds(LEASE_S)).await?;
         self.announce(&mut *tx, ContentFact::TranscodeMoved(id));
         tx.commit().await?;
         let shift = Shift { scope, origin, upload, recipe, parts, done_permille: 0, noted_at: now };
@@ -238,7 +238,7 @@ impl Content {
             tx.update_transcode(&Transcode { done_permille, ..transcode }).await?;
             self.announce(&mut *tx, ContentFact::TranscodeMoved(upload.id));
         }
-        tx.schedule_transcode(upload.id, now + TimeDelta::seconds(LEASE_S)).await?;
+        tx.hold_transcode(upload.id, now + TimeDelta::seconds(LEASE_S)).await?;
         tx.commit().await?;
         shift.noted_at = now;
         shift.done_permille = done_permille;

@@ -34,8 +34,8 @@ pub struct Progress {
     pub not_before: Option<Timestamp>,
     /// What hinders it.
     pub hindrance: Option<Hindrance>,
-    /// Which of the account's tokens was refused last.
-    pub token_refused: Option<u64>,
+    /// When the first token of its account that was refused ends, which tells it from others.
+    pub token_refused: Option<Timestamp>,
     /// Media the platform did not take.
     pub media_refused: u32,
     /// Creations that came to nothing without a word, since somebody last said to try.

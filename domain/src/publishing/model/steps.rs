@@ -381,14 +381,15 @@ impl Post {
         }
     }
 
-    /// This token of its account was refused. It is tried once more with the next; when that is refused too, whatever is
-    /// wrong is not put right by another, and it is tried seldom: the post is not given up over it.
-    pub fn token_refused(&mut self, version: u64, now: Timestamp) {
-        let is_another = self.progress.token_refused.is_some_and(|before| before != version);
-        if is_another {
-            self.hindered_until(now + TimeDelta::seconds(TOKENS_PAUSE_S));
-        } else {
-            self.progress.token_refused = Some(version);
+    /// The token of its account that ends then was refused. It is tried once more with the next; when that is refused too,
+    /// whatever is wrong is not put right by another, and it is tried seldom: the post is not given up over it.
+    pub fn token_refused(&mut self, ends_at: Timestamp, now: Timestamp) {
+        let is_another = self.progress.token_refused.is_some_and(|before| before != ends_at);
+        let is_tried = self.next_at().is_some();
+        if !is_another {
+            self.progress.token_refused = Some(ends_at);
+        } else if let Some(hindrance) = self.progress.hindrance.clone().filter(|_| is_tried) {
+            self.wait(hindrance.by, now + TimeDelta::seconds(TOKENS_PAUSE_S), now);
         }
     }
 

@@ -263,12 +263,16 @@ fn a_refused_token_is_tried_once_more_with_the_next_and_seldom_then() {
     // The same token, however often: it is being refreshed.
     for (now, again_at) in [(70, 71), (71, 75)] {
         post.hindered(&dead, at(now)).expect("uploaded");
-        post.token_refused(3, at(now));
+        post.token_refused(at(9_000), at(now));
         assert_eq!(post.next_at(), Some(at(again_at)));
     }
-    post.hindered(&dead, at(75)).expect("uploaded");
-    post.token_refused(4, at(75));
-    assert_eq!((post.next_at(), post.fate()), (Some(at(75 + 1_800)), Fate::Open), "the next is refused too");
+    // The next is refused too, for days: it is tried every half hour, and never given up.
+    for half_hour in 0..100 {
+        let now = 75 + half_hour * 1_800;
+        post.hindered(&dead, at(now)).expect("uploaded");
+        post.token_refused(at(9_000 + now), at(now));
+        assert_eq!((post.next_at(), post.fate()), (Some(at(now + 1_800)), Fate::Open));
+    }
 }
 
 #[test]

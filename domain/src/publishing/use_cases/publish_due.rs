@@ -33,6 +33,9 @@ const TURN: TimeDelta = TimeDelta::seconds(20);
 /// Pause of an account that is paused, and of one that can't be acted for, in seconds.
 const HELD_S: [i64; 2] = [60, 300];
 
+/// How long after a quota should open again it is drawn on, in seconds: the platform's clock is another.
+const OPENED_S: i64 = 60;
+
 /// Pauses of a post that something inside could not go on with, in seconds: the first time, and when that was no better.
 const SET_ASIDE_S: [i64; 2] = [5, 120];
 
@@ -392,12 +395,14 @@ impl Publishing {
         now: Timestamp,
     ) {
         let (Some(lease), PlatformError::Refused(refusal)) = (lease, error) else { return };
+        // What became of one is read again sooner: its account's other posts wait for it.
+        let is_unknown = matches!(post.state, PostState::OutcomeUnknown { .. });
         if refusal.kind == RefusalKind::TokenDead {
-            post.token_refused(lease.version, now);
-        } else if let Some(opens_at) =
-            self.0.accounts.quota_opens_at(lease.platform.as_str(), refusal.kind, now)
+            post.token_refused(lease.expires_at, now);
+        } else if !is_unknown
+            && let Some(opens_at) = self.0.accounts.quota_opens_at(lease.platform.as_str(), refusal.kind, now)
         {
-            post.hindered_until(opens_at);
+            post.hindered_until(opens_at + TimeDelta::seconds(OPENED_S));
         }
     }
 

@@ -1,11 +1,12 @@
 //! The file is brought to the platform, whole or in parts. It goes on where it was left.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     future::poll_fn,
     ops::Range,
+    pin::Pin,
     sync::atomic::{AtomicU32, Ordering},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use super::{
@@ -67,18 +68,51 @@ fn step(size: u64, length: u64) -> impl Iterator<Item = Range<u64>> {
     (0..size.div_ceil(length)).map(move |at| at * length..size.min((at + 1) * length))
 }
 
-/// Waits for the first of them to end, and takes it out; `None` when there are none. The others go on meanwhile.
-async fn first_of<F: Future + Unpin>(under_way: &mut Vec<F>) -> Option<F::Output> {
-    poll_fn(|context| {
-        for at in 0..under_way.len() {
-            if let Poll::Ready(output) = std::pin::Pin::new(&mut under_way[at]).poll(context) {
-                drop(under_way.swap_remove(at));
-                return Poll::Ready(Some(output));
+/// Futures that go on side by side, whatever else is waited for.
+struct SideBySide<F: Future> {
+    running: Vec<F>,
+    ended: VecDeque<F::Output>,
+}
+
+impl<F: Future + Unpin> SideBySide<F> {
+    const fn new() -> Self {
+        Self { running: Vec::new(), ended: VecDeque::new() }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) {
+        let Self { running, ended } = self;
+        running.retain_mut(|future| match Pin::new(future).poll(context) {
+            Poll::Ready(output) => {
+                ended.push_back(output);
+                false
             }
-        }
-        if under_way.is_empty() { Poll::Ready(None) } else { Poll::Pending }
-    })
-    .await
+            Poll::Pending => true,
+        });
+    }
+
+    /// What the next of them gives that ends; `None` when there are none.
+    async fn next(&mut self) -> Option<F::Output> {
+        poll_fn(|context| {
+            if self.ended.is_empty() {
+                self.poll(context);
+            }
+            match self.ended.pop_front() {
+                None if !self.running.is_empty() => Poll::Pending,
+                ended => Poll::Ready(ended),
+            }
+        })
+        .await
+    }
+
+    /// Waits for something else, and lets them go on meanwhile.
+    async fn beside<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
+        poll_fn(|context| {
+            self.poll(context);
+            other.as_mut().poll(context)
+        })
+        .await
+    }
 }
 
 impl Publishing {
@@ -154,23 +188,23 @@ impl Publishing {
             .zip(step(size, parts.part_bytes))
             .filter(|(number, _)| !parts.there.contains(number))
             .peekable();
-        let mut under_way = Vec::new();
+        let mut under_way = SideBySide::new();
         let mut fault = None;
         loop {
-            while fault.is_none() && !self.is_stopping() && under_way.len() <= beside.count() {
+            while fault.is_none() && !self.is_stopping() && under_way.running.len() <= beside.count() {
                 let Some((number, range)) = missing.next() else { break };
-                under_way.push(Box::pin(async move {
+                under_way.running.push(Box::pin(async move {
                     (number, self.put_part(scope, hands, file, &parts.ticket, (number, range)).await)
                 }));
             }
-            match first_of(&mut under_way).await {
+            match under_way.next().await {
                 None => break,
                 Some((number, Ok(()))) => {
-                    self.change(shift, post.id, |post, _| {
+                    let written = self.change(shift, post.id, |post, _| {
                         post.part_done(&parts.ticket, number)?;
                         Ok(None)
-                    })
-                    .await?;
+                    });
+                    under_way.beside(written).await?;
                 }
                 Some((_, Err(error))) => fault = fault.or(Some(error)),
             }

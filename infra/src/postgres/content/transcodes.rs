@@ -122,4 +122,10 @@ impl TranscodeStore for PgWork {
         let statement = TenantTx::statement("SELECT content.schedule_transcode($1, $2)", values);
         self.tx.execute_raw(statement).await.map(drop).map_err(|e| orm_error(SCHEDULE, e))
     }
+
+    async fn hold_transcode(&mut self, id: UploadId, until: Timestamp) -> Result<(), PortError> {
+        let values = [id.uuid().into(), until.into()];
+        let statement = TenantTx::statement("SELECT content.hold_transcode($1, $2)", values);
+        self.tx.execute_raw(statement).await.map(drop).map_err(|e| orm_error(SCHEDULE, e))
+    }
 }

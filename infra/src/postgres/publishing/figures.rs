@@ -29,7 +29,8 @@ use crate::postgres::{
 const PORT: &str = "postgres.figures";
 
 /// Keeps what was read; of what moved, also as it was then. One statement for all. $1 tenant, $2 when, $3 posts, $4 to $7
-/// figures, -1 for one that the platform does not tell: it stays as it was, with the time it was told.
+/// figures, -1 for one that the platform does not tell: it stays as it was, with the time it was told, and is none of what is
+/// kept of that time.
 const KEEP: &str = "
     WITH read AS (
         SELECT r.post_id, coalesce(nullif(r.plays, -1), n.plays) AS plays, coalesce(nullif(r.likes, -1), n.likes) AS likes,
@@ -56,7 +57,8 @@ const KEEP: &str = "
             likes_at = excluded.likes_at, comments_at = excluded.comments_at, shares_at = excluded.shares_at
     ), told AS (
         INSERT INTO publishing.figures (tenant_id, post_id, at, plays, likes, comments, shares)
-        SELECT $1, post_id, $2, plays, likes, comments, shares FROM moved
+        SELECT $1, post_id, $2, CASE WHEN plays_at = $2 THEN plays END, CASE WHEN likes_at = $2 THEN likes END,
+               CASE WHEN comments_at = $2 THEN comments END, CASE WHEN shares_at = $2 THEN shares END FROM moved
         ON CONFLICT DO NOTHING
     ) SELECT count(*) AS moved FROM moved";
 

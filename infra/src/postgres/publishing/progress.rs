@@ -40,7 +40,7 @@ struct ProgressColumn {
     #[serde(skip_serializing_if = "Option::is_none")]
     hindrance: Option<HindranceColumn>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    token_refused: Option<u64>,
+    token_refused: Option<Timestamp>,
     #[serde(default)]
     media_refused: u32,
     #[serde(default)]
