@@ -7,6 +7,7 @@ use domain::{
 use futures_util::{future::join_all, poll};
 use infra::system::System;
 use serde_json::json;
+use sqlx::Connection as _;
 
 use super::{Trial, account_of, at, first};
 
@@ -21,10 +22,15 @@ async fn only_what_was_read_in_to_the_end_is_read_on_in() {
     work.members(first(5)).await.unwrap();
     assert!(work.is_unspoilt(), "it was read in");
 
+    // Nothing is answered while somebody else has the table.
+    let mut database = trial.app.superuser_connection().await.unwrap();
+    let mut holding = database.begin().await.unwrap();
+    sqlx::query("LOCK TABLE accounts.groups IN ACCESS EXCLUSIVE MODE").execute(&mut *holding).await.unwrap();
     {
-        let mut asked = std::pin::pin!(work.members(first(5)));
+        let mut asked = std::pin::pin!(work.groups());
         assert!(poll!(&mut asked).is_pending());
     }
+    holding.rollback().await.unwrap();
     assert!(!work.is_unspoilt(), "nobody knows where the connection stands");
     work.members(first(5)).await.unwrap();
     assert!(!work.is_unspoilt(), "and what works afterwards does not make it good");
