@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use domain::{
     accounts::{Accounts, events::AccountFact},
-    compliance::{Compliance, Reports},
+    compliance::{Changes, Compliance, Reports},
     content::{Content, events::ContentFact},
     identity::{Identity, events::IdentityFact, ports::Geography},
     kernel::{
@@ -88,6 +88,8 @@ pub struct App {
     pub reports: Arc<Reports>,
     /// Transactions.
     pub units: Arc<dyn UnitOfWork>,
+    /// Tells the log of changes that it was not told of.
+    pub changes: Arc<Changes>,
     /// Identity's news, for subscribers.
     pub feed: Arc<dyn NewsFeed<IdentityFact>>,
     /// The accounts' news, for subscribers.

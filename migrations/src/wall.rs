@@ -5,6 +5,23 @@
 /// evaluated once a statement, not once a row.
 pub(crate) const TENANT_IS_CURRENT: &str = "tenant_id = (select current_setting('app.tenant_id')::uuid)";
 
+/// Has every change of a row of `table` noted for the audit log, by whatever way it comes: in its transaction, and beside it
+/// when whoever made it does not tell the log. `keys` are the columns that say which row it is, without the tenant's; `subject`
+/// is the one that says whom it is about, or empty; of `digested` columns only digests are noted, of `unnoted` ones nothing. Each
+/// is a list of names with commas.
+///
+/// Who may do whatever they like can turn triggers off: the service refuses to start then.
+pub(crate) fn noted_table(table: &str, keys: &str, subject: &str, digested: &str, unnoted: &str) -> String {
+    format!(
+        "CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW
+             EXECUTE FUNCTION compliance.note_change('{keys}', '{subject}', '{digested}', '{unnoted}');
+         CREATE CONSTRAINT TRIGGER leave_changes AFTER INSERT OR UPDATE OR DELETE ON {table}
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION compliance.leave_changes();
+         CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT
+             EXECUTE FUNCTION compliance.refuse_truncate();"
+    )
+}
+
 /// Enables and forces row-level security on `table`, confines the application to one tenant, and grants it
 /// `grants` (as `SELECT, INSERT`).
 ///

@@ -282,6 +282,7 @@ impl TestApp {
             query_text: "sign ins".to_owned(),
             zone: "UTC".to_owned(),
             kept: None,
+            disclosed: Vec::new(),
         };
         let report = Report::new(ReportId::new(&System), draft, origin.compliance_id, app.clock.now());
         let mut work = app.units.begin(TenantScope::of(tenant.id), &origin).await?;

@@ -550,6 +550,36 @@ async fn a_worker_killed_half_way_is_followed_by_one_that_makes_the_report_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_events_commit_to_is_shown_to_who_asks_and_proven() {
+    let desk = Desk::open(&[], &Duties::all()).await;
+    desk.policy().await;
+    let analyst = desk.app.member(&desk.tenant, Role::Analyst).await.unwrap();
+    let change = "mutation ($id: ID!) { changeMemberRole(input: { id: $id, role: OPERATOR }) { userErrors { code } } }";
+    let changed =
+        desk.app.client.graphql(&desk.tenant.owner.token, change, json!({ "id": analyst.id })).await;
+    assert_eq!(errors(&changed.unwrap(), "changeMemberRole"), Vec::<String>::new());
+    desk.app.settle().await.unwrap();
+    let csv = |bundle: &Path| unzip(bundle, "report.csv", &desk.folder);
+    let shown = desk.request(json!({ "kind": "ROLE_CHANGES", "disclose": ["PREV_STATE", "DIFF"] })).await;
+    let shown = desk.take(&desk.ended(&shown["id"]).await).await;
+    let (code, said) = desk.verify(&shown, &["--allow-incomplete"]).await;
+    assert_eq!(code, 0, "{said}");
+    let rows = csv(&shown);
+    let row = rows.lines().find(|line| line.contains("change_member_role")).unwrap();
+    for part in [r#"""before"":{""role"":""analyst""}"#, r#"""after"":{""role"":""operator""}"#] {
+        assert!(row.contains(part), "{row}");
+    }
+    assert!(!rows.contains(&analyst.email) && !rows.contains("[withheld]"), "{rows}");
+    // Who does not ask is not told, and the proof is the same.
+    let withheld = desk.request(json!({ "kind": "ROLE_CHANGES" })).await;
+    let withheld = desk.take(&desk.ended(&withheld["id"]).await).await;
+    assert_eq!(desk.verify(&withheld, &["--allow-incomplete"]).await.0, 0);
+    let rows = csv(&withheld);
+    assert!(rows.contains("[withheld],[withheld]") && !rows.contains("analyst"), "{rows}");
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_certificate_no_reports_are_asked_for() {
     let app = TestApp::start().await.unwrap();
     let tenant = app.tenant().await.unwrap();

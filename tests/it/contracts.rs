@@ -52,8 +52,7 @@ async fn identitys_stores_keep_their_promises() {
             content: parts.content_feed.clone(),
             publishing: parts.publishing_feed.clone(),
         },
-        system.clone(),
-        system,
+        &system,
         logs,
     );
     let unique = System.next_uuid().simple().to_string();

@@ -164,7 +164,7 @@ async fn attack_18_what_was_changed_is_named() {
     assert!(whole, "{reports:#?}");
     let of_tenant = |report: &&Value| report["tenant"] == json!(tenant.id.uuid().to_string());
     let streams: Vec<_> = reports.iter().filter(of_tenant).map(|report| report["stream"].clone()).collect();
-    assert_eq!(streams, ["iam", "admin", "access"].map(Value::from));
+    assert_eq!(streams, ["iam", "admin", "data", "access"].map(Value::from));
     let sizes: Vec<i64> = sqlx::query_scalar(
         "SELECT size FROM compliance.audit_heads WHERE tenant_id = $1 AND stream = 'iam' ORDER BY size DESC LIMIT 2",
     )

@@ -221,6 +221,10 @@ async fn the_service_refuses_a_role_that_could_step_around_the_wall() {
     let open = infra::postgres::self_check(&app_db, &migrations::names()).await.unwrap_err().to_string();
     assert!(open.contains("identity.members"), "{open}");
     database.execute("ALTER TABLE identity.members ENABLE ROW LEVEL SECURITY").await.unwrap();
+    database.execute("ALTER TABLE identity.members DISABLE TRIGGER note_change").await.unwrap();
+    let unnoted = infra::postgres::self_check(&app_db, &migrations::names()).await.unwrap_err().to_string();
+    assert!(unnoted.contains("identity.members") && unnoted.contains("notes changes"), "{unnoted}");
+    database.execute("ALTER TABLE identity.members ENABLE TRIGGER note_change").await.unwrap();
     let behind =
         infra::postgres::self_check(&app_db, &["m20990101_0001_not_yet".to_owned()]).await.unwrap_err();
     assert!(behind.to_string().contains("matricula migrate"), "{behind}");

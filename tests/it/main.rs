@@ -9,6 +9,7 @@ mod audit;
 mod auditors;
 mod buckets;
 mod catalogue;
+mod changes;
 mod contracts;
 mod coverage;
 mod demo;

@@ -159,6 +159,8 @@ enum QueueName {
     Notarise,
     /// Make reports for auditors.
     Reports,
+    /// Tell the log of rows that were changed by who did not tell it.
+    Changes,
 }
 
 impl From<QueueName> for Queue {
@@ -171,6 +173,7 @@ impl From<QueueName> for Queue {
             QueueName::Verify => Self::Verify,
             QueueName::Notarise => Self::Notarise,
             QueueName::Reports => Self::Reports,
+            QueueName::Changes => Self::Changes,
         }
     }
 }

@@ -4,16 +4,22 @@ use std::{path::PathBuf, sync::Arc};
 
 use chrono::TimeDelta;
 use domain::{
-    compliance::{ReportPorts, Reports},
+    compliance::{Changes, ReportPorts, Reports},
     content::ports::ObjectStore,
 };
 use infra::{
     bundles::{Bundles, ReportKey, TimeStampingAuthority},
-    postgres::{Db, PgLogKeys, PgReportSchedule, PgUnits},
+    postgres::{Db, PgChangeSchedule, PgLogKeys, PgReportSchedule, PgUnits},
     system::System,
 };
 
 use crate::{config::Config, file_store::scratch, notary::trust, wiring::StartupError};
+
+/// Tells the log of changes that it was not told of.
+pub(crate) fn changes(db: &Db, units: &Arc<PgUnits>) -> Arc<Changes> {
+    let schedule = Arc::new(PgChangeSchedule::new(db.clone()));
+    Arc::new(Changes { schedule, units: units.clone(), ids: Arc::new(System) })
+}
 
 /// Puts them together.
 pub(crate) fn open(

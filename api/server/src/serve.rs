@@ -39,11 +39,13 @@ pub enum Queue {
     Notarise,
     /// Make reports for auditors.
     Reports,
+    /// Tell the log of rows that were changed by who did not tell it.
+    Changes,
 }
 
 impl Queue {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sequence,
         Self::Tokens,
         Self::Uploads,
@@ -51,6 +53,7 @@ impl Queue {
         Self::Verify,
         Self::Notarise,
         Self::Reports,
+        Self::Changes,
     ];
 }
 
@@ -236,6 +239,10 @@ fn tenants_work(
     if duties.has(Queue::Reports) {
         let (reports, metrics, width) = (app.reports.clone(), app.metrics.clone(), config.reports.at_once);
         workers.push(tokio::spawn(worker::make_reports(reports, metrics, width, stopping.clone())));
+    }
+    if duties.has(Queue::Changes) {
+        let (changes, metrics) = (app.changes.clone(), app.metrics.clone());
+        workers.push(tokio::spawn(worker::tell_changes(changes, metrics, stopping.clone())));
     }
     workers
 }

@@ -126,14 +126,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         recorder_db.clone(),
         LogWatchSettings { patience: config.audit.index_wait, waiting_max: config.audit.waiting_max },
     );
-    let units = Arc::new(PgUnits::new(
-        db.clone(),
-        vault.clone(),
-        feeds.clone(),
-        system.clone(),
-        system.clone(),
-        logs,
-    ));
+    let units = Arc::new(PgUnits::new(db.clone(), vault.clone(), feeds.clone(), &system, logs));
     let log_keys = Arc::new(PgLogKeys::new(
         keys_db.clone(),
         vault.clone(),
@@ -170,6 +163,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         publishing,
         compliance: compliance(config, &log_keys)?,
         reports: crate::reports::open(config, (&db, &units), &log_keys, &objects)?,
+        changes: crate::reports::changes(&db, &units),
         units,
         feed: feeds.identity,
         account_feed: feeds.accounts,

@@ -120,6 +120,8 @@ pub struct Metrics {
     pub transcodes: Family<TranscodeLabels, Counter>,
     /// `matricula_reports_total`: what came of reports for auditors.
     pub reports: Family<ReportLabels, Counter>,
+    /// `matricula_changes_told_late_total`: transactions that changed rows and did not tell the log; it was told afterwards.
+    pub changes_told_late: Counter,
     /// `matricula_posts_total`: steps that posts took.
     pub posts: Family<PostLabels, Counter>,
     /// `matricula_post_turns_waiting`: accounts that something is due for and nobody works for, counted up to 10,000.
@@ -189,6 +191,7 @@ impl Default for Metrics {
             uploads: Family::default(),
             transcodes: Family::default(),
             reports: Family::default(),
+            changes_told_late: Counter::default(),
             posts: Family::default(),
             post_turns_waiting: Gauge::default(),
             post_turns_lag_s: Gauge::default(),
@@ -305,6 +308,11 @@ impl Metrics {
         );
         r.register("audit_sequenced", "Audit events given an index", m.audit_sequenced.clone());
         r.register("reports", "What came of reports for auditors", m.reports.clone());
+        r.register(
+            "changes_told_late",
+            "Transactions that changed rows and did not tell the log, which was told afterwards",
+            m.changes_told_late.clone(),
+        );
         r.register(
             "audit_differences",
             "What the last check found logs to be that they should not be",

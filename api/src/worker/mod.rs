@@ -1,5 +1,6 @@
 //! What happens without a caller.
 
+mod changes;
 mod notarise;
 mod posts;
 mod reports;
@@ -10,6 +11,7 @@ mod turns;
 mod uploads;
 mod verify;
 
+pub use changes::tell_changes;
 pub use notarise::notarise;
 pub use posts::publish_posts;
 pub use reports::make_reports;

@@ -17,10 +17,13 @@ actions! {
     DOWNLOAD_REPORT = "download_report", Admin, API_ACTIVITY, 2, Some(Permission::ReadAudit), Optional, PERSONAL;
     /// A report whose time is over is thrown away.
     EXPIRE_REPORT = "expire_report", Admin, API_ACTIVITY, 4, None, Optional, PERSONAL;
+    /// Rows were changed, and no other event tells of it: because there is none, because it tells of other rows already, or
+    /// because they were changed past the service, by somebody with a login to the database.
+    CHANGE_ROWS = "change_rows", Data, API_ACTIVITY, 3, None, Optional, PERSONAL;
 }
 
 /// What nobody asks for by a mutation: what workers do, and what happens at the door for files.
-pub const WITHOUT_MUTATION: &[Action] = &[MAKE_REPORT, DOWNLOAD_REPORT, EXPIRE_REPORT];
+pub const WITHOUT_MUTATION: &[Action] = &[MAKE_REPORT, DOWNLOAD_REPORT, EXPIRE_REPORT, CHANGE_ROWS];
 
 /// OCSF class Entity Management, activity Update.
 const fn of_keys(name: &'static str) -> Action {

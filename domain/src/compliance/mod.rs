@@ -4,12 +4,14 @@
 //! tenant's Merkle logs ([`log`]), whose heads are signed. Reading the log, its checkpoints and its proofs is
 //! this context's too.
 //!
-//! Absent on purpose: editing or deleting events. Personal data appears in them only as keyed hashes.
+//! Absent on purpose: editing or deleting events. Personal data appears in them only as keyed hashes and commitments; what opens
+//! those is kept apart, sealed.
 
 pub mod actions;
 pub mod event;
 pub mod finding;
 pub mod ports;
+pub mod records;
 pub mod report;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
@@ -18,8 +20,8 @@ mod use_cases;
 pub use audit_log as log;
 pub use report_bundle as bundle;
 pub use use_cases::{
-    Access, AuditProof, Compliance, ComplianceError, CompliancePorts, Gathered, KeyKeeping, LogVerifier,
-    NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion, ReportPorts,
-    ReportTurn, Reports, Rollback, Sequenced, Sequencer, SequencerPorts, Witness, WitnessFault, WitnessWord,
-    compose, compose_access, platform_policy,
+    Access, AuditProof, Changes, Compliance, ComplianceError, CompliancePorts, Gathered, KeyKeeping,
+    LogVerifier, NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion,
+    ReportPorts, ReportTurn, Reports, Rollback, Sequenced, Sequencer, SequencerPorts, Witness, WitnessFault,
+    WitnessWord, compose, compose_access, platform_policy,
 };

@@ -4,6 +4,7 @@
 
 use report_bundle::{
     FormatError,
+    opening::Field,
     query::{CUSTOM, Kind, Query},
     time::Time,
 };
@@ -46,6 +47,8 @@ pub struct ReportDraft {
     pub zone: String,
     /// The sizes of the smallest and the largest head of the log that whoever asks has kept: the range reaches over both.
     pub kept: Option<(u64, u64)>,
+    /// What is shown of what events commit to, each once and in order.
+    pub disclosed: Vec<Field>,
 }
 
 impl ReportDraft {

@@ -59,10 +59,10 @@ impl Scope {
 }
 
 /// Of what processes data about persons: members, owners of accounts, and whoever is in what they post.
-pub(crate) const PERSONAL: &[Scope] = &[Scope::Gdpr, Scope::Mlps, Scope::Pipl];
+pub const PERSONAL: &[Scope] = &[Scope::Gdpr, Scope::Mlps, Scope::Pipl];
 
 /// Of what only has to be audited.
-pub(crate) const SECURITY: &[Scope] = &[Scope::Mlps];
+pub const SECURITY: &[Scope] = &[Scope::Mlps];
 
 impl Action {
     /// The regimes it matters to, as words.

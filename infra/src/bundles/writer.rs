@@ -17,7 +17,7 @@ use domain::{
             cms::CadesDraft,
             writer::{BundleWriter, Heads, ReportHead, Sealing},
         },
-        ports::{Binding, Bound, Sealed},
+        ports::{Asked, Binding, Bound, ReportRow, Sealed},
         report::time_of,
     },
     content::ports::ObjectStore,
@@ -49,7 +49,8 @@ type Written = Result<(Sealing<Out>, u64), BundleError>;
 
 /// What the thread is told.
 enum Task {
-    Leaves(Vec<Vec<u8>>, oneshot::Sender<()>),
+    Leaves(Vec<Vec<u8>>, oneshot::Sender<Vec<Asked>>),
+    Rows(Vec<ReportRow>, oneshot::Sender<()>),
     Close(Box<Heads>),
 }
 
@@ -79,6 +80,7 @@ fn write(
     certificates: &[Vec<u8>],
     mut tasks: mpsc::Receiver<Task>,
 ) -> Written {
+    let is_shown = !head.disclosed.is_empty();
     let [out, rows, disclosures, erasures] = scratch;
     let spools = [unnamed(rows)?, unnamed(disclosures)?, unnamed(erasures)?];
     let mut writer = BundleWriter::new(BufWriter::new(unnamed(out)?), spools, head)?;
@@ -86,14 +88,24 @@ fn write(
     while let Some(task) = tasks.blocking_recv() {
         match task {
             Task::Leaves(leaves, told) => {
-                for leaf in &leaves {
-                    let pushed = writer.push_leaf(leaf)?;
-                    if pushed.asked_for {
-                        writer.push_row(pushed.index, leaf, &[None, None])?;
+                let mut asked = Vec::new();
+                for leaf in leaves {
+                    let pushed = writer.push_leaf(&leaf)?;
+                    if pushed.asked_for && is_shown {
+                        asked.push(Asked { index: pushed.index, leaf });
+                    } else if pushed.asked_for {
+                        writer.push_row(pushed.index, &leaf, &[None, None])?;
                         rows += 1;
                     }
                 }
                 // Who asked may be gone; the next task, or none, says so.
+                let _gone = told.send(asked);
+            }
+            Task::Rows(shown, told) => {
+                for ReportRow { of, shown } in shown {
+                    writer.push_row(of.index, &of.leaf, &shown)?;
+                    rows += 1;
+                }
                 let _gone = told.send(());
             }
             Task::Close(heads) => return Ok((writer.close(&heads, certificates)?, rows)),
@@ -110,6 +122,20 @@ impl Writing {
         let key = Arc::clone(&parts.key);
         let thread = tokio::task::spawn_blocking(move || write(&scratch, head, key.certificates(), waiting));
         Self { parts, tasks, thread: Some(thread) }
+    }
+
+    /// Has the thread do something; `None` when the leaves or rows are not what they should be.
+    async fn tell<T>(&mut self, task: Task, done: oneshot::Receiver<T>) -> Result<Option<T>, PortError> {
+        if self.tasks.send(task).await.is_ok()
+            && let Ok(done) = done.await
+        {
+            return Ok(Some(done));
+        }
+        // It has ended before its time: how, it says itself.
+        match self.end().await? {
+            None => Ok(None),
+            Some(_) => Err(fault("the thread has ended")),
+        }
     }
 
     /// How the thread ended; `None` when the leaves are not what they should be.
@@ -144,16 +170,14 @@ impl Writing {
 
 #[async_trait]
 impl Binding for Writing {
-    async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<bool, PortError> {
+    async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<Option<Vec<Asked>>, PortError> {
         let (told, done) = oneshot::channel();
-        if self.tasks.send(Task::Leaves(leaves, told)).await.is_ok() && done.await.is_ok() {
-            return Ok(true);
-        }
-        // It has ended before its time: how, it says itself.
-        match self.end().await? {
-            None => Ok(false),
-            Some(_) => Err(fault("the thread has ended")),
-        }
+        self.tell(Task::Leaves(leaves, told), done).await
+    }
+
+    async fn show(&mut self, rows: Vec<ReportRow>) -> Result<bool, PortError> {
+        let (told, done) = oneshot::channel();
+        Ok(self.tell(Task::Rows(rows, told), done).await?.is_some())
     }
 
     async fn seal(mut self: Box<Self>, heads: Heads) -> Result<Option<Box<dyn Sealed>>, PortError> {

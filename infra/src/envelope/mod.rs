@@ -75,6 +75,12 @@ pub use self::{
     ticks::{ManualTicks, SystemTicks, Ticks},
 };
 
+/// Whether two sealed values are under the same version of a data key.
+pub(crate) fn under_one_key(one: &Sealed, other: &Sealed) -> bool {
+    let version = |sealed: &Sealed| message::parse(&sealed.0).map(|parts| parts.key_version).ok();
+    version(one).is_some_and(|of_one| Some(of_one) == version(other))
+}
+
 /// Times a key is asked for before giving up. More than one is needed only when a fresh key is used up by
 /// others between its fetching and its first use.
 const ATTEMPTS: usize = 4;

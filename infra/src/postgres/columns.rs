@@ -8,6 +8,7 @@ use domain::kernel::{
 use uuid::Uuid;
 
 use super::work::PgWork;
+use crate::envelope::under_one_key;
 
 impl PgWork {
     /// Seals a value for its place.
@@ -20,6 +21,26 @@ impl PgWork {
     ) -> Result<Vec<u8>, PortError> {
         let place = Place { table, column, row };
         Ok(self.shared.vault.seal(&self.tx.scope(), place, plain).await?.0)
+    }
+
+    /// Seals a value for its place; or gives what is sealed there already, when that is the same value under the same key: who
+    /// looks at what changed sees then that it did not.
+    pub(super) async fn seal_again(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        row: Uuid,
+        plain: &[u8],
+        kept: Option<&Vec<u8>>,
+    ) -> Result<Vec<u8>, PortError> {
+        let sealed = self.seal(table, column, row, plain).await?;
+        let Some(kept) = kept else { return Ok(sealed) };
+        let (sealed, kept) = (Sealed(sealed), Sealed(kept.clone()));
+        if !under_one_key(&sealed, &kept) {
+            return Ok(sealed.0);
+        }
+        let opened = self.open(table, column, row, kept.0.clone()).await?;
+        Ok(if opened.expose() == plain { kept.0 } else { sealed.0 })
     }
 
     /// Opens what was sealed for the same place.

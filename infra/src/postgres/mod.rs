@@ -10,6 +10,7 @@
 mod accounts;
 mod anchors;
 mod audit_log;
+mod changes;
 mod claim;
 mod columns;
 mod content;
@@ -18,6 +19,7 @@ mod error;
 mod file_store;
 mod idempotency;
 mod identity;
+pub mod inventory;
 mod keys;
 mod log_keys;
 mod log_reader;
@@ -36,6 +38,7 @@ mod signing_keys;
 mod work;
 
 pub use accounts::{PgQuotaLedger, PgTokenSchedule, QuotaFigure};
+pub use changes::PgChangeSchedule;
 pub use content::PgUploadSchedule;
 pub use file_store::remember_file_store;
 pub use keys::PgKeyStore;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use domain::{
     compliance::{
-        bundle::query::Query,
+        bundle::{opening::Field, query::Query},
         ports::{ReportSchedule, ReportStore, SignedHead},
         report::{Bundle, Report, ReportDraft, ReportFailure, ReportState},
     },
@@ -60,6 +60,10 @@ const REACHING: &str = "
     SELECT a.size FROM compliance.platform_anchors AS a
     WHERE a.tenant_id = $1 AND a.stream = $2 AND a.size >= $3 AND a.index < $4 ORDER BY a.size LIMIT 1";
 
+fn field_of(text: &str) -> Option<Field> {
+    Field::ALL.into_iter().find(|field| field.in_leaf() == text)
+}
+
 fn report_of(row: Model) -> Result<Report, PortError> {
     let unsigned = |number| unsigned(PORT, number);
     let bundle = match row.place {
@@ -86,6 +90,11 @@ fn report_of(row: Model) -> Result<Report, PortError> {
             query_text: row.query_text,
             zone: row.zone,
             kept: row.kept_first.map(unsigned).transpose()?.zip(row.kept_last.map(unsigned).transpose()?),
+            disclosed: row
+                .disclosed
+                .iter()
+                .map(|field| word(PORT, field_of(field)))
+                .collect::<Result<_, _>>()?,
         },
         compliance_id: ComplianceId::from_uuid(row.compliance_id),
         requested_at: row.requested_at,
@@ -129,6 +138,7 @@ impl PgWork {
             expires_at: bundle.map(|bundle| bundle.expires_at),
             ended_at: report.ended_at,
             version: word(PORT, i32::try_from(report.version).ok())?,
+            disclosed: draft.disclosed.iter().map(|field| field.in_leaf().to_owned()).collect(),
         })
     }
 

@@ -20,6 +20,11 @@ pub enum SelfCheckError {
     /// A tenant's table does not stand behind the wall.
     #[error("row-level security does not hold the table {0}; restore it before serving")]
     Open(String),
+    /// Changes of a table would go past the audit log.
+    #[error(
+        "a trigger of the table {0} that notes changes for the audit log is turned off; turn it on before serving"
+    )]
+    Unnoted(String),
     /// The schema is not the one this version was made for.
     #[error("the database lacks the migration {0}; run `matricula migrate`")]
     Behind(String),
@@ -71,6 +76,16 @@ pub async fn self_check(db: &Db, migrations: &[String]) -> Result<(), SelfCheckE
     .map_err(SelfCheckError::Away)?;
     if let Some(table) = open {
         return Err(SelfCheckError::Open(table));
+    }
+    let unnoted: Option<String> = sqlx::query_scalar(
+        "SELECT t.tgrelid::regclass::text FROM pg_trigger AS t
+         WHERE t.tgname IN ('note_change', 'leave_changes', 'refuse_truncate') AND t.tgenabled <> 'O' LIMIT 1",
+    )
+    .fetch_optional(db.pool())
+    .await
+    .map_err(SelfCheckError::Away)?;
+    if let Some(table) = unnoted {
+        return Err(SelfCheckError::Unnoted(table));
     }
     let applied: Vec<String> = sqlx::query_scalar("SELECT version FROM public.seaql_migrations")
         .fetch_all(db.pool())

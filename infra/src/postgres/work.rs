@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{changes::Kept, error::port_error, log_watch::LogWatch, pool::Db, scope::TenantTx};
 use async_trait::async_trait;
 use domain::{
     accounts::{
@@ -9,7 +10,7 @@ use domain::{
         ports::{AccountsTx, AccountsUnit, AccountsUnits},
     },
     compliance::{
-        compose,
+        event::AuditEvent,
         ports::{ComplianceTx, ComplianceUnit, ComplianceUnits, ReportTx},
     },
     content::{
@@ -25,7 +26,7 @@ use domain::{
         clock::Clock,
         fault::PortError,
         feed::{Fact, News, NewsFeed},
-        ids::{EventId, IdSource, TenantId},
+        ids::{Entropy, EventId, IdSource, TenantId},
         outbox::{Origin, Outbox, Outcome, Record, Stream},
         scope::TenantScope,
         secret::Vault,
@@ -35,15 +36,6 @@ use domain::{
         ports::{PublishingTx, PublishingUnit, PublishingUnits},
     },
     work::{UnitOfWork, Work},
-};
-use sea_orm::{ActiveModelTrait as _, EntityTrait as _, IntoActiveModel as _};
-
-use super::{
-    entity::audit_outbox,
-    error::{orm_error, port_error},
-    log_watch::LogWatch,
-    pool::Db,
-    scope::TenantTx,
 };
 
 /// Opens units of work.
@@ -71,20 +63,22 @@ pub(super) struct Shared {
     feeds: Feeds,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
+    pub(super) entropy: Arc<dyn Entropy>,
     logs: LogWatch,
 }
 
 impl PgUnits {
-    /// Opens them on `db`, sealing with `vault`, announcing on `feeds` and held to how `logs` keep up.
-    pub fn new(
+    /// Opens them on `db`, sealing with `vault`, announcing on `feeds` and held to how `logs` keep up; time, identifiers and
+    /// chance are `system`'s.
+    pub fn new<S: Clock + IdSource + Entropy + 'static>(
         db: Db,
         vault: Arc<dyn Vault>,
         feeds: Feeds,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn IdSource>,
+        system: &Arc<S>,
         logs: LogWatch,
     ) -> Self {
-        Self { db, shared: Arc::new(Shared { vault, feeds, clock, ids, logs }) }
+        let (clock, ids, entropy) = (system.clone(), system.clone(), system.clone());
+        Self { db, shared: Arc::new(Shared { vault, feeds, clock, ids, entropy, logs }) }
     }
 
     async fn open(&self, scope: TenantScope, origin: &Origin) -> Result<PgWork, PortError> {
@@ -97,6 +91,8 @@ impl PgUnits {
             of_content: Vec::new(),
             of_publishing: Vec::new(),
             recorded: 0,
+            events: Vec::new(),
+            openings: Vec::new(),
             strict: None,
         })
     }
@@ -155,6 +151,10 @@ pub(super) struct PgWork {
     of_content: Vec<ContentEvent>,
     of_publishing: Vec<PublishingEvent>,
     recorded: usize,
+    /// What was recorded; written when it is committed.
+    pub(super) events: Vec<AuditEvent>,
+    /// What opens those of them that commit to something already.
+    pub(super) openings: Vec<Kept>,
     /// The newest event of a stream whose events have their index before the caller has an answer.
     strict: Option<EventId>,
 }
@@ -183,7 +183,8 @@ async fn tell<F: Fact>(feed: &dyn NewsFeed<F>, scope: &TenantScope, news: &[News
 }
 
 impl PgWork {
-    async fn finish(self) -> Result<(), PortError> {
+    async fn finish(mut self) -> Result<(), PortError> {
+        self.tell_log().await?;
         let scope = self.tx.scope();
         self.tx.commit().await?;
         let feeds = &self.shared.feeds;
@@ -204,36 +205,16 @@ impl PgWork {
 #[async_trait]
 impl Outbox for PgWork {
     async fn record(&mut self, record: Record) -> Result<(), PortError> {
-        const PORT: &str = "postgres.audit_outbox";
         // What was begun is brought to its end however far a log is behind: what platforms answered can't be asked again.
         if self.origin.actor.kind != "system" {
             self.shared.logs.admit(self.tx.scope().tenant())?;
         }
-        let event_id = EventId::new(&*self.shared.ids);
-        let now = self.shared.clock.now();
-        let event = compose(self.tx.scope(), &self.origin, &record, event_id, now);
-        let leaf = event.to_leaf().map_err(|e| PortError::lasting(PORT, e))?;
-        let actor = record.actor.as_ref().unwrap_or(&self.origin.actor);
-        let row = audit_outbox::Model {
-            tenant_id: self.tx.scope().tenant().uuid(),
-            event_id: event_id.uuid(),
-            stream: record.action.stream.as_str().to_owned(),
-            compliance_id: self.origin.compliance_id.uuid(),
-            r#type: record.action.name.to_owned(),
-            outcome: record.outcome.as_str().to_owned(),
-            actor_id: actor.id,
-            target_id: record.target.as_ref().and_then(|target| target.id),
-            occurred_at: now,
-            leaf,
-        };
-        audit_outbox::Entity::insert(row.into_active_model().reset_all())
-            .exec_without_returning(&self.tx)
-            .await
-            .map_err(|e| orm_error(PORT, e))?;
+        let event = self.composed(&record);
         self.recorded += 1;
         if is_strict(&record) {
-            self.strict = Some(event_id);
+            self.strict = Some(event.event_id);
         }
+        self.events.push(event);
         Ok(())
     }
 }

@@ -4,7 +4,10 @@ use async_graphql::{Enum, ID, InputObject, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::{
     compliance::{
-        bundle::query::{CUSTOM, FieldIs, Kind as Named, Party, Period, Query, Scalar},
+        bundle::{
+            opening::Field,
+            query::{CUSTOM, FieldIs, Kind as Named, Party, Period, Query, Scalar},
+        },
         report::{self, ReportDraft, time_of},
     },
     kernel::{clock::Timestamp, outbox::Stream},
@@ -80,6 +83,33 @@ pub enum ReportFormat {
     Zip,
 }
 
+/// What of an event is shown that the log itself only commits to.
+#[derive(Enum, Output, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReportDisclosure {
+    /// What changed, row by row.
+    Diff,
+    /// What was there before.
+    PrevState,
+}
+
+impl From<ReportDisclosure> for Field {
+    fn from(disclosure: ReportDisclosure) -> Self {
+        match disclosure {
+            ReportDisclosure::Diff => Self::DiffCommit,
+            ReportDisclosure::PrevState => Self::PrevStateCommit,
+        }
+    }
+}
+
+impl From<Field> for ReportDisclosure {
+    fn from(field: Field) -> Self {
+        match field {
+            Field::DiffCommit => Self::Diff,
+            Field::PrevStateCommit => Self::PrevState,
+        }
+    }
+}
+
 /// Somebody or something in events, by kind, by id or by both.
 #[derive(InputObject)]
 pub struct ReportPartyInput {
@@ -145,6 +175,10 @@ pub struct RequestReportInput {
     /// and the verifier has your own word for when they were the newest. 0 stands for the log's beginning.
     #[graphql(default)]
     kept_sizes: Vec<String>,
+    /// What the rows show of what their events commit to, with what proves it. It may name persons: whoever has the report has
+    /// that too.
+    #[graphql(default)]
+    disclose: Vec<ReportDisclosure>,
     /// How it is packed.
     #[graphql(default_with = "ReportFormat::Zip")]
     format: ReportFormat,
@@ -246,7 +280,10 @@ impl RequestReportInput {
             end(self.until, &until.to_string()),
             self.zone
         );
-        Ok(ReportDraft { kind: kind.to_owned(), stream, query, query_text, zone: self.zone, kept })
+        let mut disclosed: Vec<Field> = self.disclose.into_iter().map(Into::into).collect();
+        disclosed.sort_unstable();
+        disclosed.dedup();
+        Ok(ReportDraft { kind: kind.to_owned(), stream, query, query_text, zone: self.zone, kept, disclosed })
     }
 }
 
@@ -298,6 +335,8 @@ pub struct Report {
     query_text: String,
     /// The filter, as JSON.
     query: String,
+    /// What its rows show of what events commit to.
+    disclosed: Vec<ReportDisclosure>,
     /// The answer it was asked for in, which is the report's name for itself.
     compliance_id: ID,
     /// When it was asked for.
@@ -338,6 +377,7 @@ impl Report {
             stream: report.draft.stream.into(),
             query: report.draft.query.to_json().to_string(),
             query_text: report.draft.query_text.clone(),
+            disclosed: report.draft.disclosed.iter().map(|field| (*field).into()).collect(),
             compliance_id: report.compliance_id.uuid().to_string().into(),
             requested_at: report.requested_at,
             state: report.state.into(),

@@ -1,5 +1,6 @@
 //! What the audit log needs from outside.
 
+mod changes;
 mod platform;
 mod reports;
 
@@ -18,12 +19,14 @@ use crate::kernel::{
     scope::TenantScope,
 };
 
+pub use changes::{ChangeSchedule, ChangeStore, Opened, Opening};
 pub use platform::{
     Anchor, AnchorStore, CheckpointSigner, Cosignature, HighWater, Mark, PlatformGrowth, PlatformHead,
     PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
 };
 pub use reports::{
-    Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportSchedule, ReportStore, Sealed,
+    Asked, Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportRow, ReportSchedule,
+    ReportStore, Sealed,
 };
 
 /// One log: a stream of a tenant.
@@ -110,7 +113,7 @@ pub trait AuditStore: Send {
 pub trait ComplianceTx: AuditStore + AnchorStore + Outbox {}
 
 /// The same, and reports.
-pub trait ReportTx: ComplianceTx + ReportStore {}
+pub trait ReportTx: ComplianceTx + ReportStore + ChangeStore {}
 
 /// An event that has no index yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use report_bundle::writer::{Heads, ReportHead};
+use report_bundle::{
+    opening::Shown,
+    writer::{Heads, ReportHead},
+};
 
 use super::{ReportTx, SignedHead};
 use crate::{
@@ -94,11 +97,32 @@ pub trait ReportBinder: Send + Sync {
 /// A bundle being made. Dropped, it leaves nothing behind but what is in its folder.
 #[async_trait]
 pub trait Binding: Send {
-    /// Adds the next leaves. `false` when one can't be shown, or does not belong where it stands.
-    async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<bool, PortError>;
+    /// Adds the next leaves, and gives those that are asked for, when something behind them is to be disclosed: they are not
+    /// rows until they are shown. `None` when one can't be shown, or does not belong where it stands.
+    async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<Option<Vec<Asked>>, PortError>;
+    /// Adds the rows of what [`Binding::add`] gave, in order. `false` when one is not what its leaf commits to.
+    async fn show(&mut self, rows: Vec<ReportRow>) -> Result<bool, PortError>;
     /// Adds what else belongs to it, signs it, and has it stamped where there is an authority. `None` when the leaves are not
     /// those of the heads.
     async fn seal(self: Box<Self>, heads: Heads) -> Result<Option<Box<dyn Sealed>>, PortError>;
+}
+
+/// A leaf that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its index in the log.
+    pub index: u64,
+    /// The leaf.
+    pub leaf: Vec<u8>,
+}
+
+/// A row, and what it shows of what its leaf commits to, in the order of [`report_bundle::opening::Field::ALL`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportRow {
+    /// The leaf.
+    pub of: Asked,
+    /// What is shown.
+    pub shown: [Option<Shown>; 2],
 }
 
 /// A bundle that is sealed, and not kept yet.

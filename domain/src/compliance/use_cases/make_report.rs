@@ -1,14 +1,21 @@
 //! Reports are made by whichever replica claims them. A worker may be killed at any moment: the next one begins again, and a
 //! bundle is nobody's before all of it is kept.
 
+use std::collections::HashMap;
+
 use chrono::TimeDelta;
-use report_bundle::{manifest::Tool, writer::ReportHead};
+use report_bundle::{
+    manifest::Tool,
+    opening::{Field, Shown},
+    writer::ReportHead,
+};
 
 use super::{
     super::{
         actions,
+        event::AuditEvent,
         log::merkle::Hash,
-        ports::ComplianceUnit,
+        ports::{Asked, ComplianceUnit, Opened, ReportRow, ReportTx},
         report::{ATTEMPTS_MAX, Bundle, Report, ReportFailure, ReportState, time_of},
     },
     ComplianceError, Reports,
@@ -38,6 +45,9 @@ const HEADS_EVERY_S: i64 = 1;
 
 /// Leaves that are read at once.
 const LEAVES_AT_ONCE: u64 = 4_096;
+
+/// The same, where what events commit to is shown: each brings up to a few tens of kilobytes along.
+const SHOWN_AT_ONCE: u64 = 512;
 
 /// What a turn on one report came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,18 +234,26 @@ impl Reports {
         self.0.binder.remove(&folder(&scope, id)).await?;
         let Reach { first, end, boundary, heads } = *reach;
         let stream = shift.report.draft.stream;
+        let is_shown = !shift.report.draft.disclosed.is_empty();
         let head = self.head(&shift.report, scope, (first, boundary))?;
         let mut binding = self.0.binder.begin(head).await?;
         let mut at = first;
         while at < end {
-            let until = end.min(at + LEAVES_AT_ONCE);
+            let until = end.min(at + if is_shown { SHOWN_AT_ONCE } else { LEAVES_AT_ONCE });
             let mut tx = self.0.units.begin(scope, &shift.origin).await?;
             let leaves = tx.leaves(stream, at, until).await?;
-            drop(tx);
             let is_whole = u64::try_from(leaves.len()).is_ok_and(|leaves| leaves == until - at);
-            if !is_whole || !binding.add(leaves).await? {
-                return Ok(End::Failed(ReportFailure::LogBroken));
+            let asked = if is_whole { binding.add(leaves).await? } else { None };
+            let Some(asked) = asked else { return Ok(End::Failed(ReportFailure::LogBroken)) };
+            if !asked.is_empty() {
+                let Some(rows) = shown(&mut *tx, asked, &shift.report.draft.disclosed).await? else {
+                    return Ok(End::Failed(ReportFailure::LogBroken));
+                };
+                if !binding.show(rows).await? {
+                    return Ok(End::Failed(ReportFailure::LogBroken));
+                }
             }
+            drop(tx);
             at = until;
             // The last tenth is for the seal.
             let done = (at - first).saturating_mul(900) / (end - first).max(1);
@@ -294,12 +312,45 @@ impl Reports {
             time_zone: draft.zone.clone(),
             created_at: time_of(self.0.clock.now()).map_err(|e| PortError::lasting(PORT, e))?,
             max_lateness_s: LATENESS_S.into(),
-            disclosed: Vec::new(),
+            disclosed: draft.disclosed.clone(),
             tool: Tool { name: "matricula".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
             first,
             boundary,
         })
     }
+}
+
+/// What rows show of what their leaves commit to; `None` when something that should be there is not.
+async fn shown(
+    tx: &mut dyn ReportTx,
+    asked: Vec<Asked>,
+    disclosed: &[Field],
+) -> Result<Option<Vec<ReportRow>>, ComplianceError> {
+    let mut events = Vec::with_capacity(asked.len());
+    for of in &asked {
+        let event = AuditEvent::from_leaf(&of.leaf).map_err(|e| PortError::lasting(PORT, e))?;
+        let commits = [event.diff_commit.is_some(), event.prev_state_commit.is_some()];
+        events.push((event.event_id, commits));
+    }
+    let committed: Vec<_> = events.iter().filter(|(_, commits)| commits.contains(&true)).collect();
+    let ids: Vec<_> = committed.iter().map(|(event, _)| *event).collect();
+    let mut openings: HashMap<_, _> = tx.openings(&ids).await?.into_iter().collect();
+    let mut rows = Vec::with_capacity(asked.len());
+    for (of, (event, commits)) in asked.into_iter().zip(events) {
+        let opening = openings.remove(&event);
+        let (diff, prev_state) =
+            opening.map_or((None, None), |opening| (Some(opening.diff), opening.prev_state));
+        let mut shown = [None, None];
+        for (place, opened) in [diff, prev_state].into_iter().enumerate() {
+            if !commits[place] || !disclosed.contains(&Field::ALL[place]) {
+                continue;
+            }
+            let Some(Opened { salt, value }) = opened else { return Ok(None) };
+            shown[place] = Some(Shown::Opened { salt, value });
+        }
+        rows.push(ReportRow { of, shown });
+    }
+    Ok(Some(rows))
 }
 
 /// Where what is kept of a report is.

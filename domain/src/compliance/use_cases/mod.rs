@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod change_rows;
 mod compose;
 mod cosign;
 mod find_range;
@@ -13,6 +14,7 @@ mod request_report;
 mod sequence;
 mod verify_log;
 
+pub use change_rows::Changes;
 pub use compose::{Access, compose, compose_access};
 pub use cosign::{NotCosigned, Witness, WitnessFault};
 pub use gather_cosignatures::{Gathered, WitnessWord};

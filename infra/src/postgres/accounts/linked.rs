@@ -104,8 +104,11 @@ impl PgWork {
         })
     }
 
-    async fn account_row(&self, account: &Account) -> Result<Model, PortError> {
+    /// The row of an account, which has the row `kept` so far.
+    async fn account_row(&self, account: &Account, kept: Option<&Model>) -> Result<Model, PortError> {
         let id = account.id.uuid();
+        let sealed = async |column, plain: &[u8], kept| self.seal_again(TABLE, column, id, plain, kept).await;
+        let (kept_id, kept_profile) = kept.map(|kept| (&kept.open_id_sealed, &kept.profile_sealed)).unzip();
         let profile = ProfileColumn {
             nickname: account.profile.nickname.clone(),
             avatar: account.profile.avatar.clone(),
@@ -118,9 +121,9 @@ impl PgWork {
             id,
             app_id: account.app.uuid(),
             platform: account.platform.as_str().to_owned(),
-            open_id_sealed: self.seal(TABLE, "open_id_sealed", id, account.open_id.as_bytes()).await?,
+            open_id_sealed: sealed("open_id_sealed", account.open_id.as_bytes(), kept_id).await?,
             open_id_index: self.open_id_index(&account.open_id).await?,
-            profile_sealed: self.seal(TABLE, "profile_sealed", id, profile.expose()).await?,
+            profile_sealed: sealed("profile_sealed", profile.expose(), kept_profile).await?,
             kind: account.profile.kind.clone(),
             group_id: account.group.map(GroupId::uuid),
             tags: account.tags.clone(),
@@ -199,7 +202,7 @@ impl AccountStore for PgWork {
     }
 
     async fn add_account(&mut self, account: &Account) -> Result<(), PortError> {
-        let row = self.account_row(account).await?;
+        let row = self.account_row(account, None).await?;
         let known = OnConflict::columns([Column::TenantId, Column::AppId, Column::OpenIdIndex])
             .do_nothing()
             .to_owned();
@@ -212,7 +215,9 @@ impl AccountStore for PgWork {
     }
 
     async fn update_account(&mut self, account: &Account) -> Result<(), PortError> {
-        let mut row = self.account_row(account).await?;
+        let kept = self.tx.scoped::<Entity>().filter(Column::Id.eq(account.id.uuid()));
+        let kept = kept.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        let mut row = self.account_row(account, kept.as_ref()).await?;
         let read = row.version;
         row.version += 1;
         let updated = Entity::update_many()

@@ -100,10 +100,6 @@ tenant_entity!(api_key, "identity", "api_keys", keys { id: uuid::Uuid }, columns
 tenant_entity!(idempotency_key, "kernel", "idempotency_keys", keys { caller: String, action: String, key: String }, columns {
     arguments: Vec<u8>, answer: Option<Vec<u8>>, created_at: super::At,
 });
-tenant_entity!(audit_outbox, "compliance", "audit_outbox", keys { event_id: uuid::Uuid }, columns {
-    stream: String, compliance_id: uuid::Uuid, r#type: String, outcome: String, actor_id: Option<uuid::Uuid>,
-    target_id: Option<uuid::Uuid>, occurred_at: super::At, leaf: Vec<u8>,
-});
 tenant_entity!(audit_leaf, "compliance", "audit_leaves", keys { stream: String, index: i64 }, columns {
     event_id: uuid::Uuid, compliance_id: uuid::Uuid, r#type: String, outcome: String, actor_id: Option<uuid::Uuid>,
     target_id: Option<uuid::Uuid>, occurred_at: super::At, leaf: Vec<u8>, leaf_hash: Vec<u8>,
@@ -174,7 +170,7 @@ tenant_entity!(report, "compliance", "reports", keys { id: uuid::Uuid }, columns
     kept_last: Option<i64>, compliance_id: uuid::Uuid, requested_at: super::At, state: String, failure: Option<String>, done_permille: i32,
     attempts: i32, place: Option<String>, size_bytes: Option<i64>, sha256: Option<Vec<u8>>, first_leaf: Option<i64>,
     end_leaf: Option<i64>, row_count: Option<i64>, is_timestamped: Option<bool>, expires_at: Option<super::At>,
-    ended_at: Option<super::At>, version: i32,
+    ended_at: Option<super::At>, version: i32, disclosed: Vec<String>,
 });
 tenant_entity!(plan, "publishing", "plans", keys { id: uuid::Uuid }, columns {
     name: String, upload_id: uuid::Uuid, planned_by: Option<uuid::Uuid>, created_at: super::At,

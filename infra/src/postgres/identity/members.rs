@@ -54,18 +54,33 @@ impl PgWork {
         })
     }
 
-    async fn member_row(&self, member: &Member) -> Result<member::Model, PortError> {
+    /// The row of a member, who has the row `kept` so far.
+    async fn member_row(
+        &self,
+        member: &Member,
+        kept: Option<&member::Model>,
+    ) -> Result<member::Model, PortError> {
         let id = member.id.uuid();
+        let sealed = async |column, plain: &[u8], kept| self.seal_again(TABLE, column, id, plain, kept).await;
         let totp_sealed = match &member.totp {
-            Some(totp) => Some(self.seal(TABLE, "totp_sealed", id, totp.seed.expose()).await?),
+            Some(totp) => {
+                let kept = kept.and_then(|kept| kept.totp_sealed.as_ref());
+                Some(sealed("totp_sealed", totp.seed.expose(), kept).await?)
+            }
             None => None,
         };
         Ok(member::Model {
             tenant_id: self.tx.scope().tenant().uuid(),
             id,
-            email_sealed: self.seal(TABLE, "email_sealed", id, member.email.expose().as_bytes()).await?,
+            email_sealed: sealed(
+                "email_sealed",
+                member.email.expose().as_bytes(),
+                kept.map(|kept| &kept.email_sealed),
+            )
+            .await?,
             email_index: self.email_index(&member.email).await?,
-            name_sealed: self.seal(TABLE, "name_sealed", id, member.name.as_bytes()).await?,
+            name_sealed: sealed("name_sealed", member.name.as_bytes(), kept.map(|kept| &kept.name_sealed))
+                .await?,
             role: member.role.as_str().to_owned(),
             status: member.status.as_str().to_owned(),
             password_hash: member.password_hash.clone(),
@@ -113,7 +128,7 @@ impl MemberStore for PgWork {
     }
 
     async fn add_member(&mut self, member: &Member) -> Result<Added, PortError> {
-        let row = self.member_row(member).await?;
+        let row = self.member_row(member, None).await?;
         let inserted = member::Entity::insert(row.into_active_model().reset_all())
             .exec_without_returning(&self.tx)
             .await;
@@ -125,7 +140,9 @@ impl MemberStore for PgWork {
     }
 
     async fn update_member(&mut self, member: &Member) -> Result<(), PortError> {
-        let mut row = self.member_row(member).await?;
+        let kept = self.tx.scoped::<member::Entity>().filter(member::Column::Id.eq(member.id.uuid()));
+        let kept = kept.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
+        let mut row = self.member_row(member, kept.as_ref()).await?;
         let read = row.version;
         row.version += 1;
         let changes = row.into_active_model().reset_all();

@@ -1,0 +1,29 @@
+//! Tells the log of rows that were changed by who did not tell it.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::compliance::{Changes, ComplianceError};
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+
+/// Pause when there was nothing to tell.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Tells until `stop` turns true.
+pub async fn tell_changes(changes: Arc<Changes>, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match changes.change_rows().await {
+            Ok(0) => {}
+            Ok(told) => {
+                metrics.changes_told_late.inc_by(told.into());
+                continue;
+            }
+            Err(ComplianceError::Port(fault)) => {
+                tracing::warn!(port = fault.port, error = %fault.source, "changes of rows were not told to the log");
+            }
+            Err(error) => tracing::error!(error = %error, "changes of rows were not told to the log"),
+        }
+        let _ = tokio::time::timeout(IDLE, stop.changed()).await;
+    }
+}

@@ -1,0 +1,484 @@
+//! What changed in rows: triggers note it in the transaction, the events of the transaction commit to it, and what opens those
+//! commitments is kept sealed.
+//!
+//! A change is told of by the event whose target it concerns, or by the first that was recorded; where none was, or where one
+//! says enough already, by a `change_rows`. So no event speaks about two persons' rows, and what opens one can be taken away
+//! without the other's.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
+use domain::{
+    compliance::{
+        actions::CHANGE_ROWS,
+        compose,
+        event::{AuditEvent, EventParty},
+        log::{commitment::Commitment, jcs::canonical, merkle::Hash},
+        ports::{ChangeSchedule, ChangeStore, Opened, Opening},
+    },
+    kernel::{
+        action::Scope,
+        clock::Timestamp,
+        fault::{PortError, Retry},
+        ids::{ComplianceId, EventId, TenantId},
+        outbox::{Outcome, Party, Record},
+        scope::TenantScope,
+    },
+};
+use sea_orm::{ConnectionTrait as _, QueryResult, Value as Bound};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value, json};
+use uuid::Uuid;
+
+use super::{
+    error::{orm_error, port_error},
+    inventory::holding,
+    pool::Db,
+    scope::TenantTx,
+    work::PgWork,
+};
+
+const PORT: &str = "postgres.audit_openings";
+const TABLE: &str = "compliance.audit_openings";
+const COLUMN: &str = "sealed";
+
+/// About how many bytes of changes an event tells of: more than that no spreadsheet shows in a cell.
+const GROUP_BYTES: usize = 16 * 1024;
+
+/// A row's value that is longer is told by its digest.
+const VALUE_MAX_BYTES: usize = 256 * 1024;
+
+/// The largest whole number that every reader of JSON takes for itself.
+const WHOLE_MAX: i64 = (1 << 53) - 1;
+
+/// Writes events and what opens them in one go. $1 tenant; $2 to $10 columns of events, $11 to $13 of openings.
+const TELL: &str = "
+    WITH told AS (
+        INSERT INTO compliance.audit_outbox
+            (tenant_id, event_id, stream, compliance_id, type, outcome, actor_id, target_id, occurred_at, leaf)
+        SELECT $1, e, s, c, t, o, nullif(a, '00000000-0000-0000-0000-000000000000'),
+            nullif(g, '00000000-0000-0000-0000-000000000000'), w, l
+        FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::timestamptz[],
+            $10::bytea[]) AS r (e, s, c, t, o, a, g, w, l)
+    )
+    INSERT INTO compliance.audit_openings (tenant_id, event_id, subject, sealed)
+    SELECT $1, e, nullif(s, '00000000-0000-0000-0000-000000000000'), x
+    FROM unnest($11::uuid[], $12::uuid[], $13::bytea[]) AS r (e, s, x)";
+
+/// As the trigger notes it.
+#[derive(Deserialize)]
+struct Noted {
+    table: String,
+    op: String,
+    key: Map<String, Value>,
+    subject: Option<Uuid>,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+/// One change of one row.
+struct Change {
+    table: String,
+    subject: Option<Uuid>,
+    /// What says which row it is.
+    ids: Vec<Uuid>,
+    diff: Value,
+    before: Option<Value>,
+    bytes: usize,
+}
+
+/// What one event tells of.
+#[derive(Default)]
+struct Group {
+    event: Option<usize>,
+    subject: Option<Uuid>,
+    tables: BTreeSet<String>,
+    diff: Vec<Value>,
+    before: Vec<Value>,
+    bytes: usize,
+}
+
+/// What opens an event, sealed.
+pub(super) struct Kept {
+    event: EventId,
+    subject: Option<Uuid>,
+    sealed: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptValue {
+    salt: String,
+    value: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptOpening {
+    diff: KeptValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_state: Option<KeptValue>,
+}
+
+fn lasting(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
+    PortError::lasting(PORT, error)
+}
+
+/// The value with a canonical form: numbers that not everybody reads alike become texts.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Number(number) => {
+            let is_whole = number.as_i64().is_some_and(|whole| (-WHOLE_MAX..=WHOLE_MAX).contains(&whole));
+            if is_whole { Value::Number(number) } else { text_of(&number) }
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(plain).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, plain(value))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => value,
+    }
+}
+
+fn text_of(number: &Number) -> Value {
+    Value::String(number.to_string())
+}
+
+/// The value, or the digest of one that is too long; with its length in JSON.
+fn bounded(value: Value) -> Result<(Value, usize), PortError> {
+    let value = plain(value);
+    let bytes = canonical(&value).map_err(lasting)?;
+    if bytes.len() <= VALUE_MAX_BYTES {
+        return Ok((value, bytes.len()));
+    }
+    let sha256 = Hash::from_slice(digest(&SHA256, &bytes).as_ref()).map_err(lasting)?.to_hex();
+    Ok((json!({ "bytes": bytes.len(), "sha256": sha256 }), 0))
+}
+
+fn read(notes: &str) -> Result<Vec<Change>, PortError> {
+    let read = |line: &str| {
+        let change: Noted = serde_json::from_str(line).map_err(lasting)?;
+        let ids = change.key.values().filter_map(|id| Uuid::try_parse(id.as_str()?).ok()).collect();
+        let (after, long) = bounded(change.after.unwrap_or(Value::Null))?;
+        let (before, longer) = change.before.map(bounded).transpose()?.unzip();
+        let row = json!({ "table": change.table, "op": change.op, "key": plain(Value::Object(change.key)) });
+        let with = |name: &str, value: Value| {
+            let mut row = row.clone();
+            row[name] = value;
+            row
+        };
+        Ok(Change {
+            subject: change.subject,
+            ids,
+            diff: if after.is_null() { row.clone() } else { with("after", after) },
+            before: before.map(|before| with("before", before)),
+            table: change.table,
+            bytes: long + longer.unwrap_or_default(),
+        })
+    };
+    notes.lines().map(read).collect()
+}
+
+/// What is told together: of one person, by one event, and not more than fits.
+fn grouped(changes: Vec<Change>, events: &[AuditEvent]) -> Vec<Group> {
+    let fit = |event: &AuditEvent| event.outcome == Outcome::Success && event.diff_commit.is_none();
+    let is_about = |event: &AuditEvent, change: &Change| {
+        let target = event.target.as_ref().and_then(|target| target.id);
+        target.is_some_and(|id| change.ids.contains(&id) || change.subject == Some(id))
+    };
+    let mut groups: Vec<Group> = Vec::new();
+    for change in changes {
+        let about = events.iter().position(|event| fit(event) && is_about(event, &change));
+        let event = about.or_else(|| events.iter().position(fit));
+        let found = groups.iter_mut().rfind(|group| (group.event, group.subject) == (event, change.subject));
+        let room = found.filter(|group| group.bytes + change.bytes <= GROUP_BYTES);
+        let group = if let Some(group) = room {
+            group
+        } else {
+            groups.push(Group { event, subject: change.subject, ..Group::default() });
+            let Some(group) = groups.last_mut() else { continue };
+            group
+        };
+        group.bytes += change.bytes;
+        group.tables.insert(change.table);
+        group.diff.push(change.diff);
+        group.before.extend(change.before);
+    }
+    groups
+}
+
+impl PgWork {
+    /// Writes what was recorded, with commitments to what changed.
+    pub(super) async fn tell_log(&mut self) -> Result<(), PortError> {
+        let mut events = std::mem::take(&mut self.events);
+        let mut kept = std::mem::take(&mut self.openings);
+        // Who has only read has changed nothing.
+        let notes = if self.tx.is_sound() { String::new() } else { self.take_notes().await? };
+        if !notes.is_empty() {
+            let mut committed = events.clone();
+            match self.commit_to(&mut committed, &notes, None).await {
+                Ok(new) => {
+                    events = committed;
+                    kept.extend(new);
+                }
+                Err(fault) if fault.retry == Retry::Useless => return Err(fault),
+                // What platforms answered can't be asked again: it is written now, and committed to when keys are there.
+                Err(fault) => {
+                    tracing::warn!(port = fault.port, error = %fault.source, "what changed is told to the log later");
+                    self.leave_notes(&notes).await?;
+                }
+            }
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.write_events(&events, &kept).await
+    }
+
+    async fn take_notes(&self) -> Result<String, PortError> {
+        const TAKE: &str = "SELECT compliance.take_changes() AS notes";
+        let row = self.tx.query_one_raw(TenantTx::statement(TAKE, [])).await;
+        let row = row.map_err(|e| orm_error(PORT, e))?.ok_or_else(|| lasting("a function gives no row"))?;
+        row.try_get("", "notes").map_err(|e| orm_error(PORT, e))
+    }
+
+    /// Puts notes back where the trigger finds them at the end of the transaction, with who made the changes.
+    async fn leave_notes(&self, notes: &str) -> Result<(), PortError> {
+        const LEAVE: &str =
+            "SELECT set_config('app.changes_at', '0', true), set_config('app.changes_0', $1, true),
+            set_config('app.changed_by', $2, true)";
+        let by = By {
+            compliance_id: self.origin.compliance_id.uuid(),
+            kind: self.origin.actor.kind.to_owned(),
+            id: self.origin.actor.id,
+        };
+        let by = serde_json::to_string(&by).map_err(lasting)?;
+        let left = self.tx.execute_raw(TenantTx::statement(LEAVE, [notes.into(), by.into()])).await;
+        left.map(drop).map_err(|e| orm_error(PORT, e))
+    }
+
+    /// Has events commit to what the notes say; adds events where none of those fits. `role` is of the database, where nobody
+    /// else is known to have made the changes.
+    async fn commit_to(
+        &self,
+        events: &mut Vec<AuditEvent>,
+        notes: &str,
+        role: Option<&str>,
+    ) -> Result<Vec<Kept>, PortError> {
+        let groups = grouped(read(notes)?, events);
+        let mut told = Vec::with_capacity(groups.len());
+        for group in groups {
+            let opening = self.opening(&group.diff, &group.before, role)?;
+            let sealed = serde_json::to_vec(&opening.1).map_err(lasting)?;
+            told.push((group.event, group.subject, group.tables, opening.0, sealed));
+        }
+        let mut kept = Vec::with_capacity(told.len());
+        for (at, subject, tables, (diff, before), opening) in told {
+            let free = at.filter(|at| events.get(*at).is_some_and(|event| event.diff_commit.is_none()));
+            let at = free.unwrap_or_else(|| {
+                let record = Record { target: None, ..Record::success(CHANGE_ROWS, Party::ANONYMOUS) };
+                events.push(self.composed(&record));
+                events.len() - 1
+            });
+            let Some(event) = events.get_mut(at) else { continue };
+            (event.diff_commit, event.prev_state_commit) = (Some(diff), before);
+            add_scopes(event, &tables);
+            let sealed = self.seal(TABLE, COLUMN, event.event_id.uuid(), &opening).await?;
+            kept.push(Kept { event: event.event_id, subject, sealed });
+        }
+        Ok(kept)
+    }
+
+    fn opening(
+        &self,
+        diff: &[Value],
+        before: &[Value],
+        role: Option<&str>,
+    ) -> Result<((Commitment, Option<Commitment>), KeptOpening), PortError> {
+        let mut value = json!({ "rows": diff });
+        if let Some(role) = role {
+            value["role"] = role.into();
+        }
+        let commit = |value: Value| {
+            let salt = self.shared.entropy.bytes32();
+            let commitment = Commitment::to(&value, &salt).map_err(lasting)?;
+            Ok::<_, PortError>((commitment, KeptValue { salt: Hash(salt).to_hex(), value }))
+        };
+        let (diff, kept) = commit(value)?;
+        let before = (!before.is_empty()).then(|| commit(json!({ "rows": before }))).transpose()?.unzip();
+        Ok(((diff, before.0), KeptOpening { diff: kept, prev_state: before.1 }))
+    }
+
+    pub(super) fn composed(&self, record: &Record) -> AuditEvent {
+        let id = EventId::new(&*self.shared.ids);
+        compose(self.tx.scope(), &self.origin, record, id, self.shared.clock.now())
+    }
+
+    async fn write_events(&self, events: &[AuditEvent], kept: &[Kept]) -> Result<(), PortError> {
+        let mut leaves = Vec::with_capacity(events.len());
+        for event in events {
+            leaves.push(event.to_leaf().map_err(|e| PortError::lasting("postgres.audit_outbox", e))?);
+        }
+        let party = |party: Option<&EventParty>| party.and_then(|party| party.id).unwrap_or_default();
+        let of = |id: fn(&AuditEvent) -> Uuid| events.iter().map(id).collect::<Vec<_>>();
+        let word = |word: fn(&AuditEvent) -> &str| {
+            events.iter().map(|event| word(event).to_owned()).collect::<Vec<String>>()
+        };
+        let values: [Bound; 13] = [
+            self.tx.scope().tenant().uuid().into(),
+            of(|event| event.event_id.uuid()).into(),
+            word(|event| event.stream.as_str()).into(),
+            of(|event| event.compliance_id.uuid()).into(),
+            word(|event| &event.type_name).into(),
+            word(|event| event.outcome.as_str()).into(),
+            events.iter().map(|event| party(Some(&event.actor))).collect::<Vec<_>>().into(),
+            events.iter().map(|event| party(event.target.as_ref())).collect::<Vec<_>>().into(),
+            events.iter().map(|event| event.occurred_at).collect::<Vec<Timestamp>>().into(),
+            leaves.into(),
+            kept.iter().map(|kept| kept.event.uuid()).collect::<Vec<_>>().into(),
+            kept.iter().map(|kept| kept.subject.unwrap_or_default()).collect::<Vec<_>>().into(),
+            kept.iter().map(|kept| kept.sealed.clone()).collect::<Vec<_>>().into(),
+        ];
+        let told = self.tx.execute_raw(TenantTx::statement(TELL, values)).await;
+        told.map(drop).map_err(|e| orm_error("postgres.audit_outbox", e))
+    }
+}
+
+/// Marks an event with the regimes that the rows it tells of matter to.
+fn add_scopes(event: &mut AuditEvent, tables: &BTreeSet<String>) {
+    let scopes = tables.iter().filter_map(|table| holding(table)).flat_map(super::inventory::Holding::scopes);
+    let mut words: BTreeSet<String> = scopes.map(|scope: &Scope| scope.as_str().to_owned()).collect();
+    words.extend(std::mem::take(&mut event.compliance_scope));
+    event.compliance_scope = words.into_iter().collect();
+}
+
+/// Who made changes that are told later.
+#[derive(Serialize, Deserialize)]
+struct By {
+    compliance_id: Uuid,
+    kind: String,
+    id: Option<Uuid>,
+}
+
+fn opened(kept: KeptValue) -> Result<Opened, PortError> {
+    let salt = Hash::parse_hex(&kept.salt).map_err(lasting)?.0;
+    Ok(Opened { salt, value: kept.value })
+}
+
+#[async_trait]
+impl ChangeStore for PgWork {
+    async fn openings(&mut self, events: &[EventId]) -> Result<Vec<(EventId, Opening)>, PortError> {
+        const OPENINGS: &str = "SELECT event_id, sealed FROM compliance.audit_openings
+            WHERE tenant_id = $1 AND event_id = ANY ($2)";
+        let ids: Vec<_> = events.iter().map(|event| event.uuid()).collect();
+        let values = [self.tx.scope().tenant().uuid().into(), ids.into()];
+        let rows = self.tx.query_all_raw(TenantTx::statement(OPENINGS, values)).await;
+        let mut openings = Vec::with_capacity(events.len());
+        for row in rows.map_err(|e| orm_error(PORT, e))? {
+            let (event, sealed): (Uuid, Vec<u8>) = (column(&row, "event_id")?, column(&row, COLUMN)?);
+            let opening = self.open(TABLE, COLUMN, event, sealed).await?;
+            let kept: KeptOpening = serde_json::from_slice(opening.expose()).map_err(lasting)?;
+            let (diff, prev_state) = (opened(kept.diff)?, kept.prev_state.map(opened).transpose()?);
+            openings.push((EventId::from_uuid(event), Opening { diff, prev_state }));
+        }
+        Ok(openings)
+    }
+
+    async fn tell_left_changes(&mut self, most: u32) -> Result<u32, PortError> {
+        const TAKE: &str = "SELECT at, role, told_by, changes FROM compliance.take_left_changes($1)";
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        let rows = self.tx.query_all_raw(TenantTx::statement(TAKE, [most.into()])).await;
+        let rows = rows.map_err(|e| orm_error(PORT, e))?;
+        for row in &rows {
+            let by: Option<Value> = column(row, "told_by")?;
+            let by: Option<By> = by.map(serde_json::from_value).transpose().map_err(lasting)?;
+            let (role, changes): (String, String) = (column(row, "role")?, column(row, "changes")?);
+            let mut events = Vec::new();
+            let kept = self.commit_to(&mut events, &changes, by.is_none().then_some(&role)).await?;
+            for event in &mut events {
+                event.occurred_at = column(row, "at")?;
+                match &by {
+                    Some(by) => {
+                        event.compliance_id = ComplianceId::from_uuid(by.compliance_id);
+                        event.actor = EventParty { kind: by.kind.clone(), id: by.id };
+                    }
+                    None => event.actor = EventParty { kind: "database".to_owned(), id: None },
+                }
+            }
+            self.events.extend(events);
+            self.openings.extend(kept);
+        }
+        u32::try_from(rows.len()).map_err(lasting)
+    }
+}
+
+fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &str) -> Result<T, PortError> {
+    row.try_get("", name).map_err(|e| orm_error(PORT, e))
+}
+
+/// Where changes were left behind, on a pool of the application's own role.
+#[derive(Clone, Debug)]
+pub struct PgChangeSchedule {
+    db: Db,
+}
+
+impl PgChangeSchedule {
+    /// Looks on `db`.
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl ChangeSchedule for PgChangeSchedule {
+    async fn with_left_changes(&self, most: u32) -> Result<Vec<TenantScope>, PortError> {
+        let tenants: Vec<Uuid> =
+            sqlx::query_scalar("SELECT tenant FROM compliance.tenants_with_left_changes($1)")
+                .bind(i32::try_from(most).unwrap_or(i32::MAX))
+                .fetch_all(self.db.pool())
+                .await
+                .map_err(|e| port_error(PORT, e))?;
+        Ok(tenants.into_iter().map(|tenant| TenantScope::of(TenantId::from_uuid(tenant))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(table: &str, subject: Option<u128>, after: &Value) -> String {
+        let id = Uuid::from_u128(7);
+        let subject = subject.map(Uuid::from_u128);
+        json!({ "tenant": id, "table": table, "op": "insert", "key": { "id": id }, "subject": subject, "before": null,
+            "after": after })
+        .to_string()
+    }
+
+    #[test]
+    fn numbers_that_not_everybody_reads_alike_become_texts() {
+        let found =
+            read(&noted("a.b", None, &json!({ "n": 1.5, "m": 9_007_199_254_740_993_i64, "k": 3 }))).unwrap();
+        assert_eq!(found[0].diff["after"], json!({ "n": "1.5", "m": "9007199254740993", "k": 3 }));
+        assert!(read("{").is_err());
+    }
+
+    #[test]
+    fn what_is_told_together_is_about_one_person_and_fits() {
+        let long = "x".repeat(10_000);
+        let lines = [
+            noted("a.b", Some(1), &json!({ "v": "1" })),
+            noted("a.c", Some(2), &json!({ "v": "2" })),
+            noted("a.b", Some(1), &json!({ "v": long })),
+            noted("a.b", Some(1), &json!({ "v": long })),
+        ];
+        let groups = grouped(read(&lines.join("\n")).unwrap(), &[]);
+        let shape: Vec<_> = groups.iter().map(|group| (group.subject, group.diff.len())).collect();
+        let (one, two) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
+        assert_eq!(shape, [(one, 2), (two, 1), (one, 1)]);
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_told_by_its_digest() {
+        let found = read(&noted("a.b", None, &json!({ "v": "x".repeat(VALUE_MAX_BYTES) }))).unwrap();
+        let after = found[0].diff["after"].as_object().unwrap();
+        assert_eq!(after.keys().map(String::as_str).collect::<Vec<_>>(), ["bytes", "sha256"]);
+    }
+}
