@@ -31,6 +31,7 @@ mod m20261127_0020_publishing_fair_turns;
 mod m20261127_0021_publishing_watch;
 mod m20261127_0022_content_fair_claims;
 mod m20261127_0023_compliance_changes;
+mod m20261128_0024_compliance_segments;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -64,6 +65,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_0021_publishing_watch::Migration),
             Box::new(m20261127_0022_content_fair_claims::Migration),
             Box::new(m20261127_0023_compliance_changes::Migration),
+            Box::new(m20261128_0024_compliance_segments::Migration),
         ]
     }
 }

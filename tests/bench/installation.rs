@@ -107,12 +107,14 @@ impl Installation {
         self.dir.join("content")
     }
 
-    /// A connection that row-level security does not hold.
+    /// A connection that neither row-level security nor triggers hold: what is put there by it is told to no log.
     ///
     /// # Errors
     /// No connection.
     pub(crate) async fn superuser(&self) -> Result<PgConnection, HarnessError> {
-        Ok(PgConnection::connect(self.stores.database_url().as_str()).await?)
+        let mut superuser = PgConnection::connect(self.stores.database_url().as_str()).await?;
+        sqlx::query("SET session_replication_role = replica").execute(&mut superuser).await?;
+        Ok(superuser)
     }
 
     /// Where load goes, and whose processor time is told apart.
@@ -138,8 +140,18 @@ impl Installation {
     /// # Errors
     /// They are not built beside this program, or did not answer.
     pub(crate) async fn serve(&self) -> Result<Running, HarnessError> {
-        let worker = Process::start(&["work"], &self.settings, &self.dir)?;
-        self.answering(WORKERS, Some(worker)).await
+        self.serve_with(&[]).await
+    }
+
+    /// The same, configured so besides.
+    ///
+    /// # Errors
+    /// They are not built beside this program, or did not answer.
+    pub(crate) async fn serve_with(&self, more: &[(&str, String)]) -> Result<Running, HarnessError> {
+        let mut settings = self.settings.clone();
+        settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let worker = Process::start(&["work"], &settings, &self.dir)?;
+        self.answering(&settings, WORKERS, Some(worker)).await
     }
 
     /// Starts another `matricula serve` beside it, that answers with so many threads.
@@ -147,14 +159,19 @@ impl Installation {
     /// # Errors
     /// It is not built beside this program, or did not answer.
     pub(crate) async fn serve_beside(&self, workers: u32) -> Result<Running, HarnessError> {
-        self.answering(workers, None).await
+        self.answering(&self.settings, workers, None).await
     }
 
-    async fn answering(&self, workers: u32, worker: Option<Process>) -> Result<Running, HarnessError> {
+    async fn answering(
+        &self,
+        settings: &BTreeMap<String, String>,
+        workers: u32,
+        worker: Option<Process>,
+    ) -> Result<Running, HarnessError> {
         let free =
             || -> Result<_, HarnessError> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string()) };
         let (address, operators) = (free()?, free()?);
-        let mut settings = self.settings.clone();
+        let mut settings = settings.clone();
         settings.insert("MATRICULA_HTTP_LISTEN".to_owned(), address.clone());
         settings.insert("MATRICULA_HTTP_OPERATORS_LISTEN".to_owned(), operators.clone());
         settings.insert("MATRICULA_HTTP_WORKERS".to_owned(), workers.to_string());
@@ -193,6 +210,11 @@ impl Running {
         let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
         Ok(text.lines().filter(of_name).filter_map(value).sum())
+    }
+
+    /// The process that works, while there is one.
+    pub(crate) fn worker_id(&self) -> Option<u32> {
+        self.worker.as_ref()?.id()
     }
 
     /// What load asks.

@@ -125,8 +125,23 @@ fn tree(pid: u32) -> io::Result<f64> {
 /// # Errors
 /// There is no such process.
 pub(crate) fn resident_kib(pid: u32) -> io::Result<f64> {
+    status_kib(pid, "VmRSS:")
+}
+
+/// The most memory of a process since it was last reset, in kibibytes.
+///
+/// # Errors
+/// There is no such process, or it is another user's.
+pub(crate) fn peak_kib(pid: u32, reset: bool) -> io::Result<f64> {
+    if reset {
+        fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+    }
+    status_kib(pid, "VmHWM:")
+}
+
+fn status_kib(pid: u32, name: &str) -> io::Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse().ok());
     kib.ok_or_else(|| io::Error::other("a process's status has another form"))
 }

@@ -21,6 +21,7 @@ mod product;
 mod profile;
 mod programs;
 mod queue;
+mod reports;
 mod requests;
 mod rounds;
 mod seal;
@@ -45,8 +46,9 @@ use server::{
 use crate::{goals::Goal, installation::Installation, load::here, table::Table};
 
 /// Everything that can be measured, in its order.
-const ALL: [&str; 11] = [
-    "read", "profile", "peers", "memory", "write", "sequence", "seal", "claim", "uploads", "sockets", "fleet",
+const ALL: [&str; 12] = [
+    "read", "profile", "peers", "memory", "write", "sequence", "seal", "claim", "uploads", "sockets",
+    "fleet", "reports",
 ];
 
 /// The figures of one part, in Markdown.
@@ -155,7 +157,8 @@ async fn measure(wish: &Wish, installation: &Installation) -> Result<Vec<Figures
             "claim" => Box::pin(claim::run(installation, &app)).await?,
             "uploads" => one(Box::pin(uploads::run(installation, &app)).await?),
             "sockets" => one(Box::pin(sockets::run(installation, &app)).await?),
-            _ => Box::pin(fleet::run(installation, &app)).await?,
+            "fleet" => Box::pin(fleet::run(installation, &app)).await?,
+            _ => Box::pin(reports::run(installation, &app)).await?,
         };
         let stamp = format!(
             "{}, {}, PostgreSQL {version}; medians of {} rounds.",

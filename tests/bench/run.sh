@@ -3,7 +3,7 @@
 #
 #   tests/bench/run.sh                     all of them, the tables on standard output
 #   tests/bench/run.sh read write          some of them: read, profile, peers, memory, write, sequence, seal, claim,
-#                                          uploads, sockets, fleet
+#                                          uploads, sockets, fleet, reports
 #   tests/bench/run.sh --write seal        also puts the tables of those into tests/bench/RESULTS.md; the others stay
 #
 # The peers come from npm, with a version of Node of their own, and stay in tests/bench/npm/node_modules.
@@ -34,6 +34,6 @@ install_peers() {
 # Thousands of sockets are as many files, at both ends.
 ulimit -n "$(ulimit -H -n)"
 if needs_peers "$@"; then (cd tests/bench/npm && install_peers); fi
-cargo build --release --locked --package server --package tests --bin matricula --bin matricula-bench
+cargo build --release --locked --package server --package tests --package matricula-verify --bin matricula --bin matricula-bench --bin matricula-verify
 cargo build --release --locked --package transport --example still
 exec "${CARGO_TARGET_DIR:-target}/release/matricula-bench" "$@"

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use chrono::TimeDelta;
 use domain::{
-    compliance::{Changes, ReportPorts, Reports},
+    compliance::{Changes, Cutter, ReportPorts, Reports},
     content::ports::ObjectStore,
 };
 use infra::{
@@ -13,12 +13,44 @@ use infra::{
     system::System,
 };
 
-use crate::{config::Config, file_store::scratch, notary::trust, wiring::StartupError};
+use crate::{
+    config::Config,
+    file_store::scratch,
+    notary::trust,
+    wiring::{StartupError, log_reader},
+};
 
 /// Tells the log of changes that it was not told of.
 pub(crate) fn changes(db: &Db, units: &Arc<PgUnits>) -> Arc<Changes> {
     let schedule = Arc::new(PgChangeSchedule::new(db.clone()));
     Arc::new(Changes { schedule, units: units.clone(), ids: Arc::new(System) })
+}
+
+/// Makes files of the range of reports before anybody asks; where reports are made at all.
+pub(crate) fn cutter(
+    config: &Config,
+    units: &Arc<PgUnits>,
+    objects: &Arc<dyn ObjectStore>,
+) -> Result<Option<Cutter>, StartupError> {
+    if config.reports.signer.is_none() {
+        return Ok(None);
+    }
+    let binder = Arc::new(bundles(config, objects));
+    let logs = Arc::new(log_reader(config)?);
+    Ok(Some(Cutter { logs, units: units.clone(), binder, ids: Arc::new(System) }))
+}
+
+/// Without a key: what signs is put there by who needs it.
+fn bundles(config: &Config, objects: &Arc<dyn ObjectStore>) -> Bundles {
+    Bundles {
+        objects: Arc::clone(objects),
+        scratch: scratch(config),
+        key: None,
+        authority: None,
+        clock: Arc::new(System),
+        entropy: Arc::new(System),
+        ids: Arc::new(System),
+    }
 }
 
 /// Puts them together.
@@ -31,13 +63,9 @@ pub(crate) fn open(
     let key = |(key, certificates): &(PathBuf, PathBuf)| ReportKey::open(key, certificates).map(Arc::new);
     let authority = |url: &String| TimeStampingAuthority::new(url.clone()).map(Arc::new);
     let binder = Bundles {
-        objects: Arc::clone(objects),
-        scratch: scratch(config),
         key: config.reports.signer.as_ref().map(key).transpose()?,
         authority: config.reports.authority.as_ref().map(authority).transpose()?,
-        clock: Arc::new(System),
-        entropy: Arc::new(System),
-        ids: Arc::new(System),
+        ..bundles(config, objects)
     };
     Ok(Arc::new(Reports::new(ReportPorts {
         units: units.clone(),

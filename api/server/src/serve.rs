@@ -131,7 +131,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     let listener = duties.serve.then(|| listen(config.http.listen)).transpose()?;
     let address = listener.as_ref().map_or(Ok(config.http.listen), TcpListener::local_addr)?;
     let public_url = config.accounts.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let Parts { app, sequencing, verifying, notary, health, db, envelope, journal, bookkeeping } =
+    let Parts { app, sequencing, verifying, notary, cutter, health, db, envelope, journal, bookkeeping } =
         build(config, duties, public_url).await?;
     let bookkeeping = Arc::new(bookkeeping);
     journal.prepare()?;
@@ -150,6 +150,9 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     if let Some(notary) = notary {
         let every = config.notary.interval;
         workers.push(tokio::spawn(worker::notarise(notary, app.clone(), every, stopping.clone())));
+    }
+    if let Some(cutter) = cutter {
+        workers.push(tokio::spawn(worker::cut_segments(cutter, app.metrics.clone(), stopping.clone())));
     }
     // Until after the workers: what they call for at last is counted too, and others hear how it goes.
     let (books_stop, books_stopping) = watch::channel(false);

@@ -23,7 +23,7 @@ use super::{
     auth::{problem, unavailable},
     caller::{Asked, Counted, asked},
 };
-use crate::{app::App, hex::hex};
+use crate::app::App;
 
 /// The folder of addresses.
 pub(crate) const REPORTS: &str = "/reports";
@@ -77,7 +77,8 @@ fn wanted(request: &HttpRequest, bundle: &Bundle, tag: &str) -> Option<(u64, u64
 }
 
 fn sent(app: web::Data<App>, request: &HttpRequest, bundle: Bundle) -> HttpResponse {
-    let tag = format!("\"{}\"", hex(&bundle.sha256));
+    // A bundle is never made anew under its place.
+    let tag = format!("\"{}\"", bundle.place.rsplit('/').next().unwrap_or_default());
     let whole = bundle.size_bytes;
     let Some((first, end)) = wanted(request, &bundle, &tag) else {
         return HttpResponse::RangeNotSatisfiable()

@@ -120,6 +120,8 @@ pub struct Metrics {
     pub transcodes: Family<TranscodeLabels, Counter>,
     /// `matricula_reports_total`: what came of reports for auditors.
     pub reports: Family<ReportLabels, Counter>,
+    /// `matricula_segments_cut_total`: files of logs that lie ready for reports.
+    pub segments_cut: Counter,
     /// `matricula_changes_told_late_total`: transactions that changed rows and did not tell the log; it was told afterwards.
     pub changes_told_late: Counter,
     /// `matricula_posts_total`: steps that posts took.
@@ -192,6 +194,7 @@ impl Default for Metrics {
             transcodes: Family::default(),
             reports: Family::default(),
             changes_told_late: Counter::default(),
+            segments_cut: Counter::default(),
             posts: Family::default(),
             post_turns_waiting: Gauge::default(),
             post_turns_lag_s: Gauge::default(),
@@ -308,6 +311,7 @@ impl Metrics {
         );
         r.register("audit_sequenced", "Audit events given an index", m.audit_sequenced.clone());
         r.register("reports", "What came of reports for auditors", m.reports.clone());
+        r.register("segments_cut", "Files of logs that were made ready for reports", m.segments_cut.clone());
         r.register(
             "changes_told_late",
             "Transactions that changed rows and did not tell the log, which was told afterwards",

@@ -166,6 +166,25 @@ pub struct Report {
     pub version: u32,
 }
 
+/// Some bytes of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// An object of the store, and how many bytes it has.
+    Object(String, u64),
+    /// A few bytes that no object is worth.
+    Bytes(Vec<u8>),
+}
+
+impl Piece {
+    /// How many bytes it has.
+    pub fn size_bytes(&self) -> u64 {
+        match self {
+            Self::Object(_, size_bytes) => *size_bytes,
+            Self::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// A bundle that is there, or was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
@@ -173,8 +192,10 @@ pub struct Bundle {
     pub place: String,
     /// How many bytes it has.
     pub size_bytes: u64,
-    /// SHA-256 of it.
-    pub sha256: [u8; 32],
+    /// What it is made of, one behind the other.
+    pub pieces: Vec<Piece>,
+    /// SHA-256 of it; `None` for one that has files in it that were made before: they were not read for it.
+    pub sha256: Option<[u8; 32]>,
     /// The first leaf of its range.
     pub first: u64,
     /// One past the last.

@@ -1,13 +1,16 @@
-//! Binding reports for auditors: bundles are written to temporary files, signed, stamped, and kept as pieces in the store of
-//! objects.
+//! Binding reports for auditors: bundles are written, signed, stamped, and kept as pieces in the store of objects while they are
+//! written. Files of the range that were made before are not copied: a bundle is pieces, and they are some of them.
 //!
 //! Invariants: writing is on a thread of its own, and what is not written yet is a few thousand leaves; a bundle that is
-//! dropped half way leaves no file; nothing of a log leaves for the authority but the hash of a signature.
+//! dropped half way leaves what is under its place, and nothing else; nothing of a log leaves for the authority but the hash of a
+//! signature.
 //!
 //! Absent on purpose: keys in memory longer than the process, which the caller of [`ReportKey`] reads from a file only this
 //! user can read; judging certificates, which is done by whoever checks a report.
 
 mod key;
+mod rope;
+mod segments;
 mod stamp;
 mod writer;
 
@@ -17,7 +20,8 @@ use async_trait::async_trait;
 use domain::{
     compliance::{
         bundle::writer::ReportHead,
-        ports::{Binding, ReportBinder},
+        ports::{Binding, ReportBinder, Segment},
+        report::Piece,
     },
     content::ports::ObjectStore,
     kernel::{
@@ -33,7 +37,7 @@ pub use stamp::TimeStampingAuthority;
 const PORT: &str = "bundles";
 
 /// Bytes of a piece of a bundle; the last may have fewer.
-const PIECE_BYTES: u64 = 8 * 1024 * 1024;
+const PIECE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The name of a piece. All of a report's are in one folder.
 fn piece(place: &str, number: u64) -> String {
@@ -70,7 +74,7 @@ impl ReportBinder for Bundles {
         self.key.is_some()
     }
 
-    async fn begin(&self, head: ReportHead) -> Result<Box<dyn Binding>, PortError> {
+    async fn begin(&self, place: &str, head: ReportHead) -> Result<Box<dyn Binding>, PortError> {
         let key = self.key.clone().ok_or_else(|| PortError::lasting(PORT, "there is no key to sign with"))?;
         let parts = writer::Parts {
             objects: Arc::clone(&self.objects),
@@ -80,13 +84,35 @@ impl ReportBinder for Bundles {
             entropy: Arc::clone(&self.entropy),
             ids: Arc::clone(&self.ids),
         };
-        Ok(Box::new(writer::Writing::begin(parts, &self.scratch, head)))
+        Ok(Box::new(writer::Writing::begin(parts, &self.scratch, place, head)))
     }
 
-    async fn read(&self, place: &str, offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError> {
-        let (number, from) = (offset_bytes / PIECE_BYTES, offset_bytes % PIECE_BYTES);
-        let most = u64::try_from(most).unwrap_or(u64::MAX).min(PIECE_BYTES - from);
-        self.objects.get(&piece(place, number), from..from + most).await
+    async fn cut(
+        &self,
+        folder: &str,
+        first: u64,
+        leaves: Vec<Vec<u8>>,
+    ) -> Result<Option<Segment>, PortError> {
+        segments::cut(&*self.objects, folder, first, leaves).await
+    }
+
+    async fn read(&self, pieces: &[Piece], offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError> {
+        let mut before = 0;
+        for piece in pieces {
+            let (from, size_bytes) = (offset_bytes - before, piece.size_bytes());
+            if from < size_bytes {
+                let to = size_bytes.min(from.saturating_add(u64::try_from(most).unwrap_or(u64::MAX)));
+                return match piece {
+                    Piece::Object(key, _) => self.objects.get(key, from..to).await,
+                    Piece::Bytes(bytes) => {
+                        let place = |at| usize::try_from(at).map_err(|e| PortError::lasting(PORT, e));
+                        Ok(bytes.get(place(from)?..place(to)?).unwrap_or_default().to_vec())
+                    }
+                };
+            }
+            before += size_bytes;
+        }
+        Ok(Vec::new())
     }
 
     async fn remove(&self, folder: &str) -> Result<(), PortError> {

@@ -1,24 +1,24 @@
 //! A bundle being written, on a thread of its own.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
-    io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use async_trait::async_trait;
-use aws_lc_rs::digest::{Context, SHA256};
 use domain::{
     compliance::{
         bundle::{
             BundleError,
             cms::CadesDraft,
-            writer::{BundleWriter, Heads, ReportHead, Sealing},
+            names::SEGMENT_LEAVES_MAX,
+            writer::{BundleWriter, Heads, ReadyFile, ReadySegment, ReportHead, Sealing},
         },
-        ports::{Asked, Binding, Bound, ReportRow, Sealed},
-        report::time_of,
+        ports::{Added, Asked, Binding, Bound, ReportRow, Segment},
+        report::{Piece, time_of},
     },
     content::ports::ObjectStore,
     kernel::{
@@ -32,7 +32,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{PIECE_BYTES, PORT, ReportKey, TimeStampingAuthority, piece};
+use super::{
+    PORT, ReportKey, TimeStampingAuthority,
+    rope::{Object, Rope},
+    segments,
+};
 
 /// What a bundle is made with.
 pub(super) struct Parts {
@@ -44,12 +48,16 @@ pub(super) struct Parts {
     pub(super) ids: Arc<dyn IdSource>,
 }
 
-type Out = BufWriter<File>;
-type Written = Result<(Sealing<Out>, u64), BundleError>;
+type Written = Result<(Sealing<Rope>, u64), BundleError>;
+
+/// Pieces, and SHA-256 of all of them if that is known.
+type Pieces = (Vec<Piece>, Option<[u8; 32]>);
 
 /// What the thread is told.
 enum Task {
     Leaves(Vec<Vec<u8>>, oneshot::Sender<Vec<Asked>>),
+    /// A file that lies ready under that name, and its leaves that may be asked for.
+    Ready(String, Segment, Vec<(u64, Vec<u8>)>, oneshot::Sender<Vec<Asked>>),
     Rows(Vec<ReportRow>, oneshot::Sender<()>),
     Close(Box<Heads>),
 }
@@ -60,6 +68,17 @@ pub(super) struct Writing {
     tasks: mpsc::Sender<Task>,
     /// `None` once its end was heard.
     thread: Option<JoinHandle<Written>>,
+    keeper: JoinHandle<Result<(), PortError>>,
+    /// Types of leaves that may be asked for; `None` for all.
+    types: Option<BTreeSet<String>>,
+}
+
+/// Keeps objects as they come.
+async fn keep(objects: Arc<dyn ObjectStore>, mut made: mpsc::Receiver<Object>) -> Result<(), PortError> {
+    while let Some((key, bytes)) = made.recv().await {
+        objects.put(&key, bytes).await?;
+    }
+    Ok(())
 }
 
 fn fault(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
@@ -75,15 +94,16 @@ fn unnamed(path: &Path) -> std::io::Result<File> {
 
 /// Writes what it is told until it is told to close.
 fn write(
-    scratch: &[PathBuf; 4],
+    scratch: &[PathBuf; 3],
+    out: &Rope,
     head: ReportHead,
     certificates: &[Vec<u8>],
     mut tasks: mpsc::Receiver<Task>,
 ) -> Written {
     let is_shown = !head.disclosed.is_empty();
-    let [out, rows, disclosures, erasures] = scratch;
+    let [rows, disclosures, erasures] = scratch;
     let spools = [unnamed(rows)?, unnamed(disclosures)?, unnamed(erasures)?];
-    let mut writer = BundleWriter::new(BufWriter::new(unnamed(out)?), spools, head)?;
+    let mut writer = BundleWriter::new(out.clone(), spools, head)?;
     let mut rows = 0;
     while let Some(task) = tasks.blocking_recv() {
         match task {
@@ -101,6 +121,28 @@ fn write(
                 // Who asked may be gone; the next task, or none, says so.
                 let _gone = told.send(asked);
             }
+            Task::Ready(key, Segment { first, root, facts, .. }, leaves, told) => {
+                let mut begin = || out.refer(key.clone(), facts.length);
+                writer.push_segment(ReadySegment {
+                    first,
+                    leaves: SEGMENT_LEAVES_MAX,
+                    subtrees: &[root],
+                    file: ReadyFile::Elsewhere(facts, &mut begin),
+                })?;
+                let mut asked = Vec::new();
+                for (index, leaf) in leaves {
+                    if !writer.asks_for(index, &leaf)? {
+                        continue;
+                    }
+                    if is_shown {
+                        asked.push(Asked { index, leaf });
+                    } else {
+                        writer.push_row(index, &leaf, &[None, None])?;
+                        rows += 1;
+                    }
+                }
+                let _gone = told.send(asked);
+            }
             Task::Rows(shown, told) => {
                 for ReportRow { of, shown } in shown {
                     writer.push_row(of.index, &of.leaf, &shown)?;
@@ -115,13 +157,19 @@ fn write(
 }
 
 impl Writing {
-    pub(super) fn begin(parts: Parts, scratch: &Path, head: ReportHead) -> Self {
+    pub(super) fn begin(parts: Parts, scratch: &Path, place: &str, head: ReportHead) -> Self {
         let scratch =
             std::array::from_fn(|_| scratch.join(format!("report-{}", parts.ids.next_uuid().simple())));
         let (tasks, waiting) = mpsc::channel(1);
+        let (objects, made) = mpsc::channel(2);
+        let rope = Rope::new(place.to_owned(), objects);
+        let types = head.query.types();
+        let types = types.map(|types| types.into_iter().map(str::to_owned).collect());
         let key = Arc::clone(&parts.key);
-        let thread = tokio::task::spawn_blocking(move || write(&scratch, head, key.certificates(), waiting));
-        Self { parts, tasks, thread: Some(thread) }
+        let thread =
+            tokio::task::spawn_blocking(move || write(&scratch, &rope, head, key.certificates(), waiting));
+        let keeper = tokio::spawn(keep(Arc::clone(&parts.objects), made));
+        Self { parts, tasks, thread: Some(thread), keeper, types }
     }
 
     /// Has the thread do something; `None` when the leaves or rows are not what they should be.
@@ -139,7 +187,7 @@ impl Writing {
     }
 
     /// How the thread ended; `None` when the leaves are not what they should be.
-    async fn end(&mut self) -> Result<Option<(Sealing<Out>, u64)>, PortError> {
+    async fn end(&mut self) -> Result<Option<(Sealing<Rope>, u64)>, PortError> {
         let thread = self.thread.take().ok_or_else(|| fault("the thread has ended"))?;
         // A panic stays until somebody acts.
         match thread.await.map_err(|e| PortError::lasting(PORT, e))? {
@@ -180,7 +228,24 @@ impl Binding for Writing {
         Ok(self.tell(Task::Rows(rows, told), done).await?.is_some())
     }
 
-    async fn seal(mut self: Box<Self>, heads: Heads) -> Result<Option<Box<dyn Sealed>>, PortError> {
+    async fn add_segment(&mut self, folder: &str, segment: &Segment) -> Result<Added, PortError> {
+        let is_wanted = |name: &str| self.types.as_ref().is_none_or(|types| types.contains(name));
+        let leaves = segments::leaves(&*self.parts.objects, folder, segment, is_wanted).await?;
+        let Some(leaves) = leaves else {
+            tracing::warn!(
+                folder,
+                first = segment.first,
+                "a file of a log is gone or spoilt; its leaves are read anew"
+            );
+            return Ok(Added::Unfit);
+        };
+        let [key, _] = segments::keys(folder, segment.first);
+        let (told, done) = oneshot::channel();
+        let added = self.tell(Task::Ready(key, segment.clone(), leaves, told), done).await?;
+        Ok(added.map_or(Added::Broken, Added::Leaves))
+    }
+
+    async fn seal(mut self: Box<Self>, heads: Heads) -> Result<Option<Bound>, PortError> {
         // When it is not taken, the thread has ended, and says how.
         let _ended = self.tasks.send(Task::Close(Box::new(heads))).await;
         let Some((sealing, rows)) = self.end().await? else { return Ok(None) };
@@ -201,57 +266,14 @@ impl Binding for Writing {
             }
         };
         let is_timestamped = stamp.is_some();
-        let sealed = tokio::task::spawn_blocking(move || -> Result<File, BundleError> {
-            let mut out = sealing.seal(&signature, stamp.as_deref())?;
-            out.flush()?;
-            let mut file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-            file.seek(SeekFrom::Start(0))?;
-            Ok(file)
+        let sealed = tokio::task::spawn_blocking(move || -> Result<Pieces, BundleError> {
+            Ok(sealing.seal(&signature, stamp.as_deref())?.finish()?)
         });
-        let file = sealed.await.map_err(fault)?.map_err(fault)?;
-        Ok(Some(Box::new(Keeping {
-            objects: Arc::clone(&parts.objects),
-            file: Some(file),
-            hasher: Context::new(&SHA256),
-            size_bytes: 0,
-            pieces: 0,
-            rows,
-            is_timestamped,
-        })))
-    }
-}
-
-/// A sealed bundle that is kept piece by piece.
-struct Keeping {
-    objects: Arc<dyn ObjectStore>,
-    /// `None` after a failure.
-    file: Option<File>,
-    hasher: Context,
-    size_bytes: u64,
-    pieces: u64,
-    rows: u64,
-    is_timestamped: bool,
-}
-
-#[async_trait]
-impl Sealed for Keeping {
-    async fn keep(&mut self, place: &str) -> Result<Option<Bound>, PortError> {
-        let mut file = self.file.take().ok_or_else(|| fault("it was not kept"))?;
-        let read = tokio::task::spawn_blocking(move || -> std::io::Result<(File, Vec<u8>)> {
-            let mut bytes = Vec::new();
-            (&mut file).take(PIECE_BYTES).read_to_end(&mut bytes)?;
-            Ok((file, bytes))
-        });
-        let (file, bytes) = read.await.map_err(fault)?.map_err(fault)?;
-        if bytes.is_empty() {
-            let sha256 = self.hasher.clone().finish().as_ref().try_into().map_err(fault)?;
-            let (size_bytes, rows, is_timestamped) = (self.size_bytes, self.rows, self.is_timestamped);
-            return Ok(Some(Bound { size_bytes, sha256, rows, is_timestamped }));
-        }
-        self.hasher.update(&bytes);
-        self.size_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.objects.put(&piece(place, self.pieces), bytes).await?;
-        (self.file, self.pieces) = (Some(file), self.pieces + 1);
-        Ok(None)
+        let sealed = sealed.await.map_err(fault)?;
+        // What kept it from being kept says more than that it was not.
+        self.keeper.await.map_err(fault)??;
+        let (pieces, sha256) = sealed.map_err(fault)?;
+        let size_bytes = pieces.iter().map(Piece::size_bytes).sum();
+        Ok(Some(Bound { size_bytes, pieces, sha256, rows, is_timestamped }))
     }
 }

@@ -198,6 +198,11 @@ holdings! {
     ) => {
         event_id, subject Conduct, sealed Conduct
     }
+    "compliance.audit_segments", Audit, Unnoted(
+        "made of the log and of nothing else: a report that is made of a wrong one does not verify"
+    ) => {
+        stream, first, root, size_bytes, crc, sha256, runs
+    }
     "compliance.platform_anchors", Audit, Unnoted(LOG) => {
         stream, size, index, salt, leaf_hash
     }
@@ -215,6 +220,6 @@ holdings! {
     "compliance.reports", Reports, Noted => {
         id, kind, stream, query Conduct, query_text, zone, kept_first, kept_last, compliance_id, requested_at,
         state, failure, done_permille, attempts, place, size_bytes, sha256, first_leaf, end_leaf, row_count,
-        is_timestamped, expires_at, ended_at, version, disclosed
+        is_timestamped, expires_at, ended_at, version, disclosed, pieces
     }
 }

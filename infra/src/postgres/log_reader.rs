@@ -63,6 +63,22 @@ WHERE EXISTS (SELECT FROM compliance.audit_leaves AS l WHERE l.tenant_id = t.ten
    OR EXISTS (SELECT FROM compliance.audit_heads AS l WHERE l.tenant_id = t.tenant AND l.stream = s.stream)
 ORDER BY t.place, s.place";
 
+/// The newest head of each log that has so many leaves, found by skipping from one log to the next. $1 how many.
+const LONG: &str = "
+WITH RECURSIVE log (tenant_id, stream) AS (
+    (SELECT tenant_id, stream FROM compliance.audit_heads ORDER BY tenant_id, stream LIMIT 1)
+    UNION ALL
+    SELECT n.tenant_id, n.stream FROM log AS l CROSS JOIN LATERAL (
+        SELECT h.tenant_id, h.stream FROM compliance.audit_heads AS h
+        WHERE (h.tenant_id, h.stream) > (l.tenant_id, l.stream) ORDER BY h.tenant_id, h.stream LIMIT 1
+    ) AS n
+)
+SELECT l.tenant_id, l.stream, h.size FROM log AS l CROSS JOIN LATERAL (
+    SELECT n.size FROM compliance.audit_heads AS n
+    WHERE n.tenant_id = l.tenant_id AND n.stream = l.stream ORDER BY n.size DESC LIMIT 1
+) AS h
+WHERE h.size >= $1";
+
 /// Logs on a pool of the role `matricula_verifier`.
 #[derive(Clone, Debug)]
 pub struct PgLogReader {
@@ -196,6 +212,17 @@ impl LogReader for PgLogReader {
             Some(LogId { tenant: TenantId::from_uuid(row.get("tenant")), stream })
         };
         Ok(rows.iter().filter_map(log).collect())
+    }
+
+    async fn long_logs(&self, least: u64) -> Result<Vec<(LogId, u64)>, PortError> {
+        let rows = sqlx::query(LONG).bind(signed(PORT, least)?).fetch_all(self.db.pool()).await;
+        let mut logs = Vec::new();
+        for row in rows.map_err(fault)? {
+            let Some(stream) = Stream::parse(row.get("stream")) else { continue };
+            let log = LogId { tenant: TenantId::from_uuid(row.get("tenant_id")), stream };
+            logs.push((log, unsigned(PORT, row.get("size"))?));
+        }
+        Ok(logs)
     }
 
     async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError> {

@@ -32,6 +32,7 @@ pub mod recorder;
 mod reports;
 mod scope;
 mod scram;
+mod segments;
 mod self_check;
 mod sequencer;
 mod signing_keys;

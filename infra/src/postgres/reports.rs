@@ -2,12 +2,13 @@
 //! through functions of the database alone.
 
 use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
 use domain::{
     compliance::{
         bundle::{opening::Field, query::Query},
-        ports::{ReportSchedule, ReportStore, SignedHead},
-        report::{Bundle, Report, ReportDraft, ReportFailure, ReportState},
+        ports::{ReportSchedule, ReportStore, Segment, SignedHead},
+        report::{Bundle, Piece, Report, ReportDraft, ReportFailure, ReportState},
     },
     kernel::{
         clock::Timestamp,
@@ -22,6 +23,7 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
     PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     audit_log::{head_of, signed, unsigned},
@@ -60,6 +62,42 @@ const REACHING: &str = "
     SELECT a.size FROM compliance.platform_anchors AS a
     WHERE a.tenant_id = $1 AND a.stream = $2 AND a.size >= $3 AND a.index < $4 ORDER BY a.size LIMIT 1";
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PieceColumn {
+    Object(String, u64),
+    Bytes(String),
+}
+
+fn pieces_column(pieces: &[Piece]) -> Result<serde_json::Value, PortError> {
+    let column = pieces.iter().map(|piece| match piece {
+        Piece::Object(key, size_bytes) => PieceColumn::Object(key.clone(), *size_bytes),
+        Piece::Bytes(bytes) => PieceColumn::Bytes(STANDARD.encode(bytes)),
+    });
+    serde_json::to_value(column.collect::<Vec<_>>()).map_err(|e| PortError::lasting(PORT, e))
+}
+
+fn pieces_of(column: serde_json::Value) -> Result<Vec<Piece>, PortError> {
+    let column: Vec<PieceColumn> = serde_json::from_value(column).map_err(|e| PortError::lasting(PORT, e))?;
+    let piece = |piece| match piece {
+        PieceColumn::Object(key, size_bytes) => Ok(Piece::Object(key, size_bytes)),
+        PieceColumn::Bytes(text) => {
+            STANDARD.decode(text).map(Piece::Bytes).map_err(|e| PortError::lasting(PORT, e))
+        }
+    };
+    column.into_iter().map(piece).collect()
+}
+
+/// The pieces of a bundle that was made before its pieces were remembered.
+fn of_before(place: &str, size_bytes: u64) -> Vec<Piece> {
+    const EACH: u64 = 8 * 1024 * 1024;
+    let object = |number: u64| {
+        let size_bytes = (size_bytes - number * EACH).min(EACH);
+        Piece::Object(format!("{place}-{number:06}"), size_bytes)
+    };
+    (0..size_bytes.div_ceil(EACH)).map(object).collect()
+}
+
 fn field_of(text: &str) -> Option<Field> {
     Field::ALL.into_iter().find(|field| field.in_leaf() == text)
 }
@@ -68,16 +106,24 @@ fn report_of(row: Model) -> Result<Report, PortError> {
     let unsigned = |number| unsigned(PORT, number);
     let bundle = match row.place {
         None => None,
-        Some(place) => Some(Bundle {
-            place,
-            size_bytes: unsigned(word(PORT, row.size_bytes)?)?,
-            sha256: hash32(PORT, word(PORT, row.sha256)?)?,
-            first: unsigned(word(PORT, row.first_leaf)?)?,
-            end: unsigned(word(PORT, row.end_leaf)?)?,
-            rows: unsigned(word(PORT, row.row_count)?)?,
-            is_timestamped: word(PORT, row.is_timestamped)?,
-            expires_at: word(PORT, row.expires_at)?,
-        }),
+        Some(place) => {
+            let size_bytes = unsigned(word(PORT, row.size_bytes)?)?;
+            let pieces = match row.pieces {
+                Some(pieces) => pieces_of(pieces)?,
+                None => of_before(&place, size_bytes),
+            };
+            Some(Bundle {
+                place,
+                size_bytes,
+                sha256: row.sha256.map(|sha256| hash32(PORT, sha256)).transpose()?,
+                pieces,
+                first: unsigned(word(PORT, row.first_leaf)?)?,
+                end: unsigned(word(PORT, row.end_leaf)?)?,
+                rows: unsigned(word(PORT, row.row_count)?)?,
+                is_timestamped: word(PORT, row.is_timestamped)?,
+                expires_at: word(PORT, row.expires_at)?,
+            })
+        }
     };
     let failure =
         |text: String| word(PORT, ReportFailure::ALL.into_iter().find(|failure| failure.as_str() == text));
@@ -130,7 +176,8 @@ impl PgWork {
             attempts: word(PORT, i32::try_from(report.attempts).ok())?,
             place: bundle.map(|bundle| bundle.place.clone()),
             size_bytes: number(|bundle| bundle.size_bytes)?,
-            sha256: bundle.map(|bundle| bundle.sha256.to_vec()),
+            sha256: bundle.and_then(|bundle| bundle.sha256).map(|sha256| sha256.to_vec()),
+            pieces: bundle.map(|bundle| pieces_column(&bundle.pieces)).transpose()?,
             first_leaf: number(|bundle| bundle.first)?,
             end_leaf: number(|bundle| bundle.end)?,
             row_count: number(|bundle| bundle.rows)?,
@@ -216,6 +263,18 @@ impl ReportStore for PgWork {
         let rows = rows.map_err(|e| orm_error(LEAVES, e))?;
         let leaf = |row: &sea_orm::QueryResult| row.try_get_by_index::<Vec<u8>>(0);
         rows.iter().map(|row| leaf(row).map_err(|e| orm_error(LEAVES, e))).collect()
+    }
+
+    async fn segments(&mut self, stream: Stream, begin: u64, end: u64) -> Result<Vec<Segment>, PortError> {
+        self.ready_segments(stream, begin, end).await
+    }
+
+    async fn cut_until(&mut self, stream: Stream) -> Result<u64, PortError> {
+        self.segments_end(stream).await
+    }
+
+    async fn add_segment(&mut self, stream: Stream, segment: &Segment) -> Result<(), PortError> {
+        self.insert_segment(stream, segment).await
     }
 
     async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError> {

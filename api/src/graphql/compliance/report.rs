@@ -353,7 +353,7 @@ pub struct Report {
     url: Option<String>,
     /// How many bytes it has.
     size_bytes: Option<String>,
-    /// SHA-256 of it.
+    /// SHA-256 of it; null for a large one, of which most was made before it was asked for. Its signature covers all of it.
     sha256: Option<String>,
     /// The index of the first event of its range.
     first: Option<String>,
@@ -386,7 +386,7 @@ impl Report {
             ended_at: report.ended_at,
             url: is_there.then(|| app.report_url(report.id)),
             size_bytes: bundle.map(|bundle| bundle.size_bytes.to_string()),
-            sha256: bundle.map(|bundle| hex(&bundle.sha256)),
+            sha256: bundle.and_then(|bundle| bundle.sha256).map(|sha256| hex(&sha256)),
             first: bundle.map(|bundle| bundle.first.to_string()),
             end: bundle.map(|bundle| bundle.end.to_string()),
             rows: bundle.map(|bundle| bundle.rows.to_string()),

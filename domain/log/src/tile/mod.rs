@@ -15,7 +15,7 @@ mod set;
 pub use append::{Appended, append, edge_root, edge_tiles};
 pub use bundle::{ENTRY_MAX_BYTES, bundle_bytes, bundle_path, parse_bundle};
 pub use id::{TILE_WIDTH, Tile, TileId};
-pub use set::{TileSet, tiles_for_consistency, tiles_for_inclusion, tiles_for_root};
+pub use set::{TileSet, tiles_for_consistency, tiles_for_inclusion, tiles_for_root, tiles_for_subtrees};
 
 use super::merkle::MerkleError;
 

@@ -30,6 +30,14 @@ pub fn tiles_for_root(size: u64) -> Vec<TileId> {
     tiles_holding(complete_subtrees(0, size), size).unwrap_or_default()
 }
 
+/// The tiles that give the hashes of the complete subtrees of leaves `begin..end`, in the tree of `size` leaves.
+///
+/// # Errors
+/// `MissingNode` when the tree does not reach so far.
+pub fn tiles_for_subtrees(begin: u64, end: u64, size: u64) -> Result<Vec<TileId>, TileError> {
+    tiles_holding(complete_subtrees(begin, end), size)
+}
+
 fn tiles_holding(nodes: Vec<Node>, size: u64) -> Result<Vec<TileId>, TileError> {
     let tiles: Result<BTreeSet<_>, MerkleError> = nodes
         .into_iter()

@@ -9,6 +9,8 @@
 mod filter;
 mod kinds;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{FormatError, time::Time};
@@ -127,6 +129,27 @@ impl Query {
             | Self::Actor(_)
             | Self::Target(_)
             | Self::Field(_) => Vec::new(),
+        }
+    }
+
+    /// The types of which every leaf that is asked for is one; `None` when it may be of any.
+    pub fn types(&self) -> Option<BTreeSet<&str>> {
+        match self {
+            Self::Types(words) => Some(words.iter().map(String::as_str).collect()),
+            Self::And(parts) => {
+                let types = parts.iter().filter_map(Self::types);
+                types.reduce(|left, right| left.intersection(&right).copied().collect())
+            }
+            Self::Or(parts) => {
+                let types: Option<Vec<_>> = parts.iter().map(Self::types).collect();
+                Some(types?.into_iter().flatten().collect())
+            }
+            Self::Not(_)
+            | Self::Outcomes(_)
+            | Self::Actor(_)
+            | Self::Target(_)
+            | Self::Period(_)
+            | Self::Field(_) => None,
         }
     }
 

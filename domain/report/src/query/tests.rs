@@ -93,3 +93,23 @@ fn kinds_are_queries_of_their_form() {
         assert_eq!(query.period(), Some(period), "{kind:?}");
     }
 }
+
+#[test]
+fn types_are_those_of_every_leaf_that_is_asked_for() {
+    let types = |words: &[&str]| Query::Types(words.iter().map(|word| (*word).to_owned()).collect());
+    let outcome = Query::Outcomes(vec!["success".to_owned()]);
+    let set = |words: &[&'static str]| Some(words.iter().copied().collect::<std::collections::BTreeSet<_>>());
+    for (query, expected) in [
+        (Query::everything(), None),
+        (outcome.clone(), None),
+        (types(&["a", "b"]), set(&["a", "b"])),
+        (Query::And(vec![outcome.clone(), types(&["a", "b"])]), set(&["a", "b"])),
+        (Query::And(vec![types(&["b", "c"]), types(&["a", "b"])]), set(&["b"])),
+        (Query::Or(vec![types(&["b"]), types(&["a"])]), set(&["a", "b"])),
+        (Query::Or(vec![types(&["b"]), outcome]), None),
+        (Query::Or(Vec::new()), set(&[])),
+        (Query::Not(Box::new(types(&["a"]))), None),
+    ] {
+        assert_eq!(query.types(), expected, "{query:?}");
+    }
+}

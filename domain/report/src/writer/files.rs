@@ -10,7 +10,10 @@ use flate2::Crc;
 use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter};
 use sha2::{Digest as _, Sha256};
 
-use super::spool::{Spool, Spooled};
+use super::{
+    segment::FileFacts,
+    spool::{Spool, Spooled},
+};
 use crate::BundleError;
 
 /// The zip, and what is known of the files in it.
@@ -52,6 +55,29 @@ impl<W: Write> Files<W> {
         entry.finish(DataDescriptorOutput::new(crc.sum(), length))?;
         self.sums.insert(name.to_owned(), Hash(sha.finalize().into()));
         self.lengths.insert(name.to_owned(), length);
+        Ok(())
+    }
+
+    /// Adds a file that is not here: all that is written of it is zeros, as many as it has bytes, once `begin` was told. Whoever
+    /// takes the zip puts the file in their place.
+    pub(super) fn refer(
+        &mut self,
+        name: &str,
+        facts: &FileFacts,
+        begin: &mut dyn FnMut() -> std::io::Result<()>,
+    ) -> Result<(), BundleError> {
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let (mut entry, _) = self.zip.new_file(name).start()?;
+        begin()?;
+        let mut left = facts.length;
+        while left > 0 {
+            let some = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
+            entry.write_all(&ZEROS[..some])?;
+            left -= u64::try_from(some).unwrap_or(left);
+        }
+        entry.finish(DataDescriptorOutput::new(facts.crc, facts.length))?;
+        self.sums.insert(name.to_owned(), Hash(facts.sha256));
+        self.lengths.insert(name.to_owned(), facts.length);
         Ok(())
     }
 

@@ -42,7 +42,9 @@ use crate::{
 };
 use files::Files;
 pub use seal::{Sealed, Sealing, Timestamper};
-pub use segment::{ReadySegment, SegmentBuilder};
+pub use segment::{
+    CutSegment, FileFacts, ReadyFile, ReadySegment, SegmentBuilder, TypeRun, cut_segment, read_run,
+};
 pub use spool::Spool;
 use spool::Spooled;
 
@@ -185,14 +187,27 @@ impl<W: Write, S: Spool> BundleWriter<W, S> {
     /// `SegmentOrder`, `Merkle`, `Io`, `Zip`.
     pub fn push_segment(&mut self, segment: ReadySegment<'_>) -> Result<(), BundleError> {
         self.flush_segment()?;
-        let ReadySegment { first, leaves, subtrees, gzip } = segment;
+        let ReadySegment { first, leaves, subtrees, file } = segment;
         let end = self.range.end();
         if first != end || leaves == 0 || leaves > names::SEGMENT_LEAVES_MAX {
             return Err(BundleError::SegmentOrder { first, leaves, end });
         }
         let last = first.checked_add(leaves).ok_or(BundleError::SegmentOrder { first, leaves, end })?;
         self.range.append_range(&CompactRange::from_hashes(first, last, subtrees)?)?;
-        self.files.copy(&names::segment(first), gzip)
+        let name = names::segment(first);
+        match file {
+            ReadyFile::Here(bytes) => self.files.copy(&name, bytes),
+            ReadyFile::Elsewhere(facts, begin) => self.files.refer(&name, &facts, begin),
+        }
+    }
+
+    /// Whether the query asks for a leaf.
+    ///
+    /// # Errors
+    /// `Leaf`.
+    pub fn asks_for(&mut self, index: u64, leaf: &[u8]) -> Result<bool, BundleError> {
+        let read = self.reader.read(leaf).map_err(|fault| BundleError::Leaf { index, fault })?;
+        Ok(self.filter.asks_for(&read))
     }
 
     /// Adds a row: a leaf that the query asks for, and what is shown of its commitments, in the order of

@@ -1,9 +1,15 @@
 //! Files of the range.
 
-use std::io::{Read, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write as _},
+};
 
-use audit_log::merkle::Hash;
-use flate2::{Compression, GzBuilder, write::GzEncoder};
+use audit_log::merkle::{CompactRange, Hash, leaf_hash};
+use flate2::{Compression, Crc, GzBuilder, read::GzDecoder, write::GzEncoder};
+use sha2::{Digest as _, Sha256};
+
+use crate::{BundleError, leaf::LeafReader};
 
 /// A file of the range that was made before, to be copied.
 pub struct ReadySegment<'s> {
@@ -14,7 +20,26 @@ pub struct ReadySegment<'s> {
     /// The hashes of [`audit_log::merkle::complete_subtrees`] of its leaves.
     pub subtrees: &'s [Hash],
     /// The file.
-    pub gzip: &'s mut dyn Read,
+    pub file: ReadyFile<'s>,
+}
+
+/// Where a file that was made before is.
+pub enum ReadyFile<'s> {
+    /// Here.
+    Here(&'s mut dyn Read),
+    /// Elsewhere: what is known of it, and what is told just before its place in the zip is filled with zeros.
+    Elsewhere(FileFacts, &'s mut dyn FnMut() -> std::io::Result<()>),
+}
+
+/// What a zip and its sums say of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// How many bytes it has.
+    pub length: u64,
+    /// CRC-32 (ISO 3309) of it.
+    pub crc: u32,
+    /// SHA-256 of it.
+    pub sha256: [u8; 32],
 }
 
 /// Makes a file of the range: what a report keeps, and what a server keeps ready.
@@ -45,5 +70,123 @@ impl SegmentBuilder {
     /// Never: it is in memory.
     pub fn finish(self) -> std::io::Result<(u64, Vec<u8>)> {
         Ok((self.first, self.gzip.finish()?))
+    }
+}
+
+/// A file of the range that was made before anybody asked, and its leaves once more by what type they are of, so that whoever
+/// asks for some types reads those alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutSegment {
+    /// The file of the range.
+    pub gzip: Vec<u8>,
+    /// The hashes of [`audit_log::merkle::complete_subtrees`] of its leaves.
+    pub subtrees: Vec<Hash>,
+    /// What is known of the file of the range.
+    pub facts: FileFacts,
+    /// Leaves of one type after those of another.
+    pub by_type: Vec<u8>,
+    /// Where those of each type are in it.
+    pub runs: Vec<TypeRun>,
+}
+
+/// Where the leaves of a type are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeRun {
+    /// The type.
+    pub type_name: String,
+    /// Where they begin, in bytes.
+    pub offset: u64,
+    /// How many bytes they take.
+    pub bytes: u64,
+}
+
+/// Makes a file of the range of leaves from `first` on.
+///
+/// # Errors
+/// `Leaf`, `Merkle`.
+pub fn cut_segment(first: u64, leaves: &[Vec<u8>]) -> Result<CutSegment, BundleError> {
+    let (mut range, mut file) = (CompactRange::starting_at(first), SegmentBuilder::new(first));
+    let mut reader = LeafReader::default();
+    let mut types: BTreeMap<String, GzEncoder<Vec<u8>>> = BTreeMap::new();
+    for (index, leaf) in (first..).zip(leaves) {
+        let read = reader.read(leaf).map_err(|fault| BundleError::Leaf { index, fault })?;
+        let name = read.text(&["type"]).unwrap_or_default().into_owned();
+        range.append_leaf(leaf_hash(leaf))?;
+        file.push(leaf)?;
+        let run =
+            types.entry(name).or_insert_with(|| GzBuilder::new().write(Vec::new(), Compression::fast()));
+        write!(run, "{index} ")?;
+        run.write_all(leaf)?;
+        run.write_all(b"\n")?;
+    }
+    let (_, gzip) = file.finish()?;
+    let (mut by_type, mut runs) = (Vec::new(), Vec::with_capacity(types.len()));
+    for (type_name, run) in types {
+        let run = run.finish()?;
+        let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        runs.push(TypeRun { type_name, offset: length(&by_type), bytes: length(&run) });
+        by_type.extend_from_slice(&run);
+    }
+    let mut crc = Crc::new();
+    crc.update(&gzip);
+    let length = u64::try_from(gzip.len()).unwrap_or(u64::MAX);
+    let facts = FileFacts { length, crc: crc.sum(), sha256: Sha256::digest(&gzip).into() };
+    Ok(CutSegment { gzip, subtrees: range.hashes().collect(), facts, by_type, runs })
+}
+
+/// Reads the leaves of a [`TypeRun`]: the index and the leaf of each.
+///
+/// # Errors
+/// `InvalidData` when they are none.
+pub fn read_run(run: &[u8]) -> std::io::Result<Vec<(u64, Vec<u8>)>> {
+    let mut text = Vec::new();
+    GzDecoder::new(run).read_to_end(&mut text)?;
+    let fault = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    let lines = text.split_inclusive(|byte| *byte == b'\n').map(|line| {
+        let (index, leaf) = line.strip_suffix(b"\n").and_then(|line| {
+            let space = line.iter().position(|byte| *byte == b' ')?;
+            Some((std::str::from_utf8(line.get(..space)?).ok()?, line.get(space + 1..)?))
+        })?;
+        Some((index.parse().ok()?, leaf.to_vec()))
+    });
+    lines.map(|line: Option<(u64, Vec<u8>)>| line.ok_or_else(fault)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use audit_log::jcs::canonical;
+    use serde_json::json;
+
+    use super::*;
+
+    fn leaf(name: &str, number: u64) -> Vec<u8> {
+        let at = "2026-07-01T00:00:00.000000Z";
+        let leaf = json!({
+            "actor": {"id": "m", "kind": "member"}, "compliance_id": "c", "event_id": "e", "occurred_at": at,
+            "outcome": "success", "reason": number.to_string(), "recorded_at": at, "stream": "iam", "tenant_id": "t",
+            "type": name, "v": 1,
+        });
+        canonical(&leaf).expect("has a form")
+    }
+
+    #[test]
+    fn a_cut_segment_has_its_leaves_once_in_order_and_once_by_type() {
+        let name = |number: u64| if number.is_multiple_of(2) { "b" } else { "a" };
+        let leaves: Vec<_> = (0..10).map(|number| leaf(name(number), number)).collect();
+        let cut = cut_segment(16, &leaves).expect("leaves");
+        assert_eq!(cut, cut_segment(16, &leaves).expect("leaves"), "the same leaves give the same file");
+        let mut text = Vec::new();
+        GzDecoder::new(cut.gzip.as_slice()).read_to_end(&mut text).expect("gzip");
+        assert_eq!(text, [leaves.join(&b'\n'), b"\n".to_vec()].concat());
+        let names: Vec<_> = cut.runs.iter().map(|run| run.type_name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        for (place, run) in (0_u64..).zip(&cut.runs) {
+            let range =
+                usize::try_from(run.offset).unwrap()..usize::try_from(run.offset + run.bytes).unwrap();
+            let read = read_run(&cut.by_type[range]).expect("a run");
+            let wanted: Vec<_> = (16..).zip(&leaves).filter(|(index, _)| (index + 1) % 2 == place).collect();
+            assert!(read.iter().map(|(index, leaf)| (*index, leaf)).eq(wanted));
+        }
+        assert!(read_run(b"no gzip").is_err());
     }
 }

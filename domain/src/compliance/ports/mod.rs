@@ -25,8 +25,8 @@ pub use platform::{
     PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
 };
 pub use reports::{
-    Asked, Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportRow, ReportSchedule,
-    ReportStore, Sealed,
+    Added, Asked, Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportRow, ReportSchedule,
+    ReportStore, Segment,
 };
 
 /// One log: a stream of a tenant.
@@ -249,6 +249,8 @@ pub struct LogEnds {
 pub trait LogReader: Send + Sync {
     /// Logs of which anything is left: a leaf, a tile or a head. Of one tenant, or of all.
     async fn logs(&self, tenant: Option<TenantId>) -> Result<Vec<LogId>, PortError>;
+    /// Logs whose newest head has at least so many leaves, each with how many.
+    async fn long_logs(&self, least: u64) -> Result<Vec<(LogId, u64)>, PortError>;
     /// Both ends at one instant.
     async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError>;
     /// The leaves with indexes `begin..until`, in order; those that are missing are left out.

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use report_bundle::{
     opening::Shown,
-    writer::{Heads, ReportHead},
+    writer::{FileFacts, Heads, ReportHead, TypeRun},
 };
 
 use super::{ReportTx, SignedHead};
+use crate::compliance::log::merkle::Hash;
 use crate::{
-    compliance::report::Report,
+    compliance::report::{Piece, Report},
     kernel::{
         clock::Timestamp,
         fault::PortError,
@@ -39,6 +40,12 @@ pub trait ReportStore: Send {
     async fn schedule_report(&mut self, id: ReportId, due_at: Option<Timestamp>) -> Result<(), PortError>;
     /// The leaves with indexes `begin..until`, in order; those that are missing are left out.
     async fn leaves(&mut self, stream: Stream, begin: u64, until: u64) -> Result<Vec<Vec<u8>>, PortError>;
+    /// Files of the range that lie ready and have leaves of `begin..end` alone, in order.
+    async fn segments(&mut self, stream: Stream, begin: u64, end: u64) -> Result<Vec<Segment>, PortError>;
+    /// How many leaves lie in such files, from the log's beginning on.
+    async fn cut_until(&mut self, stream: Stream) -> Result<u64, PortError>;
+    /// Remembers one; no error when it is there already.
+    async fn add_segment(&mut self, stream: Stream, segment: &Segment) -> Result<(), PortError>;
     /// The newest head that is signed and that everybody who cosigned it had cosigned before then.
     async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
     /// The newest head of a log that was signed before then.
@@ -86,25 +93,55 @@ pub trait ComplianceUnit: ReportTx {
 pub trait ReportBinder: Send + Sync {
     /// Whether there is a certificate to sign with.
     fn can_sign(&self) -> bool;
-    /// Begins one.
-    async fn begin(&self, head: ReportHead) -> Result<Box<dyn Binding>, PortError>;
-    /// Some bytes of a bundle that is kept under `place`: at most `most`, none of them behind its end, and at least one.
-    async fn read(&self, place: &str, offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError>;
+    /// Begins one, which is kept under `place`.
+    async fn begin(&self, place: &str, head: ReportHead) -> Result<Box<dyn Binding>, PortError>;
+    /// Makes a file of the range of leaves from `first` on, and keeps it below `folder`; `None` when one can't be shown.
+    async fn cut(&self, folder: &str, first: u64, leaves: Vec<Vec<u8>>)
+    -> Result<Option<Segment>, PortError>;
+    /// Some bytes of a bundle that is made of these pieces: at most `most`, none of them behind its end, and at least one.
+    async fn read(&self, pieces: &[Piece], offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError>;
     /// Throws away what is in a folder; no error when there is none.
     async fn remove(&self, folder: &str) -> Result<(), PortError>;
 }
 
-/// A bundle being made. Dropped, it leaves nothing behind but what is in its folder.
+/// A bundle being made: what is known of it is kept piece by piece, while it is made. Dropped, it leaves nothing behind but what
+/// is under its place.
 #[async_trait]
 pub trait Binding: Send {
     /// Adds the next leaves, and gives those that are asked for, when something behind them is to be disclosed: they are not
     /// rows until they are shown. `None` when one can't be shown, or does not belong where it stands.
     async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<Option<Vec<Asked>>, PortError>;
+    /// Adds a file of the range that lies ready below `folder`.
+    async fn add_segment(&mut self, folder: &str, segment: &Segment) -> Result<Added, PortError>;
     /// Adds the rows of what [`Binding::add`] gave, in order. `false` when one is not what its leaf commits to.
     async fn show(&mut self, rows: Vec<ReportRow>) -> Result<bool, PortError>;
-    /// Adds what else belongs to it, signs it, and has it stamped where there is an authority. `None` when the leaves are not
-    /// those of the heads.
-    async fn seal(self: Box<Self>, heads: Heads) -> Result<Option<Box<dyn Sealed>>, PortError>;
+    /// Adds what else belongs to it, signs it, has it stamped where there is an authority, and keeps it to its end. `None` when
+    /// the leaves are not those of the heads.
+    async fn seal(self: Box<Self>, heads: Heads) -> Result<Option<Bound>, PortError>;
+}
+
+/// A file of the range that lies ready: as many leaves as one may have, from a multiple of that on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The first leaf.
+    pub first: u64,
+    /// The root of the subtree of its leaves.
+    pub root: Hash,
+    /// What is known of it.
+    pub facts: FileFacts,
+    /// Where its leaves are by what type they are of.
+    pub runs: Vec<TypeRun>,
+}
+
+/// What came of adding one that lay ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It was added; these are asked for and not shown yet, as [`Binding::add`] has it.
+    Leaves(Vec<Asked>),
+    /// It is gone, or is not what it was: nothing was added, and its leaves are to be had elsewhere.
+    Unfit,
+    /// It does not belong where it stands.
+    Broken,
 }
 
 /// A leaf that is asked for.
@@ -125,20 +162,15 @@ pub struct ReportRow {
     pub shown: [Option<Shown>; 2],
 }
 
-/// A bundle that is sealed, and not kept yet.
-#[async_trait]
-pub trait Sealed: Send {
-    /// Keeps the next piece of it under `place`; `Some` once all of it is kept.
-    async fn keep(&mut self, place: &str) -> Result<Option<Bound>, PortError>;
-}
-
 /// A bundle that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// How many bytes it has.
     pub size_bytes: u64,
-    /// SHA-256 of it.
-    pub sha256: [u8; 32],
+    /// What it is made of, one behind the other.
+    pub pieces: Vec<Piece>,
+    /// SHA-256 of it; `None` for one that has files in it that were made before: they were not read for it.
+    pub sha256: Option<[u8; 32]>,
     /// How many rows.
     pub rows: u64,
     /// Whether it is stamped.

@@ -56,6 +56,12 @@ impl LogReader for MemoryReader {
         Ok(kept.logs.keys().filter(wanted).copied().collect())
     }
 
+    async fn long_logs(&self, least: u64) -> Result<Vec<(LogId, u64)>, PortError> {
+        let kept = lock(&self.logs.kept);
+        let sized = kept.logs.iter().filter_map(|(id, log)| Some((*id, log.heads.last()?.size)));
+        Ok(sized.filter(|(_, size)| *size >= least).collect())
+    }
+
     async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError> {
         let log = self.which(log);
         let head = log.heads.iter().map(|head| head.size).max().unwrap_or_default();

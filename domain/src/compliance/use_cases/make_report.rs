@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use report_bundle::{
     manifest::Tool,
+    names::SEGMENT_LEAVES_MAX,
     opening::{Field, Shown},
     writer::ReportHead,
 };
@@ -15,7 +16,7 @@ use super::{
         actions,
         event::AuditEvent,
         log::merkle::Hash,
-        ports::{Asked, ComplianceUnit, Opened, ReportRow, ReportTx},
+        ports::{Added, Asked, Binding, ComplianceUnit, Opened, ReportRow, ReportTx},
         report::{ATTEMPTS_MAX, Bundle, Report, ReportFailure, ReportState, time_of},
     },
     ComplianceError, Reports,
@@ -233,52 +234,22 @@ impl Reports {
         // What one that was killed had kept.
         self.0.binder.remove(&folder(&scope, id)).await?;
         let Reach { first, end, boundary, heads } = *reach;
-        let stream = shift.report.draft.stream;
-        let is_shown = !shift.report.draft.disclosed.is_empty();
         let head = self.head(&shift.report, scope, (first, boundary))?;
-        let mut binding = self.0.binder.begin(head).await?;
-        let mut at = first;
-        while at < end {
-            let until = end.min(at + if is_shown { SHOWN_AT_ONCE } else { LEAVES_AT_ONCE });
-            let mut tx = self.0.units.begin(scope, &shift.origin).await?;
-            let leaves = tx.leaves(stream, at, until).await?;
-            let is_whole = u64::try_from(leaves.len()).is_ok_and(|leaves| leaves == until - at);
-            let asked = if is_whole { binding.add(leaves).await? } else { None };
-            let Some(asked) = asked else { return Ok(End::Failed(ReportFailure::LogBroken)) };
-            if !asked.is_empty() {
-                let Some(rows) = shown(&mut *tx, asked, &shift.report.draft.disclosed).await? else {
-                    return Ok(End::Failed(ReportFailure::LogBroken));
-                };
-                if !binding.show(rows).await? {
-                    return Ok(End::Failed(ReportFailure::LogBroken));
-                }
-            }
-            drop(tx);
-            at = until;
-            // The last tenth is for the seal.
-            let done = (at - first).saturating_mul(900) / (end - first).max(1);
-            if !self.note(shift, u32::try_from(done).unwrap_or(900)).await? {
-                return Ok(End::NotYet);
-            }
-        }
-        let Some(mut sealed) = binding.seal(heads).await? else {
-            return Ok(End::Failed(ReportFailure::LogBroken));
-        };
         // All in one folder, so that whoever comes next finds them.
         let place = format!("{}/{}", folder(&scope, id), self.0.ids.next_uuid().simple());
-        let bound = loop {
-            if !self.note(shift, 950).await? {
-                return Ok(End::NotYet);
-            }
-            if let Some(bound) = sealed.keep(&place).await? {
-                break bound;
-            }
+        let mut binding = self.0.binder.begin(&place, head).await?;
+        if let Some(end) = self.add_range(shift, &mut *binding, (first, end)).await? {
+            return Ok(end);
+        }
+        let Some(bound) = binding.seal(heads).await? else {
+            return Ok(End::Failed(ReportFailure::LogBroken));
         };
         let Some((mut tx, mut report)) = self.hold(shift).await? else { return Ok(End::NotYet) };
         let now = self.0.clock.now();
         let bundle = Bundle {
             place,
             size_bytes: bound.size_bytes,
+            pieces: bound.pieces,
             sha256: bound.sha256,
             first,
             end,
@@ -292,6 +263,79 @@ impl Reports {
         tx.record(Record::success(actions::MAKE_REPORT, Party::new("report", id.uuid()))).await?;
         tx.commit().await?;
         Ok(End::Made)
+    }
+
+    /// Adds all leaves of a range: as files that lie ready where there are some, and otherwise as they are kept. `None` when all
+    /// went well.
+    async fn add_range(
+        &self,
+        shift: &mut Shift,
+        binding: &mut dyn Binding,
+        (first, end): (u64, u64),
+    ) -> Result<Option<End>, ComplianceError> {
+        let stream = shift.report.draft.stream;
+        let segments_folder = super::cut_segments::folder(shift.scope.tenant(), stream);
+        let mut tx = self.0.units.begin(shift.scope, &shift.origin).await?;
+        let mut ready = tx.segments(stream, first, end).await?.into_iter().peekable();
+        drop(tx);
+        let pace = if shift.report.draft.disclosed.is_empty() { LEAVES_AT_ONCE } else { SHOWN_AT_ONCE };
+        // Up to where leaves are read one by one, whatever lies ready.
+        let (mut at, mut bare) = (first, first);
+        while at < end {
+            let segment = ready.next_if(|segment| segment.first == at && bare <= at);
+            let next = ready.peek().map_or(end, |segment| segment.first);
+            let (until, asked) = if let Some(segment) = segment {
+                let until = at + SEGMENT_LEAVES_MAX;
+                match binding.add_segment(&segments_folder, &segment).await? {
+                    Added::Leaves(asked) => (until, Some(asked)),
+                    Added::Broken => (until, None),
+                    Added::Unfit => {
+                        bare = until;
+                        continue;
+                    }
+                }
+            } else {
+                let until = if at < bare { bare } else { next }.min(at + pace);
+                let mut tx = self.0.units.begin(shift.scope, &shift.origin).await?;
+                let leaves = tx.leaves(stream, at, until).await?;
+                let is_whole = u64::try_from(leaves.len()).is_ok_and(|leaves| leaves == until - at);
+                (until, if is_whole { binding.add(leaves).await? } else { None })
+            };
+            let Some(asked) = asked else { return Ok(Some(End::Failed(ReportFailure::LogBroken))) };
+            if !self.show(shift, binding, asked).await? {
+                return Ok(Some(End::Failed(ReportFailure::LogBroken)));
+            }
+            at = until;
+            // The last tenth is for the seal.
+            let done = (at - first).saturating_mul(900) / (end - first).max(1);
+            if !self.note(shift, u32::try_from(done).unwrap_or(900)).await? {
+                return Ok(Some(End::NotYet));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes rows of what is asked for, with what is shown of it; `false` when something that should be there is not.
+    async fn show(
+        &self,
+        shift: &Shift,
+        binding: &mut dyn Binding,
+        mut asked: Vec<Asked>,
+    ) -> Result<bool, ComplianceError> {
+        let most = usize::try_from(SHOWN_AT_ONCE).unwrap_or(usize::MAX);
+        while !asked.is_empty() {
+            let rest = asked.split_off(asked.len().min(most));
+            let mut tx = self.0.units.begin(shift.scope, &shift.origin).await?;
+            let Some(rows) = shown(&mut *tx, asked, &shift.report.draft.disclosed).await? else {
+                return Ok(false);
+            };
+            drop(tx);
+            if !binding.show(rows).await? {
+                return Ok(false);
+            }
+            asked = rest;
+        }
+        Ok(true)
     }
 
     fn head(

@@ -3,6 +3,7 @@
 mod change_rows;
 mod compose;
 mod cosign;
+mod cut_segments;
 mod find_range;
 mod gather_cosignatures;
 mod keep_keys;
@@ -17,6 +18,7 @@ mod verify_log;
 pub use change_rows::Changes;
 pub use compose::{Access, compose, compose_access};
 pub use cosign::{NotCosigned, Witness, WitnessFault};
+pub use cut_segments::Cutter;
 pub use gather_cosignatures::{Gathered, WitnessWord};
 pub use keep_keys::KeyKeeping;
 pub use make_report::ReportTurn;

@@ -16,6 +16,7 @@ use super::{
 use crate::kernel::{
     actor::{Actor, Permission},
     clock::Clock,
+    fault::PortError,
     ids::{ComplianceId, IdSource, ReportId},
     outbox::{Party, Record},
     page::{Page, PageRequest},
@@ -175,6 +176,10 @@ impl Reports {
         if most == 0 {
             return Ok(Vec::new());
         }
-        Ok(self.0.binder.read(&bundle.place, offset_bytes, most).await?)
+        let read = self.0.binder.read(&bundle.pieces, offset_bytes, most).await?;
+        if read.is_empty() {
+            return Err(PortError::lasting("compliance.bundles", "a bundle ends before its end").into());
+        }
+        Ok(read)
     }
 }

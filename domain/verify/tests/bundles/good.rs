@@ -11,7 +11,7 @@ use report_bundle::{
     cms::RawSigner as _,
     names,
     query::{FieldIs, Query, Scalar},
-    writer::{BundleWriter, ReadySegment, SegmentBuilder},
+    writer::{BundleWriter, ReadyFile, ReadySegment, SegmentBuilder},
 };
 use serde_json::{Value, json};
 
@@ -237,7 +237,8 @@ fn segments_made_before_give_the_same_report() {
         let (_, gzip) = segment.finish().expect("in memory");
         let subtrees = maker.log.subtrees(from, to);
         let leaves = u64::try_from(to - from).expect("small");
-        let ready = ReadySegment { first, leaves, subtrees: &subtrees, gzip: &mut gzip.as_slice() };
+        let ready =
+            ReadySegment { first, leaves, subtrees: &subtrees, file: ReadyFile::Here(&mut gzip.as_slice()) };
         writer.push_segment(ready).expect("follows");
     }
     for number in (13..190_u64).filter(|number| number % 2 == 1) {

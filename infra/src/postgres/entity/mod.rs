@@ -170,7 +170,10 @@ tenant_entity!(report, "compliance", "reports", keys { id: uuid::Uuid }, columns
     kept_last: Option<i64>, compliance_id: uuid::Uuid, requested_at: super::At, state: String, failure: Option<String>, done_permille: i32,
     attempts: i32, place: Option<String>, size_bytes: Option<i64>, sha256: Option<Vec<u8>>, first_leaf: Option<i64>,
     end_leaf: Option<i64>, row_count: Option<i64>, is_timestamped: Option<bool>, expires_at: Option<super::At>,
-    ended_at: Option<super::At>, version: i32, disclosed: Vec<String>,
+    ended_at: Option<super::At>, version: i32, disclosed: Vec<String>, pieces: Option<Json>,
+});
+tenant_entity!(audit_segment, "compliance", "audit_segments", keys { stream: String, first: i64 }, columns {
+    root: Vec<u8>, size_bytes: i64, crc: i64, sha256: Vec<u8>, runs: Json,
 });
 tenant_entity!(plan, "publishing", "plans", keys { id: uuid::Uuid }, columns {
     name: String, upload_id: uuid::Uuid, planned_by: Option<uuid::Uuid>, created_at: super::At,
