@@ -42,81 +42,99 @@ COMMENT ON TABLE compliance.left_changes IS
     'platform: rows of any tenant may be changed by who tells no log; reached only through the functions below';
 CREATE INDEX left_changes_by_tenant ON compliance.left_changes (tenant, id);
 
-CREATE FUNCTION compliance.note_change() RETURNS trigger
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+CREATE FUNCTION compliance.add_note(relation text, tenant uuid, op text, arguments text[], was jsonb, becomes jsonb)
+    RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
     AS $$
     DECLARE
-        was jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-        becomes jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
         whole CONSTANT jsonb := coalesce(becomes, was);
-        unnoted CONSTANT text[] := string_to_array(TG_ARGV[3], ',') || ARRAY['tenant_id'];
+        unnoted CONSTANT text[] := string_to_array(arguments[4], ',') || ARRAY['tenant_id'];
         key jsonb;
-        digested text;
+        name text;
         place integer := coalesce(nullif(current_setting('app.changes_at', true), ''), '0')::integer;
         held text := coalesce(current_setting('app.changes_' || place, true), '');
     BEGIN
-        SELECT coalesce(jsonb_object_agg(k, whole -> k), '{}') INTO key FROM unnest(string_to_array(TG_ARGV[0], ',')) AS k;
-        IF TG_OP = 'UPDATE' THEN
+        SELECT coalesce(jsonb_object_agg(k, whole -> k), '{}') INTO key FROM unnest(string_to_array(arguments[1], ',')) AS k;
+        FOREACH name IN ARRAY unnoted LOOP
+            was := was #- string_to_array(name, '.');
+            becomes := becomes #- string_to_array(name, '.');
+        END LOOP;
+        IF was IS NOT NULL AND becomes IS NOT NULL THEN
             SELECT jsonb_object_agg(o.key, o.value), jsonb_object_agg(o.key, becomes -> o.key) INTO was, becomes
-            FROM jsonb_each(was) AS o WHERE o.key <> ALL (unnoted) AND becomes -> o.key IS DISTINCT FROM o.value;
+            FROM jsonb_each(was) AS o WHERE becomes -> o.key IS DISTINCT FROM o.value;
             IF was IS NULL THEN
-                RETURN NULL;
+                RETURN;
             END IF;
-        ELSE
-            was := was - unnoted;
-            becomes := becomes - unnoted;
         END IF;
-        FOREACH digested IN ARRAY string_to_array(TG_ARGV[2], ',') LOOP
-            IF was ->> digested IS NOT NULL THEN
-                was := was || jsonb_build_object(digested,
-                    'sha256:' || encode(sha256(convert_to(was ->> digested, 'UTF8')), 'hex'));
+        FOREACH name IN ARRAY string_to_array(arguments[3], ',') LOOP
+            IF was ->> name IS NOT NULL THEN
+                was := was || jsonb_build_object(name, 'sha256:' || encode(sha256(convert_to(was ->> name, 'UTF8')), 'hex'));
             END IF;
-            IF becomes ->> digested IS NOT NULL THEN
-                becomes := becomes || jsonb_build_object(digested,
-                    'sha256:' || encode(sha256(convert_to(becomes ->> digested, 'UTF8')), 'hex'));
+            IF becomes ->> name IS NOT NULL THEN
+                becomes := becomes
+                    || jsonb_build_object(name, 'sha256:' || encode(sha256(convert_to(becomes ->> name, 'UTF8')), 'hex'));
             END IF;
-            IF key ->> digested IS NOT NULL THEN
-                key := key || jsonb_build_object(digested,
-                    'sha256:' || encode(sha256(convert_to(key ->> digested, 'UTF8')), 'hex'));
+            IF key ->> name IS NOT NULL THEN
+                key := key || jsonb_build_object(name, 'sha256:' || encode(sha256(convert_to(key ->> name, 'UTF8')), 'hex'));
             END IF;
         END LOOP;
         IF length(held) > 60000 THEN
             place := place + 1;
             held := '';
         END IF;
-        PERFORM set_config('app.changes_' || place, held || jsonb_build_object(
-            'tenant', whole -> 'tenant_id', 'table', TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, 'op', lower(TG_OP),
-            'key', key, 'subject', whole -> TG_ARGV[1], 'before', was, 'after', becomes)::text || E'\\n', true);
+        PERFORM set_config('app.changes_' || place, held || jsonb_build_object('tenant', tenant, 'table', relation, 'op', op,
+            'key', key, 'subject', whole -> arguments[2], 'before', was, 'after', becomes)::text || E'\\n', true);
         PERFORM set_config('app.changes_at', place::text, true);
+    END $$;
+
+CREATE FUNCTION compliance.note_change() RETURNS trigger
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+    AS $$
+    DECLARE
+        relation CONSTANT text := TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME;
+        arguments CONSTANT text[] := ARRAY[TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3]];
+    BEGIN
+        IF TG_OP = 'INSERT' THEN
+            PERFORM compliance.add_note(relation, NEW.tenant_id, 'insert', arguments, NULL, to_jsonb(NEW));
+        ELSIF TG_OP = 'DELETE' THEN
+            PERFORM compliance.add_note(relation, OLD.tenant_id, 'delete', arguments, to_jsonb(OLD), NULL);
+        ELSIF OLD.tenant_id = NEW.tenant_id THEN
+            PERFORM compliance.add_note(relation, NEW.tenant_id, 'update', arguments, to_jsonb(OLD), to_jsonb(NEW));
+        ELSE
+            -- Moved: one tenant loses a row, another gets one.
+            PERFORM compliance.add_note(relation, OLD.tenant_id, 'delete', arguments, to_jsonb(OLD), NULL);
+            PERFORM compliance.add_note(relation, NEW.tenant_id, 'insert', arguments, NULL, to_jsonb(NEW));
+        END IF;
         RETURN NULL;
     END $$;
 
-CREATE FUNCTION compliance.take_changes() RETURNS text
+CREATE FUNCTION compliance.take_changes() RETURNS SETOF text
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
     AS $$
     DECLARE
         last CONSTANT integer := coalesce(nullif(current_setting('app.changes_at', true), ''), '-1')::integer;
-        taken text := '';
     BEGIN
         FOR place IN 0..last LOOP
-            taken := taken || current_setting('app.changes_' || place);
+            RETURN NEXT current_setting('app.changes_' || place);
             PERFORM set_config('app.changes_' || place, '', true);
         END LOOP;
         PERFORM set_config('app.changes_at', '', true);
-        RETURN taken;
     END $$;
 
 CREATE FUNCTION compliance.leave_changes() RETURNS trigger
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
+    DECLARE
+        piece text;
     BEGIN
         IF coalesce(current_setting('app.changes_at', true), '') <> '' THEN
-            INSERT INTO compliance.left_changes (tenant, role, told_by, changes)
-            SELECT (n.note::jsonb ->> 'tenant')::uuid, session_user,
-                nullif(current_setting('app.changed_by', true), '')::jsonb, string_agg(n.note, E'\\n' ORDER BY n.place)
-            FROM unnest(string_to_array(rtrim(compliance.take_changes(), E'\\n'), E'\\n'))
-                WITH ORDINALITY AS n (note, place)
-            GROUP BY 1;
+            FOR piece IN SELECT p FROM compliance.take_changes() AS p LOOP
+                INSERT INTO compliance.left_changes (tenant, role, told_by, changes)
+                SELECT (n.note::jsonb ->> 'tenant')::uuid, session_user,
+                    nullif(current_setting('app.changed_by', true), '')::jsonb, string_agg(n.note, E'\\n' ORDER BY n.place)
+                FROM unnest(string_to_array(rtrim(piece, E'\\n'), E'\\n')) WITH ORDINALITY AS n (note, place)
+                GROUP BY 1;
+            END LOOP;
         END IF;
         RETURN NULL;
     END $$;
@@ -128,13 +146,21 @@ CREATE FUNCTION compliance.refuse_truncate() RETURNS trigger
         RAISE EXCEPTION '%.% is not truncated: DELETE its rows, so that each is noted', TG_TABLE_SCHEMA, TG_TABLE_NAME;
     END $$;
 
-CREATE FUNCTION compliance.tenants_with_left_changes(most integer) RETURNS TABLE (tenant uuid)
+CREATE FUNCTION compliance.tenants_with_left_changes(most integer) RETURNS TABLE (tenant uuid, oldest_s double precision)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        SELECT DISTINCT l.tenant FROM (SELECT o.tenant FROM compliance.left_changes AS o ORDER BY o.id LIMIT 1000) AS l
-        LIMIT most
+        WITH RECURSIVE one (tenant) AS (
+            (SELECT l.tenant FROM compliance.left_changes AS l ORDER BY l.tenant LIMIT 1)
+            UNION ALL
+            SELECT (SELECT l.tenant FROM compliance.left_changes AS l WHERE l.tenant > o.tenant ORDER BY l.tenant LIMIT 1)
+            FROM one AS o WHERE o.tenant IS NOT NULL
+        )
+        SELECT o.tenant, extract(epoch FROM now() - l.at)::float8 FROM one AS o CROSS JOIN LATERAL (
+            SELECT f.at FROM compliance.left_changes AS f WHERE f.tenant = o.tenant ORDER BY f.id LIMIT 1
+        ) AS l ORDER BY random() LIMIT most
     $$;
 
+-- What the service's own login left says who made the changes; what others say of that is not believed.
 CREATE FUNCTION compliance.take_left_changes(most integer)
     RETURNS TABLE (at timestamptz, role text, told_by jsonb, changes text)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
@@ -142,20 +168,22 @@ CREATE FUNCTION compliance.take_left_changes(most integer)
         WITH picked AS (
             SELECT l.id FROM compliance.left_changes AS l
             WHERE l.tenant = current_setting('app.tenant_id')::uuid ORDER BY l.id LIMIT most FOR UPDATE SKIP LOCKED
-        )
-        DELETE FROM compliance.left_changes AS l USING picked AS p WHERE l.id = p.id
-        RETURNING l.at, l.role, l.told_by, l.changes
+        ), taken AS (
+            DELETE FROM compliance.left_changes AS l USING picked AS p WHERE l.id = p.id
+            RETURNING l.id, l.at, l.role, CASE WHEN l.role = session_user THEN l.told_by END AS told_by, l.changes
+        ) SELECT t.at, t.role, t.told_by, t.changes FROM taken AS t ORDER BY t.id
     $$;
 
-REVOKE ALL ON FUNCTION compliance.note_change(), compliance.take_changes(), compliance.leave_changes(),
+REVOKE ALL ON FUNCTION compliance.add_note(text, uuid, text, text[], jsonb, jsonb), compliance.note_change(), compliance.take_changes(), compliance.leave_changes(),
     compliance.refuse_truncate(), compliance.tenants_with_left_changes(integer), compliance.take_left_changes(integer)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION compliance.take_changes(), compliance.tenants_with_left_changes(integer),
     compliance.take_left_changes(integer) TO matricula_app_rw;
 ";
 
-/// Tables whose changes are noted: keys, subject, columns that are noted as digests, columns that are not. Which are not, and
-/// why, is said where all tables are described.
+/// Tables whose changes are noted: keys, subject, columns that are noted as digests, columns (or parts of one) that are not:
+/// versions, timers, and counts of how often something was looked at or how far it is. Which tables are not, and why, is said
+/// where all tables are described.
 const NOTED: [[&str; 5]; 20] = [
     ["identity.tenants", "", "", "", ""],
     [
@@ -185,7 +213,13 @@ const NOTED: [[&str; 5]; 20] = [
     ["content.uploads", "id", "", "", "received_bytes,parts,version"],
     ["content.transcodes", "upload_id", "", "", "done_permille,attempts"],
     ["publishing.plans", "id", "", "", ""],
-    ["publishing.posts", "id", "", "", "version"],
+    [
+        "publishing.posts",
+        "id",
+        "",
+        "",
+        "version,due_at,progress.looks,progress.not_before,progress.parts,progress.hindrance.tries",
+    ],
     ["publishing.post_notes", "post_id,id", "", "", ""],
     ["publishing.receipts", "post_id,id", "", "", ""],
     ["publishing.timetables", "id", "", "", "version"],

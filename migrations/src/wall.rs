@@ -5,12 +5,14 @@
 /// evaluated once a statement, not once a row.
 pub(crate) const TENANT_IS_CURRENT: &str = "tenant_id = (select current_setting('app.tenant_id')::uuid)";
 
-/// Has every change of a row of `table` noted for the audit log, by whatever way it comes: in its transaction, and beside it
-/// when whoever made it does not tell the log. `keys` are the columns that say which row it is, without the tenant's; `subject`
+/// Has every change of a row of `table` noted for the audit log: in its transaction, and beside it when whoever made it does not
+/// tell the log. `keys` are the columns that say which row it is, without the tenant's; `subject`
 /// is the one that says whom it is about, or empty; of `digested` columns only digests are noted, of `unnoted` ones nothing. Each
-/// is a list of names with commas.
+/// is a list of names with commas; `column.part` names a part of what a column of JSON holds.
 ///
-/// Who may do whatever they like can turn triggers off: the service refuses to start then.
+/// This holds whoever forgets, or does not know; whoever writes with a login of the database and means to hide it can throw the
+/// notes of their own transaction away, as whoever owns the tables can turn the triggers off (the service refuses to start
+/// then).
 pub(crate) fn noted_table(table: &str, keys: &str, subject: &str, digested: &str, unnoted: &str) -> String {
     format!(
         "CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW

@@ -6,32 +6,19 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use api::app::App;
 use chrono::{TimeDelta, TimeZone as _, Utc};
 use domain::{
-    compliance::{
-        compose,
-        event::AuditEvent,
-        log::{
-            checkpoint::Checkpoint,
-            merkle::{Hash, leaf_hash},
-            note::NoteSigner,
-            tile::{Tile, append, edge_tiles},
-        },
-        ports::LogKeys as _,
-    },
+    compliance::{compose, event::AuditEvent, log::merkle::Hash},
     identity::actions::{REFRESH_SESSION, RESET_PASSWORD, SIGN_IN},
     kernel::{
         action::Action,
         clock::Timestamp,
-        ids::{ComplianceId, EventId, IdSource as _, MemberId, TenantId},
-        outbox::{Geo, IpHash, Mfa, Origin, Party, Record},
+        ids::{ComplianceId, EventId, IdSource as _, TenantId},
+        outbox::{Geo, IpHash, Mfa, Origin, Party, Record, Stream},
         scope::TenantScope,
     },
 };
 use futures_util::TryStreamExt as _;
-use harness::{authority::Authorities, process::program, stores::HarnessError};
-use infra::{
-    postgres::{Db, PgLogKeys, PoolSettings},
-    system::System,
-};
+use harness::{authority::Authorities, logs::LongLog, process::program, stores::HarnessError};
+use infra::system::System;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sqlx::{PgConnection, postgres::PgPoolCopyExt as _};
@@ -59,22 +46,6 @@ const CHUNK: u64 = 50_000;
 const SEGMENT: u64 = 65_536;
 /// Reports of the quarter's resets.
 const REPORTS: usize = 20;
-const HOST: &str = "matricula.localhost";
-
-const ADD_LEAVES: &str = "
-    INSERT INTO compliance.audit_leaves
-        (tenant_id, stream, index, event_id, compliance_id, type, outcome, actor_id, target_id, occurred_at, leaf, leaf_hash)
-    SELECT $1, 'iam', i, e, c, t, 'success', a, a, w, l, h
-    FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::timestamptz[], $8::bytea[], $9::bytea[])
-        AS r (i, e, c, t, a, w, l, h)";
-
-const PUT_TILES: &str = "
-    INSERT INTO compliance.audit_tiles AS t (tenant_id, stream, level, index, width, hashes)
-    SELECT $1, 'iam', * FROM unnest($2::smallint[], $3::bigint[], $4::smallint[], $5::bytea[])
-    ON CONFLICT (tenant_id, stream, level, index) DO UPDATE SET width = excluded.width, hashes = excluded.hashes";
-
-const ADD_HEAD: &str = "
-    INSERT INTO compliance.audit_heads (tenant_id, stream, size, root, note, signed_at) VALUES ($1, 'iam', $2, $3, $4, $5)";
 
 /// Measures reports, and tells of them.
 ///
@@ -87,22 +58,13 @@ pub(crate) async fn run(
     let owner = sign_in(app, TENANTS.start + 1).await?;
     let mut superuser = installation.superuser().await?;
     eprintln!("filling a log");
-    Log::open(installation, app, owner.tenant).await?.fill(&mut superuser).await?;
+    fill(installation, app, owner.tenant).await?;
     let authorities = Authorities::start(installation.dir.join("authorities")).await?;
     let running = Box::pin(installation.serve_with(&authorities.settings())).await?;
     let desk = Desk { installation, running, authorities, app };
     let found = Box::pin(desk.measure(&mut superuser, owner.tenant)).await;
     let log = desk.running.stop().await?;
     Ok(told(&found.map_err(|error| format!("{error}\n{log}"))?))
-}
-
-/// A log that is filled as the sequencer would have, in one go.
-struct Log {
-    tenant: TenantId,
-    signer: NoteSigner,
-    origin: String,
-    size: u64,
-    tiles: Vec<Tile>,
 }
 
 fn quarter() -> Result<(Timestamp, Timestamp), HarnessError> {
@@ -114,133 +76,61 @@ fn hex(label: &str, number: u64) -> String {
     Hash(Sha256::digest(format!("{label} {number}")).into()).to_hex()
 }
 
-impl Log {
-    async fn open(installation: &Installation, app: &App, tenant: TenantId) -> Result<Self, HarnessError> {
-        let db = Db::connect(installation.app_url(), PoolSettings::default())?;
-        let system = std::sync::Arc::new(System);
-        let keys = PgLogKeys::new(db, app.vault.clone(), system.clone(), system.clone(), system);
-        let origin = format!("audit.{HOST}/t/{}/iam", tenant.uuid());
-        let seed = keys.seed(&TenantScope::of(tenant)).await?;
-        let signer = NoteSigner::from_seed(&origin, &seed)?;
-        Ok(Self { tenant, signer, origin, size: 0, tiles: Vec::new() })
+/// Fills a tenant's log as if its quarter had passed.
+async fn fill(installation: &Installation, app: &App, tenant: TenantId) -> Result<(), HarnessError> {
+    let mut superuser = installation.superuser().await?;
+    for sql in [
+        "DELETE FROM compliance.audit_heads WHERE tenant_id = $1 AND stream = 'iam'",
+        "DELETE FROM compliance.audit_tiles WHERE tenant_id = $1 AND stream = 'iam'",
+        "DELETE FROM compliance.audit_leaves WHERE tenant_id = $1 AND stream = 'iam'",
+        "DELETE FROM compliance.audit_outbox WHERE tenant_id = $1 AND stream = 'iam'",
+    ] {
+        sqlx::query(sql).bind(tenant.uuid()).execute(&mut superuser).await?;
     }
-
-    async fn fill(&mut self, superuser: &mut PgConnection) -> Result<(), HarnessError> {
-        for sql in [
-            "DELETE FROM compliance.audit_heads WHERE tenant_id = $1 AND stream = 'iam'",
-            "DELETE FROM compliance.audit_tiles WHERE tenant_id = $1 AND stream = 'iam'",
-            "DELETE FROM compliance.audit_leaves WHERE tenant_id = $1 AND stream = 'iam'",
-            "DELETE FROM compliance.audit_outbox WHERE tenant_id = $1 AND stream = 'iam'",
-        ] {
-            sqlx::query(sql).bind(self.tenant.uuid()).execute(&mut *superuser).await?;
+    let of = (tenant, Stream::Iam);
+    let mut log = LongLog::open(&mut superuser, installation.app_url(), app.vault.clone(), of).await?;
+    let (begin, end) = quarter()?;
+    let apart = (end - begin).num_microseconds().unwrap_or_default() / i64::try_from(LEAVES)?;
+    while log.size < LEAVES + AFTER {
+        let until = if log.size < LEAVES { LEAVES } else { LEAVES + AFTER };
+        let mut events = Vec::new();
+        for index in log.size..until.min(log.size + CHUNK) {
+            let late = if index < LEAVES { TimeDelta::zero() } else { TimeDelta::hours(1) };
+            let at = begin + TimeDelta::microseconds(apart * i64::try_from(index)?) + late;
+            events.push(event(tenant, index, at));
         }
-        let (begin, end) = quarter()?;
-        let apart = (end - begin).num_microseconds().unwrap_or_default() / i64::try_from(LEAVES)?;
-        while self.size < LEAVES + AFTER {
-            let until = if self.size < LEAVES { LEAVES } else { LEAVES + AFTER };
-            let until = until.min(self.size + CHUNK);
-            let events: Vec<_> = (self.size..until)
-                .map(|index| {
-                    let late = if index < LEAVES { TimeDelta::zero() } else { TimeDelta::hours(1) };
-                    self.event(
-                        index,
-                        begin + TimeDelta::microseconds(apart * i64::try_from(index).unwrap_or(0)) + late,
-                    )
-                })
-                .collect();
-            self.grow(superuser, &events).await?;
-        }
-        sqlx::query("VACUUM (FREEZE, ANALYZE) compliance.audit_leaves").execute(superuser).await?;
-        Ok(())
+        log.grow(&mut superuser, &events).await?;
     }
+    sqlx::query("VACUUM (FREEZE, ANALYZE) compliance.audit_leaves").execute(&mut superuser).await?;
+    Ok(())
+}
 
-    fn event(&self, index: u64, at: Timestamp) -> AuditEvent {
-        let action: Action = if index.is_multiple_of(RESETS_EVERY) {
-            RESET_PASSWORD
-        } else if index.is_multiple_of(SIGN_INS_EVERY) {
-            SIGN_IN
-        } else {
-            REFRESH_SESSION
-        };
-        let member = MemberId::from_uuid(uuid::Uuid::from_u128(u128::from(index % 5_000) + (1 << 100)));
-        let origin = Origin {
-            compliance_id: ComplianceId::new(&System),
-            operation: action.field_name(),
-            actor: Party::new("member", member.uuid()),
-            session: Some(System.next_uuid()),
-            mfa: Some(Mfa::Passed),
-            device: Some(hex("device", index % 8_000)),
-            geo: Some(Geo {
-                country: "CN".to_owned(),
-                region: Some("GD".to_owned()),
-                source: "GeoLite2-City".to_owned(),
-                db_version: 1_780_000_000,
-            }),
-            ip: Some(IpHash { key_epoch: "2026Q3".to_owned(), value: hex("address", index % 20_000) }),
-        };
-        let record = Record::success(action, Party::new("member", member.uuid()));
-        compose(TenantScope::of(self.tenant), &origin, &record, EventId::new(&System), at)
-    }
-
-    async fn grow(
-        &mut self,
-        superuser: &mut PgConnection,
-        events: &[AuditEvent],
-    ) -> Result<(), HarnessError> {
-        let leaves = events.iter().map(AuditEvent::to_leaf).collect::<Result<Vec<_>, _>>()?;
-        let hashes: Vec<Hash> = leaves.iter().map(|leaf| leaf_hash(leaf)).collect();
-        let edge: Vec<Tile> = edge_tiles(self.size)
-            .into_iter()
-            .filter_map(|id| self.tiles.iter().find(|tile| tile.id() == id).cloned())
-            .collect();
-        let grown = append(self.size, &edge, &hashes)?;
-        let indexes = (self.size..grown.size).map(i64::try_from).collect::<Result<Vec<_>, _>>()?;
-        let of = |id: fn(&AuditEvent) -> uuid::Uuid| events.iter().map(id).collect::<Vec<_>>();
-        sqlx::query(ADD_LEAVES)
-            .bind(self.tenant.uuid())
-            .bind(&indexes)
-            .bind(of(|event| event.event_id.uuid()))
-            .bind(of(|event| event.compliance_id.uuid()))
-            .bind(events.iter().map(|event| event.type_name.as_str()).collect::<Vec<_>>())
-            .bind(of(|event| event.actor.id.unwrap_or_default()))
-            .bind(events.iter().map(|event| event.occurred_at).collect::<Vec<_>>())
-            .bind(&leaves)
-            .bind(hashes.iter().map(|hash| hash.0.to_vec()).collect::<Vec<_>>())
-            .execute(&mut *superuser)
-            .await?;
-        let number = |number: u64| i64::try_from(number);
-        let ids: Vec<_> = grown.tiles.iter().map(Tile::id).collect();
-        sqlx::query(PUT_TILES)
-            .bind(self.tenant.uuid())
-            .bind(ids.iter().map(|id| i16::from(id.level())).collect::<Vec<_>>())
-            .bind(ids.iter().map(|id| number(id.index())).collect::<Result<Vec<_>, _>>()?)
-            .bind(
-                grown
-                    .tiles
-                    .iter()
-                    .map(|tile| i16::try_from(tile.hashes().len()))
-                    .collect::<Result<Vec<_>, _>>()?,
-            )
-            .bind(grown.tiles.iter().map(Tile::to_bytes).collect::<Vec<_>>())
-            .execute(&mut *superuser)
-            .await?;
-        let note = Checkpoint::new(&self.origin, grown.size, grown.root)?.sign(&self.signer)?.to_text();
-        let signed_at = events.last().map(|event| event.occurred_at);
-        sqlx::query(ADD_HEAD)
-            .bind(self.tenant.uuid())
-            .bind(number(grown.size)?)
-            .bind(grown.root.0.to_vec())
-            .bind(note)
-            .bind(signed_at)
-            .execute(superuser)
-            .await?;
-        self.size = grown.size;
-        self.tiles = edge_tiles(self.size)
-            .into_iter()
-            .filter_map(|id| grown.tiles.iter().chain(&self.tiles).find(|tile| tile.id() == id).cloned())
-            .collect();
-        Ok(())
-    }
+fn event(tenant: TenantId, index: u64, at: Timestamp) -> AuditEvent {
+    let action: Action = if index.is_multiple_of(RESETS_EVERY) {
+        RESET_PASSWORD
+    } else if index.is_multiple_of(SIGN_INS_EVERY) {
+        SIGN_IN
+    } else {
+        REFRESH_SESSION
+    };
+    let member = uuid::Uuid::from_u128(u128::from(index % 5_000) + (1 << 100));
+    let origin = Origin {
+        compliance_id: ComplianceId::new(&System),
+        operation: action.field_name(),
+        actor: Party::new("member", member),
+        session: Some(System.next_uuid()),
+        mfa: Some(Mfa::Passed),
+        device: Some(hex("device", index % 8_000)),
+        geo: Some(Geo {
+            country: "CN".to_owned(),
+            region: Some("GD".to_owned()),
+            source: "GeoLite2-City".to_owned(),
+            db_version: 1_780_000_000,
+        }),
+        ip: Some(IpHash { key_epoch: "2026Q3".to_owned(), value: hex("address", index % 20_000) }),
+    };
+    let record = Record::success(action, Party::new("member", member));
+    compose(TenantScope::of(tenant), &origin, &record, EventId::new(&System), at)
 }
 
 /// What was found.

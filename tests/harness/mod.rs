@@ -5,6 +5,7 @@
 pub mod app;
 pub mod authority;
 pub mod client;
+pub mod logs;
 pub mod platform;
 pub mod posting;
 pub mod process;

@@ -223,8 +223,14 @@ async fn the_service_refuses_a_role_that_could_step_around_the_wall() {
     database.execute("ALTER TABLE identity.members ENABLE ROW LEVEL SECURITY").await.unwrap();
     database.execute("ALTER TABLE identity.members DISABLE TRIGGER note_change").await.unwrap();
     let unnoted = infra::postgres::self_check(&app_db, &migrations::names()).await.unwrap_err().to_string();
-    assert!(unnoted.contains("identity.members") && unnoted.contains("notes changes"), "{unnoted}");
+    assert!(unnoted.contains("identity.members") && unnoted.contains("are not noted"), "{unnoted}");
     database.execute("ALTER TABLE identity.members ENABLE TRIGGER note_change").await.unwrap();
+    database.execute("DROP TRIGGER leave_changes ON publishing.posts").await.unwrap();
+    let unnoted = infra::postgres::self_check(&app_db, &migrations::names()).await.unwrap_err().to_string();
+    assert!(unnoted.contains("publishing.posts"), "{unnoted}");
+    let again = "CREATE CONSTRAINT TRIGGER leave_changes AFTER INSERT OR UPDATE OR DELETE ON publishing.posts
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION compliance.leave_changes()";
+    database.execute(again).await.unwrap();
     let behind =
         infra::postgres::self_check(&app_db, &["m20990101_0001_not_yet".to_owned()]).await.unwrap_err();
     assert!(behind.to_string().contains("matricula migrate"), "{behind}");

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use chrono::TimeDelta;
 use domain::{
-    compliance::{Changes, Cutter, ReportPorts, Reports},
+    compliance::{Changes, Cutter, CutterPorts, ReportPorts, Reports},
     content::ports::ObjectStore,
 };
 use infra::{
@@ -37,7 +37,8 @@ pub(crate) fn cutter(
     }
     let binder = Arc::new(bundles(config, objects));
     let logs = Arc::new(log_reader(config)?);
-    Ok(Some(Cutter { logs, units: units.clone(), binder, ids: Arc::new(System) }))
+    let (units, clock, ids) = (units.clone(), Arc::new(System), Arc::new(System));
+    Ok(Some(Cutter::new(CutterPorts { logs, units, binder, clock, ids })))
 }
 
 /// Without a key: what signs is put there by who needs it.

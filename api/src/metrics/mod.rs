@@ -124,6 +124,8 @@ pub struct Metrics {
     pub segments_cut: Counter,
     /// `matricula_changes_told_late_total`: transactions that changed rows and did not tell the log; it was told afterwards.
     pub changes_told_late: Counter,
+    /// `matricula_changes_untold_seconds`: how long the oldest change of a row has waited to be told to the log.
+    pub changes_untold_s: Gauge<f64, AtomicU64>,
     /// `matricula_posts_total`: steps that posts took.
     pub posts: Family<PostLabels, Counter>,
     /// `matricula_post_turns_waiting`: accounts that something is due for and nobody works for, counted up to 10,000.
@@ -194,6 +196,7 @@ impl Default for Metrics {
             transcodes: Family::default(),
             reports: Family::default(),
             changes_told_late: Counter::default(),
+            changes_untold_s: Gauge::default(),
             segments_cut: Counter::default(),
             posts: Family::default(),
             post_turns_waiting: Gauge::default(),
@@ -312,6 +315,11 @@ impl Metrics {
         r.register("audit_sequenced", "Audit events given an index", m.audit_sequenced.clone());
         r.register("reports", "What came of reports for auditors", m.reports.clone());
         r.register("segments_cut", "Files of logs that were made ready for reports", m.segments_cut.clone());
+        r.register(
+            "changes_untold_seconds",
+            "How long the oldest change of a row has waited to be told to the audit log",
+            m.changes_untold_s.clone(),
+        );
         r.register(
             "changes_told_late",
             "Transactions that changed rows and did not tell the log, which was told afterwards",

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::compliance::{ComplianceError, Cutter};
+use domain::compliance::{Cut, Cutter};
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
@@ -10,24 +10,38 @@ use crate::metrics::Metrics;
 /// Pause when there was nothing to make. A file is tens of thousands of events.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Makes them until `stop` turns true.
-pub async fn cut_segments(cutter: Cutter, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
+/// Makes them until `stop` turns true, and looks at one of those that there are now and then.
+pub async fn cut_segments(mut cutter: Cutter, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         let made = tokio::select! {
-            made = cutter.cut_segments() => made,
+            made = turn(&mut cutter, &metrics) => made,
             _ = stop.changed() => return,
         };
-        match made {
-            Ok(0) => {}
-            Ok(made) => {
-                metrics.segments_cut.inc_by(made.into());
-                continue;
-            }
-            Err(ComplianceError::Port(fault)) => {
-                tracing::warn!(port = fault.port, error = %fault.source, "files for reports were not made");
-            }
-            Err(error) => tracing::error!(error = %error, "files for reports were not made"),
+        if made == 0 {
+            let _ = tokio::time::timeout(IDLE, stop.changed()).await;
         }
-        let _ = tokio::time::timeout(IDLE, stop.changed()).await;
     }
+}
+
+async fn turn(cutter: &mut Cutter, metrics: &Metrics) -> u32 {
+    let made = match cutter.cut_segments().await {
+        Ok(Cut { made, faults }) => {
+            metrics.segments_cut.inc_by(made.into());
+            for (log, fault) in &faults {
+                tracing::error!(tenant = %log.tenant, stream = log.stream.as_str(), error = %fault,
+                    "a file for reports was not made");
+            }
+            made
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "files for reports were not made");
+            0
+        }
+    };
+    match cutter.mend_segment().await {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!("a file for reports was gone or spoilt, and was made anew"),
+        Err(error) => tracing::warn!(error = %error, "a file for reports was not looked at"),
+    }
+    made
 }

@@ -20,8 +20,8 @@ mod use_cases;
 pub use audit_log as log;
 pub use report_bundle as bundle;
 pub use use_cases::{
-    Access, AuditProof, Changes, Compliance, ComplianceError, CompliancePorts, Cutter, Gathered, KeyKeeping,
-    LogVerifier, NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion,
-    ReportPorts, ReportTurn, Reports, Rollback, Sequenced, Sequencer, SequencerPorts, Witness, WitnessFault,
-    WitnessWord, compose, compose_access, platform_policy,
+    Access, AuditProof, Changes, Compliance, ComplianceError, CompliancePorts, Cut, Cutter, CutterPorts,
+    Gathered, KeyKeeping, LogVerifier, NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint,
+    PlatformInclusion, ReportPorts, ReportTurn, Reports, Rollback, Sequenced, Sequencer, SequencerPorts,
+    ToldLate, Witness, WitnessFault, WitnessWord, compose, compose_access, platform_policy,
 };

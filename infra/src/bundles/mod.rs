@@ -1,7 +1,7 @@
 //! Binding reports for auditors: bundles are written, signed, stamped, and kept as pieces in the store of objects while they are
 //! written. Files of the range that were made before are not copied: a bundle is pieces, and they are some of them.
 //!
-//! Invariants: writing is on a thread of its own, and what is not written yet is a few thousand leaves; a bundle that is
+//! Invariants: writing is on a thread of its own, and what is not written yet is the leaves of one file of the range at most; a bundle that is
 //! dropped half way leaves what is under its place, and nothing else; nothing of a log leaves for the authority but the hash of a
 //! signature.
 //!
@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use domain::{
     compliance::{
         bundle::writer::ReportHead,
+        log::merkle::Hash,
         ports::{Binding, ReportBinder, Segment},
         report::Piece,
     },
@@ -90,10 +91,14 @@ impl ReportBinder for Bundles {
     async fn cut(
         &self,
         folder: &str,
-        first: u64,
+        (first, root): (u64, Hash),
         leaves: Vec<Vec<u8>>,
     ) -> Result<Option<Segment>, PortError> {
-        segments::cut(&*self.objects, folder, first, leaves).await
+        segments::cut(&*self.objects, folder, (first, root), leaves).await
+    }
+
+    async fn is_sound(&self, folder: &str, segment: &Segment) -> bool {
+        segments::is_sound(&*self.objects, folder, segment).await
     }
 
     async fn read(&self, pieces: &[Piece], offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError> {

@@ -1,32 +1,35 @@
-//! Files of the range that lie ready, and their leaves once more by type.
+//! Files of the range that lie ready, and their leaves once more by type. Both are named by what is in them, so that whoever makes
+//! them otherwise, as a later version might, makes others.
 
 use domain::{
     compliance::{
         bundle::{
             BundleError,
             names::{SEGMENT_LEAVES_MAX, segment},
-            writer::{CutSegment, TypeRun, cut_segment, read_run},
+            writer::{CutSegment, FileFacts, TypeRun, cut_segment, read_run},
         },
+        log::merkle::Hash,
         ports::Segment,
     },
     content::ports::ObjectStore,
-    kernel::fault::{PortError, Retry},
+    kernel::fault::PortError,
 };
 
 use super::PORT;
 
 /// The name of the file of the range, and that of its leaves by type.
-pub(super) fn keys(folder: &str, first: u64) -> [String; 2] {
+pub(super) fn keys(folder: &str, first: u64, facts: &FileFacts) -> [String; 2] {
     let file = segment(first);
     let name = file.rsplit('/').next().unwrap_or_default();
-    [format!("{folder}/{name}"), format!("{folder}/{name}.types")]
+    let sha256 = Hash(facts.sha256).to_hex();
+    [format!("{folder}/{sha256}-{name}"), format!("{folder}/{sha256}-{name}.types")]
 }
 
-/// Makes both, and keeps them.
+/// Makes both, and keeps them if the root of their leaves is this one.
 pub(super) async fn cut(
     objects: &dyn ObjectStore,
     folder: &str,
-    first: u64,
+    (first, root): (u64, Hash),
     leaves: Vec<Vec<u8>>,
 ) -> Result<Option<Segment>, PortError> {
     let made = tokio::task::spawn_blocking(move || cut_segment(first, &leaves)).await;
@@ -36,38 +39,43 @@ pub(super) async fn cut(
             Err(BundleError::Leaf { .. } | BundleError::Merkle(_)) => return Ok(None),
             Err(error) => return Err(PortError::passing(PORT, error)),
         };
-    let [root] = subtrees[..] else { return Ok(None) };
-    let [file, types] = keys(folder, first);
+    if subtrees != [root] {
+        return Ok(None);
+    }
+    let [file, types] = keys(folder, first, &facts);
     objects.put(&types, by_type).await?;
     objects.put(&file, gzip).await?;
     Ok(Some(Segment { first, root, facts, runs }))
 }
 
 /// The leaves that may be asked for, in order, when the file of the range is there and as long as it was; `None` when something
-/// is not what it was.
+/// is not what it was, or can't be had now.
 pub(super) async fn leaves(
     objects: &dyn ObjectStore,
     folder: &str,
     segment: &Segment,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<Option<Vec<(u64, Vec<u8>)>>, PortError> {
-    let [file, types] = keys(folder, segment.first);
+    let [file, types] = keys(folder, segment.first, &segment.facts);
     // That it is there at all, with its last byte, without reading it.
     let last = segment.facts.length.saturating_sub(1);
-    let Some(_) = found(objects.get(&file, last..segment.facts.length).await)? else { return Ok(None) };
-    let wanted: Vec<&TypeRun> = segment.runs.iter().filter(|run| is_wanted(&run.type_name)).collect();
+    if objects.get(&file, last..segment.facts.length).await.is_err() {
+        return Ok(None);
+    }
+    let wanted: Vec<TypeRun> = segment.runs.iter().filter(|run| is_wanted(&run.type_name)).cloned().collect();
     let mut read = Vec::with_capacity(wanted.len());
     for run in wanted {
-        let bytes = objects.get(&types, run.offset..run.offset.saturating_add(run.bytes)).await;
-        let Some(bytes) = found(bytes)? else { return Ok(None) };
-        read.push(bytes);
+        let Ok(bytes) = objects.get(&types, run.offset..run.offset.saturating_add(run.bytes)).await else {
+            return Ok(None);
+        };
+        read.push((run, bytes));
     }
     let end = segment.first.saturating_add(SEGMENT_LEAVES_MAX);
     let first = segment.first;
     let leaves = tokio::task::spawn_blocking(move || {
         let mut leaves = Vec::new();
-        for run in read {
-            leaves.extend(read_run(&run)?);
+        for (run, bytes) in read {
+            leaves.extend(read_run(&run, &bytes)?);
         }
         leaves.sort_unstable_by_key(|(index, _)| *index);
         Ok::<_, std::io::Error>(leaves)
@@ -76,11 +84,20 @@ pub(super) async fn leaves(
     Ok(leaves.ok().filter(|leaves| leaves.iter().all(|(index, _)| (first..end).contains(index))))
 }
 
-/// What a store gave; `None` for what is gone or shorter than it was.
-fn found(got: Result<Vec<u8>, PortError>) -> Result<Option<Vec<u8>>, PortError> {
-    match got {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(fault) if fault.retry == Retry::Useless => Ok(None),
-        Err(fault) => Err(fault),
-    }
+/// Whether both are what they were, every byte.
+pub(super) async fn is_sound(objects: &dyn ObjectStore, folder: &str, segment: &Segment) -> bool {
+    let [file, types] = keys(folder, segment.first, &segment.facts);
+    let Ok(gzip) = objects.get(&file, 0..segment.facts.length).await else { return false };
+    let length = segment.runs.iter().map(|run| run.bytes).sum();
+    let Ok(by_type) = objects.get(&types, 0..length).await else { return false };
+    let (facts, runs) = (segment.facts, segment.runs.clone());
+    let sound = tokio::task::spawn_blocking(move || {
+        facts.is_of(&gzip)
+            && runs.iter().all(|run| {
+                let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
+                let bytes = by_type.get(place(run.offset)..place(run.offset.saturating_add(run.bytes)));
+                bytes.is_some_and(|bytes| read_run(run, bytes).is_ok())
+            })
+    });
+    sound.await.unwrap_or(false)
 }

@@ -239,7 +239,7 @@ impl Binding for Writing {
             );
             return Ok(Added::Unfit);
         };
-        let [key, _] = segments::keys(folder, segment.first);
+        let [key, _] = segments::keys(folder, segment.first, &segment.facts);
         let (told, done) = oneshot::channel();
         let added = self.tell(Task::Ready(key, segment.clone(), leaves, told), done).await?;
         Ok(added.map_or(Added::Broken, Added::Leaves))

@@ -1,14 +1,15 @@
 //! What changed in rows: triggers note it in the transaction, the events of the transaction commit to it, and what opens those
 //! commitments is kept sealed.
 //!
-//! A change is told of by the event whose target it concerns, or by the first that was recorded; where none was, or where one
-//! says enough already, by a `change_rows`. So no event speaks about two persons' rows, and what opens one can be taken away
-//! without the other's.
+//! A change is told of by the event whose target it concerns; what concerns none by one that tells of no rows yet; and what is
+//! left over by a `change_rows`. No event speaks about two persons' rows, so that what opens one can be taken away without the
+//! other's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
+use chrono::SecondsFormat;
 use domain::{
     compliance::{
         actions::CHANGE_ROWS,
@@ -20,7 +21,7 @@ use domain::{
     kernel::{
         action::Scope,
         clock::Timestamp,
-        fault::{PortError, Retry},
+        fault::PortError,
         ids::{ComplianceId, EventId, TenantId},
         outbox::{Outcome, Party, Record},
         scope::TenantScope,
@@ -179,24 +180,21 @@ fn read(notes: &str) -> Result<Vec<Change>, PortError> {
 
 /// What is told together: of one person, by one event, and not more than fits.
 fn grouped(changes: Vec<Change>, events: &[AuditEvent]) -> Vec<Group> {
-    let fit = |event: &AuditEvent| event.outcome == Outcome::Success && event.diff_commit.is_none();
     let is_about = |event: &AuditEvent, change: &Change| {
         let target = event.target.as_ref().and_then(|target| target.id);
-        target.is_some_and(|id| change.ids.contains(&id) || change.subject == Some(id))
+        is_fit(event) && target.is_some_and(|id| change.ids.contains(&id) || change.subject == Some(id))
     };
     let mut groups: Vec<Group> = Vec::new();
+    let mut newest = HashMap::new();
     for change in changes {
-        let about = events.iter().position(|event| fit(event) && is_about(event, &change));
-        let event = about.or_else(|| events.iter().position(fit));
-        let found = groups.iter_mut().rfind(|group| (group.event, group.subject) == (event, change.subject));
-        let room = found.filter(|group| group.bytes + change.bytes <= GROUP_BYTES);
-        let group = if let Some(group) = room {
-            group
-        } else {
+        let event = events.iter().position(|event| is_about(event, &change));
+        let of = (event, change.subject);
+        let known = newest.get(&of).and_then(|at: &usize| groups.get(*at));
+        if known.is_none_or(|group| group.bytes + change.bytes > GROUP_BYTES) {
+            newest.insert(of, groups.len());
             groups.push(Group { event, subject: change.subject, ..Group::default() });
-            let Some(group) = groups.last_mut() else { continue };
-            group
-        };
+        }
+        let Some(group) = newest.get(&of).and_then(|at| groups.get_mut(*at)) else { continue };
         group.bytes += change.bytes;
         group.tables.insert(change.table);
         group.diff.push(change.diff);
@@ -205,13 +203,17 @@ fn grouped(changes: Vec<Change>, events: &[AuditEvent]) -> Vec<Group> {
     groups
 }
 
+/// Whether an event tells of something done, and of no rows yet.
+fn is_fit(event: &AuditEvent) -> bool {
+    event.outcome == Outcome::Success && event.diff_commit.is_none()
+}
+
 impl PgWork {
     /// Writes what was recorded, with commitments to what changed.
     pub(super) async fn tell_log(&mut self) -> Result<(), PortError> {
         let mut events = std::mem::take(&mut self.events);
         let mut kept = std::mem::take(&mut self.openings);
-        // Who has only read has changed nothing.
-        let notes = if self.tx.is_sound() { String::new() } else { self.take_notes().await? };
+        let notes = self.take_notes().await?;
         if !notes.is_empty() {
             let mut committed = events.clone();
             match self.commit_to(&mut committed, &notes, None).await {
@@ -219,7 +221,6 @@ impl PgWork {
                     events = committed;
                     kept.extend(new);
                 }
-                Err(fault) if fault.retry == Retry::Useless => return Err(fault),
                 // What platforms answered can't be asked again: it is written now, and committed to when keys are there.
                 Err(fault) => {
                     tracing::warn!(port = fault.port, error = %fault.source, "what changed is told to the log later");
@@ -233,56 +234,60 @@ impl PgWork {
         self.write_events(&events, &kept).await
     }
 
-    async fn take_notes(&self) -> Result<String, PortError> {
-        const TAKE: &str = "SELECT compliance.take_changes() AS notes";
-        let row = self.tx.query_one_raw(TenantTx::statement(TAKE, [])).await;
-        let row = row.map_err(|e| orm_error(PORT, e))?.ok_or_else(|| lasting("a function gives no row"))?;
-        row.try_get("", "notes").map_err(|e| orm_error(PORT, e))
+    /// What was noted so far, a piece at a time.
+    async fn take_notes(&self) -> Result<Vec<String>, PortError> {
+        const TAKE: &str = "SELECT notes FROM compliance.take_changes() AS notes";
+        let rows = self.tx.query_all_raw(TenantTx::statement(TAKE, [])).await;
+        rows.map_err(|e| orm_error(PORT, e))?.iter().map(|row| column(row, "notes")).collect()
     }
 
     /// Puts notes back where the trigger finds them at the end of the transaction, with who made the changes.
-    async fn leave_notes(&self, notes: &str) -> Result<(), PortError> {
-        const LEAVE: &str =
-            "SELECT set_config('app.changes_at', '0', true), set_config('app.changes_0', $1, true),
-            set_config('app.changed_by', $2, true)";
+    async fn leave_notes(&self, notes: &[String]) -> Result<(), PortError> {
+        const LEAVE: &str = "SELECT set_config('app.changes_' || p.place - 1, p.notes, true),
+                set_config('app.changes_at', (p.place - 1)::text, true), set_config('app.changed_by', $2, true)
+            FROM unnest($1::text[]) WITH ORDINALITY AS p (notes, place) ORDER BY p.place";
         let by = By {
             compliance_id: self.origin.compliance_id.uuid(),
             kind: self.origin.actor.kind.to_owned(),
             id: self.origin.actor.id,
         };
         let by = serde_json::to_string(&by).map_err(lasting)?;
-        let left = self.tx.execute_raw(TenantTx::statement(LEAVE, [notes.into(), by.into()])).await;
+        let left = self.tx.execute_raw(TenantTx::statement(LEAVE, [notes.to_vec().into(), by.into()])).await;
         left.map(drop).map_err(|e| orm_error(PORT, e))
     }
 
-    /// Has events commit to what the notes say; adds events where none of those fits. `role` is of the database, where nobody
-    /// else is known to have made the changes.
+    /// Has events commit to what the notes say: first those that are about it, then those that are not taken, and then such as
+    /// are added for it. `late` is told with it.
     async fn commit_to(
         &self,
         events: &mut Vec<AuditEvent>,
-        notes: &str,
-        role: Option<&str>,
+        notes: &[String],
+        late: Option<&Late>,
     ) -> Result<Vec<Kept>, PortError> {
-        let groups = grouped(read(notes)?, events);
-        let mut told = Vec::with_capacity(groups.len());
-        for group in groups {
-            let opening = self.opening(&group.diff, &group.before, role)?;
-            let sealed = serde_json::to_vec(&opening.1).map_err(lasting)?;
-            told.push((group.event, group.subject, group.tables, opening.0, sealed));
+        let mut changes = Vec::new();
+        for piece in notes {
+            changes.extend(read(piece)?);
         }
-        let mut kept = Vec::with_capacity(told.len());
-        for (at, subject, tables, (diff, before), opening) in told {
-            let free = at.filter(|at| events.get(*at).is_some_and(|event| event.diff_commit.is_none()));
-            let at = free.unwrap_or_else(|| {
+        let mut groups = grouped(changes, events);
+        groups.sort_by_key(|group| group.event.is_none());
+        let mut kept = Vec::with_capacity(groups.len());
+        for group in groups {
+            let ((diff, before), opening) = self.opening(&group.diff, &group.before, late)?;
+            let about = group.event.filter(|at| events.get(*at).is_some_and(is_fit));
+            let spare = || group.event.is_none().then(|| events.iter().position(is_fit)).flatten();
+            let at = about.or_else(spare);
+            let at = at.unwrap_or_else(|| {
                 let record = Record { target: None, ..Record::success(CHANGE_ROWS, Party::ANONYMOUS) };
                 events.push(self.composed(&record));
                 events.len() - 1
             });
             let Some(event) = events.get_mut(at) else { continue };
             (event.diff_commit, event.prev_state_commit) = (Some(diff), before);
-            add_scopes(event, &tables);
-            let sealed = self.seal(TABLE, COLUMN, event.event_id.uuid(), &opening).await?;
-            kept.push(Kept { event: event.event_id, subject, sealed });
+            add_scopes(event, &group.tables);
+            let (id, subject) = (event.event_id, group.subject);
+            let opening = serde_json::to_vec(&opening).map_err(lasting)?;
+            let sealed = self.seal(TABLE, COLUMN, id.uuid(), &opening).await?;
+            kept.push(Kept { event: id, subject, sealed });
         }
         Ok(kept)
     }
@@ -291,11 +296,12 @@ impl PgWork {
         &self,
         diff: &[Value],
         before: &[Value],
-        role: Option<&str>,
+        late: Option<&Late>,
     ) -> Result<((Commitment, Option<Commitment>), KeptOpening), PortError> {
         let mut value = json!({ "rows": diff });
-        if let Some(role) = role {
-            value["role"] = role.into();
+        if let Some(Late { role, at }) = late {
+            value["role"] = role.as_str().into();
+            value["changed_at"] = at.to_rfc3339_opts(SecondsFormat::Micros, true).into();
         }
         let commit = |value: Value| {
             let salt = self.shared.entropy.bytes32();
@@ -350,6 +356,13 @@ fn add_scopes(event: &mut AuditEvent, tables: &BTreeSet<String>) {
     event.compliance_scope = words.into_iter().collect();
 }
 
+/// What is told of changes later than they were made: by which login of the database, and when. The event is of when it is told,
+/// so that it stands where whoever asks for a time looks for it.
+struct Late {
+    role: String,
+    at: Timestamp,
+}
+
 /// Who made changes that are told later.
 #[derive(Serialize, Deserialize)]
 struct By {
@@ -389,12 +402,13 @@ impl ChangeStore for PgWork {
         let rows = rows.map_err(|e| orm_error(PORT, e))?;
         for row in &rows {
             let by: Option<Value> = column(row, "told_by")?;
-            let by: Option<By> = by.map(serde_json::from_value).transpose().map_err(lasting)?;
-            let (role, changes): (String, String) = (column(row, "role")?, column(row, "changes")?);
+            // What can't be read was not ours.
+            let by = by.and_then(|by| serde_json::from_value::<By>(by).ok());
+            let late = Late { role: column(row, "role")?, at: column(row, "at")? };
+            let changes: String = column(row, "changes")?;
             let mut events = Vec::new();
-            let kept = self.commit_to(&mut events, &changes, by.is_none().then_some(&role)).await?;
+            let kept = self.commit_to(&mut events, &[changes], Some(&late)).await?;
             for event in &mut events {
-                event.occurred_at = column(row, "at")?;
                 match &by {
                     Some(by) => {
                         event.compliance_id = ComplianceId::from_uuid(by.compliance_id);
@@ -429,14 +443,15 @@ impl PgChangeSchedule {
 
 #[async_trait]
 impl ChangeSchedule for PgChangeSchedule {
-    async fn with_left_changes(&self, most: u32) -> Result<Vec<TenantScope>, PortError> {
-        let tenants: Vec<Uuid> =
-            sqlx::query_scalar("SELECT tenant FROM compliance.tenants_with_left_changes($1)")
+    async fn with_left_changes(&self, most: u32) -> Result<Vec<(TenantScope, f64)>, PortError> {
+        let tenants: Vec<(Uuid, f64)> =
+            sqlx::query_as("SELECT tenant, oldest_s FROM compliance.tenants_with_left_changes($1)")
                 .bind(i32::try_from(most).unwrap_or(i32::MAX))
                 .fetch_all(self.db.pool())
                 .await
                 .map_err(|e| port_error(PORT, e))?;
-        Ok(tenants.into_iter().map(|tenant| TenantScope::of(TenantId::from_uuid(tenant))).collect())
+        let scope = |tenant| TenantScope::of(TenantId::from_uuid(tenant));
+        Ok(tenants.into_iter().map(|(tenant, oldest_s)| (scope(tenant), oldest_s)).collect())
     }
 }
 

@@ -1,5 +1,5 @@
 //! Every table of a tenant, and what each column says about whom. A table or column that is not here, or is no more, fails the
-//! build; so does one whose changes are not noted without a reason.
+//! build; so does a table whose changes are not noted without a reason.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,8 @@ macro_rules! holdings {
 use Changes::{Noted, Unnoted};
 
 const LOG: &str = "the log itself, which is only ever added to";
-const KEYS: &str = "wrapped keys; who rotates them leaves events of the admin log";
+const KEYS: &str =
+    "wrapped keys, which seal what would be told of them; who rotates them leaves events of the admin log";
 
 holdings! {
     "kernel.idempotency_keys", Membership, Unnoted(
@@ -94,7 +95,7 @@ holdings! {
         device DeviceAndPlace, geo DeviceAndPlace, mfa Conduct
     }
     "identity.refresh_tokens", Membership, Unnoted(
-        "hashes of secrets that are good once; each use is an event of the iam log"
+        "hashes of secrets that are good once; each use is an event of the iam log, one put there by a hand shows by its use"
     ) => {
         id, session_id, secret_hash Credentials, created_at Conduct, used_at Conduct
     }

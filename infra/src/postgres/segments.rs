@@ -6,6 +6,7 @@ use domain::{
             names::SEGMENT_LEAVES_MAX,
             writer::{FileFacts, TypeRun},
         },
+        log::merkle::Hash,
         ports::Segment,
     },
     kernel::{fault::PortError, outbox::Stream},
@@ -32,11 +33,15 @@ struct RunColumn {
     r#type: String,
     offset: u64,
     bytes: u64,
+    sha256: String,
 }
 
 fn segment_of(row: Model) -> Result<Segment, PortError> {
     let runs: Vec<RunColumn> = serde_json::from_value(row.runs).map_err(|e| PortError::lasting(PORT, e))?;
-    let run = |run: RunColumn| TypeRun { type_name: run.r#type, offset: run.offset, bytes: run.bytes };
+    let run = |run: RunColumn| {
+        let sha256 = Hash::parse_hex(&run.sha256).map_err(|e| PortError::lasting(PORT, e))?.0;
+        Ok(TypeRun { type_name: run.r#type, offset: run.offset, bytes: run.bytes, sha256 })
+    };
     Ok(Segment {
         first: unsigned(PORT, row.first)?,
         root: stored_hash(PORT, row.root)?,
@@ -45,7 +50,7 @@ fn segment_of(row: Model) -> Result<Segment, PortError> {
             crc: word(PORT, u32::try_from(row.crc).ok())?,
             sha256: hash32(PORT, row.sha256)?,
         },
-        runs: runs.into_iter().map(run).collect(),
+        runs: runs.into_iter().map(run).collect::<Result<_, PortError>>()?,
     })
 }
 
@@ -75,8 +80,12 @@ impl PgWork {
     }
 
     pub(super) async fn insert_segment(&self, stream: Stream, segment: &Segment) -> Result<(), PortError> {
-        let run =
-            |run: &TypeRun| RunColumn { r#type: run.type_name.clone(), offset: run.offset, bytes: run.bytes };
+        let run = |run: &TypeRun| RunColumn {
+            r#type: run.type_name.clone(),
+            offset: run.offset,
+            bytes: run.bytes,
+            sha256: Hash(run.sha256).to_hex(),
+        };
         let runs: Vec<_> = segment.runs.iter().map(run).collect();
         let row = Model {
             tenant_id: self.tx.scope().tenant().uuid(),

@@ -2,7 +2,10 @@
 
 use sqlx::Row as _;
 
-use super::pool::Db;
+use super::{
+    inventory::{Changes, HOLDINGS},
+    pool::Db,
+};
 
 /// Why the database is not served from.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +25,7 @@ pub enum SelfCheckError {
     Open(String),
     /// Changes of a table would go past the audit log.
     #[error(
-        "a trigger of the table {0} that notes changes for the audit log is turned off; turn it on before serving"
+        "changes of the table {0} are not noted for the audit log: a trigger is turned off or gone; put it back before serving"
     )]
     Unnoted(String),
     /// The schema is not the one this version was made for.
@@ -77,10 +80,17 @@ pub async fn self_check(db: &Db, migrations: &[String]) -> Result<(), SelfCheckE
     if let Some(table) = open {
         return Err(SelfCheckError::Open(table));
     }
+    let noted = HOLDINGS.iter().filter(|holding| matches!(holding.changes, Changes::Noted));
+    let noted: Vec<_> = noted.map(|holding| holding.table).collect();
     let unnoted: Option<String> = sqlx::query_scalar(
-        "SELECT t.tgrelid::regclass::text FROM pg_trigger AS t
-         WHERE t.tgname IN ('note_change', 'leave_changes', 'refuse_truncate') AND t.tgenabled <> 'O' LIMIT 1",
+        "SELECT t.name FROM unnest($1::text[]) AS t (name)
+         WHERE current_setting('session_replication_role') <> 'origin' OR 3 > (
+             SELECT count(*) FROM pg_trigger AS g
+             WHERE g.tgrelid = to_regclass(t.name) AND g.tgenabled IN ('O', 'A')
+               AND g.tgname IN ('note_change', 'leave_changes', 'refuse_truncate'))
+         LIMIT 1",
     )
+    .bind(noted)
     .fetch_optional(db.pool())
     .await
     .map_err(SelfCheckError::Away)?;

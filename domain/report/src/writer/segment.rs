@@ -42,6 +42,14 @@ pub struct FileFacts {
     pub sha256: [u8; 32],
 }
 
+impl FileFacts {
+    /// Whether a file is the one that this is known of.
+    pub fn is_of(&self, file: &[u8]) -> bool {
+        u64::try_from(file.len()).ok() == Some(self.length)
+            && <[u8; 32]>::from(Sha256::digest(file)) == self.sha256
+    }
+}
+
 /// Makes a file of the range: what a report keeps, and what a server keeps ready.
 pub struct SegmentBuilder {
     first: u64,
@@ -98,6 +106,8 @@ pub struct TypeRun {
     pub offset: u64,
     /// How many bytes they take.
     pub bytes: u64,
+    /// SHA-256 of them.
+    pub sha256: [u8; 32],
 }
 
 /// Makes a file of the range of leaves from `first` on.
@@ -124,7 +134,8 @@ pub fn cut_segment(first: u64, leaves: &[Vec<u8>]) -> Result<CutSegment, BundleE
     for (type_name, run) in types {
         let run = run.finish()?;
         let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        runs.push(TypeRun { type_name, offset: length(&by_type), bytes: length(&run) });
+        let sha256 = Sha256::digest(&run).into();
+        runs.push(TypeRun { type_name, offset: length(&by_type), bytes: length(&run), sha256 });
         by_type.extend_from_slice(&run);
     }
     let mut crc = Crc::new();
@@ -134,11 +145,14 @@ pub fn cut_segment(first: u64, leaves: &[Vec<u8>]) -> Result<CutSegment, BundleE
     Ok(CutSegment { gzip, subtrees: range.hashes().collect(), facts, by_type, runs })
 }
 
-/// Reads the leaves of a [`TypeRun`]: the index and the leaf of each.
+/// Reads the leaves of a run from its bytes: the index and the leaf of each.
 ///
 /// # Errors
-/// `InvalidData` when they are none.
-pub fn read_run(run: &[u8]) -> std::io::Result<Vec<(u64, Vec<u8>)>> {
+/// `InvalidData` when they are not those that were made.
+pub fn read_run(of: &TypeRun, run: &[u8]) -> std::io::Result<Vec<(u64, Vec<u8>)>> {
+    if <[u8; 32]>::from(Sha256::digest(run)) != of.sha256 {
+        return Err(std::io::ErrorKind::InvalidData.into());
+    }
     let mut text = Vec::new();
     GzDecoder::new(run).read_to_end(&mut text)?;
     let fault = || std::io::Error::from(std::io::ErrorKind::InvalidData);
@@ -183,10 +197,10 @@ mod tests {
         for (place, run) in (0_u64..).zip(&cut.runs) {
             let range =
                 usize::try_from(run.offset).unwrap()..usize::try_from(run.offset + run.bytes).unwrap();
-            let read = read_run(&cut.by_type[range]).expect("a run");
+            let read = read_run(run, &cut.by_type[range]).expect("a run");
+            assert!(read_run(run, b"something else").is_err());
             let wanted: Vec<_> = (16..).zip(&leaves).filter(|(index, _)| (index + 1) % 2 == place).collect();
             assert!(read.iter().map(|(index, leaf)| (*index, leaf)).eq(wanted));
         }
-        assert!(read_run(b"no gzip").is_err());
     }
 }

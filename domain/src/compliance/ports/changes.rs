@@ -17,7 +17,8 @@ pub struct Opened {
 /// What opens the commitments of one event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opening {
-    /// What changed: `{"rows": [{"table", "op", "key", "after"}]}`.
+    /// What changed: `{"rows": [{"table", "op", "key", "after"}]}`; with `role` and `changed_at` where it was told late: by which
+    /// login of the database, and when it was changed.
     pub diff: Opened,
     /// What was there before, as far as something was: `{"rows": [{"table", "op", "key", "before"}]}`.
     pub prev_state: Option<Opened>,
@@ -35,6 +36,6 @@ pub trait ChangeStore: Send {
 /// Says whose rows were changed by who did not tell, across tenants: names and nothing else.
 #[async_trait]
 pub trait ChangeSchedule: Send + Sync {
-    /// Up to `most` tenants.
-    async fn with_left_changes(&self, most: u32) -> Result<Vec<TenantScope>, PortError>;
+    /// Up to `most` tenants, in no order, and for how many seconds the oldest of theirs has waited.
+    async fn with_left_changes(&self, most: u32) -> Result<Vec<(TenantScope, f64)>, PortError>;
 }

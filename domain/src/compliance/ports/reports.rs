@@ -95,9 +95,16 @@ pub trait ReportBinder: Send + Sync {
     fn can_sign(&self) -> bool;
     /// Begins one, which is kept under `place`.
     async fn begin(&self, place: &str, head: ReportHead) -> Result<Box<dyn Binding>, PortError>;
-    /// Makes a file of the range of leaves from `first` on, and keeps it below `folder`; `None` when one can't be shown.
-    async fn cut(&self, folder: &str, first: u64, leaves: Vec<Vec<u8>>)
-    -> Result<Option<Segment>, PortError>;
+    /// Makes a file of the range of leaves from the first of `of` on, and keeps it below `folder`; `None` when one can't be shown,
+    /// or they have another root than the second.
+    async fn cut(
+        &self,
+        folder: &str,
+        of: (u64, Hash),
+        leaves: Vec<Vec<u8>>,
+    ) -> Result<Option<Segment>, PortError>;
+    /// Whether a file that was kept below `folder` is there and what it was, every byte.
+    async fn is_sound(&self, folder: &str, segment: &Segment) -> bool;
     /// Some bytes of a bundle that is made of these pieces: at most `most`, none of them behind its end, and at least one.
     async fn read(&self, pieces: &[Piece], offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError>;
     /// Throws away what is in a folder; no error when there is none.

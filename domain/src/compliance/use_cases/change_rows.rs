@@ -10,6 +10,7 @@ use super::{
     ComplianceError,
 };
 use crate::kernel::{
+    fault::PortError,
     ids::{ComplianceId, IdSource},
     outbox::Origin,
     scope::TenantScope,
@@ -31,20 +32,35 @@ pub struct Changes {
     pub ids: Arc<dyn IdSource>,
 }
 
+/// How a turn ended.
+#[derive(Debug, Default)]
+pub struct ToldLate {
+    /// Of how many transactions was told.
+    pub told: u32,
+    /// How long the oldest has waited that was to be told, in seconds.
+    pub oldest_s: f64,
+    /// Of which tenants it could not be told, and why. They are tried again.
+    pub faults: Vec<(TenantScope, PortError)>,
+}
+
 impl Changes {
-    /// Tells of some of what was left behind, and says of how many transactions that was.
+    /// Tells of some of what was left behind. A tenant whose log can't be told keeps no other waiting.
     ///
     /// # Errors
     /// `Port`: what was not told yet is told the next time.
-    pub async fn change_rows(&self) -> Result<u32, ComplianceError> {
-        let mut told = 0;
-        for scope in self.schedule.with_left_changes(TENANTS).await? {
-            told += self.of_tenant(scope).await?;
+    pub async fn change_rows(&self) -> Result<ToldLate, ComplianceError> {
+        let mut turn = ToldLate::default();
+        for (scope, oldest_s) in self.schedule.with_left_changes(TENANTS).await? {
+            turn.oldest_s = turn.oldest_s.max(oldest_s);
+            match self.of_tenant(scope).await {
+                Ok(told) => turn.told += told,
+                Err(fault) => turn.faults.push((scope, fault)),
+            }
         }
-        Ok(told)
+        Ok(turn)
     }
 
-    async fn of_tenant(&self, scope: TenantScope) -> Result<u32, ComplianceError> {
+    async fn of_tenant(&self, scope: TenantScope) -> Result<u32, PortError> {
         let origin = Origin::system(ComplianceId::new(&*self.ids), CHANGE_ROWS.name);
         let mut tx = self.units.begin(scope, &origin).await?;
         let told = tx.tell_left_changes(AT_ONCE).await?;

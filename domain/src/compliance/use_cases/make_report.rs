@@ -302,40 +302,45 @@ impl Reports {
                 (until, if is_whole { binding.add(leaves).await? } else { None })
             };
             let Some(asked) = asked else { return Ok(Some(End::Failed(ReportFailure::LogBroken))) };
-            if !self.show(shift, binding, asked).await? {
-                return Ok(Some(End::Failed(ReportFailure::LogBroken)));
+            // The last tenth is for the seal.
+            let done = (until - first).saturating_mul(900) / (end - first).max(1);
+            let done = u32::try_from(done).unwrap_or(900);
+            if let Some(ended) = self.show(shift, binding, asked, done).await? {
+                return Ok(Some(ended));
             }
             at = until;
-            // The last tenth is for the seal.
-            let done = (at - first).saturating_mul(900) / (end - first).max(1);
-            if !self.note(shift, u32::try_from(done).unwrap_or(900)).await? {
-                return Ok(Some(End::NotYet));
-            }
         }
         Ok(None)
     }
 
-    /// Makes rows of what is asked for, with what is shown of it; `false` when something that should be there is not.
+    /// Makes rows of what is asked for, with what is shown of it, and notes how far it is. `None` when all went well.
     async fn show(
         &self,
-        shift: &Shift,
+        shift: &mut Shift,
         binding: &mut dyn Binding,
         mut asked: Vec<Asked>,
-    ) -> Result<bool, ComplianceError> {
+        done_permille: u32,
+    ) -> Result<Option<End>, ComplianceError> {
         let most = usize::try_from(SHOWN_AT_ONCE).unwrap_or(usize::MAX);
         while !asked.is_empty() {
             let rest = asked.split_off(asked.len().min(most));
             let mut tx = self.0.units.begin(shift.scope, &shift.origin).await?;
-            let Some(rows) = shown(&mut *tx, asked, &shift.report.draft.disclosed).await? else {
-                return Ok(false);
-            };
+            let rows = shown(&mut *tx, asked, &shift.report.draft.disclosed).await?;
             drop(tx);
-            if !binding.show(rows).await? {
-                return Ok(false);
+            let is_shown = match rows {
+                Some(rows) => binding.show(rows).await?,
+                None => false,
+            };
+            if !is_shown {
+                return Ok(Some(End::Failed(ReportFailure::LogBroken)));
+            }
+            if !self.note(shift, done_permille).await? {
+                return Ok(Some(End::NotYet));
             }
             asked = rest;
         }
-        Ok(true)
+        let is_held = self.note(shift, done_permille).await?;
+        Ok((!is_held).then_some(End::NotYet))
     }
 
     fn head(

@@ -15,10 +15,10 @@ mod request_report;
 mod sequence;
 mod verify_log;
 
-pub use change_rows::Changes;
+pub use change_rows::{Changes, ToldLate};
 pub use compose::{Access, compose, compose_access};
 pub use cosign::{NotCosigned, Witness, WitnessFault};
-pub use cut_segments::Cutter;
+pub use cut_segments::{Cut, Cutter, CutterPorts};
 pub use gather_cosignatures::{Gathered, WitnessWord};
 pub use keep_keys::KeyKeeping;
 pub use make_report::ReportTurn;
