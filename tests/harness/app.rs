@@ -1,6 +1,8 @@
 //! One running service for one test.
 
-use std::{collections::BTreeMap, fmt::Write as _, net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap, fmt::Write as _, net::TcpListener, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
@@ -20,7 +22,7 @@ use domain::{
         ids::{AccountId, AppId, ComplianceId, IdSource as _, PlanId, PostId, ReportId, TenantId, UploadId},
         outbox::{Origin, Party, Record, Stream},
         scope::TenantScope,
-        secret::Secret,
+        secret::{Secret, Vault},
     },
     publishing::{
         self,
@@ -29,6 +31,7 @@ use domain::{
 };
 use infra::{
     local_keyring::{LocalKeyring, LocalSigner},
+    postgres::{Db, Feeds, LogWatch, LogWatchSettings, PgUnits, PoolSettings},
     system::System,
 };
 use server::{
@@ -319,6 +322,23 @@ impl TestApp {
     /// Where the database is, for the application's own role.
     pub fn app_url(&self) -> &str {
         &self.logins.app
+    }
+
+    /// Transactions of its own beside the service's, on the same database and sealing with `vault`.
+    ///
+    /// # Errors
+    /// An address of the database is none.
+    pub fn units(&self, vault: Arc<dyn Vault>) -> Result<PgUnits, HarnessError> {
+        let parts = &self.service.parts.app;
+        let db = |url: &str| Db::connect(url, PoolSettings::default());
+        let logs = LogWatch::start(db(self.recorder_url())?, LogWatchSettings::default());
+        let feeds = Feeds {
+            identity: parts.feed.clone(),
+            accounts: parts.account_feed.clone(),
+            content: parts.content_feed.clone(),
+            publishing: parts.publishing_feed.clone(),
+        };
+        Ok(PgUnits::new(db(self.app_url())?, vault, feeds, &Arc::new(System), logs))
     }
 
     /// A connection as the application's own role, with no tenant set.

@@ -27,10 +27,7 @@ use harness::{
     posting::{Desk, is_there, video},
 };
 use infra::{
-    postgres::{
-        Db, Feeds, LogWatch, LogWatchSettings, PgUnits, PoolSettings,
-        inventory::{Changes, HOLDINGS},
-    },
+    postgres::inventory::{Changes, HOLDINGS},
     system::System,
 };
 use serde_json::{Map, Value, json};
@@ -39,19 +36,6 @@ use uuid::Uuid;
 
 /// A row of a table: its key, and its columns.
 type Rows = BTreeMap<String, BTreeMap<String, Map<String, Value>>>;
-
-fn units(app: &TestApp, vault: Arc<dyn Vault>) -> PgUnits {
-    let parts = &app.service.parts.app;
-    let db = |url: &str| Db::connect(url, PoolSettings::default()).unwrap();
-    let logs = LogWatch::start(db(app.recorder_url()), LogWatchSettings::default());
-    let feeds = Feeds {
-        identity: parts.feed.clone(),
-        accounts: parts.account_feed.clone(),
-        content: parts.content_feed.clone(),
-        publishing: parts.publishing_feed.clone(),
-    };
-    PgUnits::new(db(app.app_url()), vault, feeds, &Arc::new(System), logs)
-}
 
 /// All events of a tenant, oldest first, each with what opens it, as far as it commits to anything.
 async fn events(app: &TestApp, tenant: TenantId) -> Vec<(AuditEvent, Option<Opening>)> {
@@ -64,7 +48,7 @@ async fn events(app: &TestApp, tenant: TenantId) -> Vec<(AuditEvent, Option<Open
             .await
             .unwrap();
     let events: Vec<_> = leaves.iter().map(|leaf| AuditEvent::from_leaf(leaf).unwrap()).collect();
-    let units = units(app, app.service.parts.app.vault.clone());
+    let units = app.units(app.service.parts.app.vault.clone()).unwrap();
     let origin = Origin::system(ComplianceId::new(&System), "tests");
     let mut tx = ComplianceUnits::begin(&units, TenantScope::of(tenant), &origin).await.unwrap();
     let ids: Vec<EventId> = events.iter().map(|event| event.event_id).collect();
@@ -384,7 +368,7 @@ async fn what_is_written_while_keys_are_away_is_committed_to_afterwards() {
     let tenant = app.tenant().await.unwrap();
     let scope = TenantScope::of(tenant.id);
     let origin = Origin::system(ComplianceId::new(&System), "tests");
-    let units = units(&app, Arc::new(Away));
+    let units = app.units(Arc::new(Away)).unwrap();
     let mut tx = AccountsUnits::begin(&units, scope, &origin).await.unwrap();
     let group = Group {
         id: GroupId::new(&System),

@@ -1,7 +1,7 @@
 //! What the domain's ports promise, of the adapters that are kept in Postgres. Their twins in memory are held to the same
 //! in `domain/tests/`.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use domain::{
     accounts::{
@@ -31,30 +31,13 @@ use domain::{
 };
 use futures_util::StreamExt as _;
 use harness::app::TestApp;
-use infra::{
-    postgres::{Db, Feeds, LogWatch, LogWatchSettings, PgUnits, PoolSettings},
-    system::System,
-};
+use infra::system::System;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn identitys_stores_keep_their_promises() {
     let app = TestApp::start().await.unwrap();
     let parts = &app.service.parts.app;
-    let db = |url: &str| Db::connect(url, PoolSettings::default()).unwrap();
-    let logs = LogWatch::start(db(app.recorder_url()), LogWatchSettings::default());
-    let system = Arc::new(System);
-    let units = PgUnits::new(
-        db(app.app_url()),
-        parts.vault.clone(),
-        Feeds {
-            identity: parts.feed.clone(),
-            accounts: parts.account_feed.clone(),
-            content: parts.content_feed.clone(),
-            publishing: parts.publishing_feed.clone(),
-        },
-        &system,
-        logs,
-    );
+    let units = app.units(parts.vault.clone()).unwrap();
     let unique = System.next_uuid().simple().to_string();
     let slug = Slug::parse(&format!("c-{}", &unique[16..])).unwrap();
     stores_keep_their_promises(&units, &System, slug, parts.clock.now()).await.unwrap();
