@@ -1,4 +1,4 @@
-//! Files of the range are made long before anybody asks for a report: most of a bundle is then copied and not made.
+//! Files of the range are made long before anybody asks for a report: most of a bundle is then there.
 
 use std::{collections::BTreeMap, sync::Arc};
 
