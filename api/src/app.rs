@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use domain::{
     accounts::{Accounts, events::AccountFact},
-    compliance::{Changes, Compliance, Reports},
+    compliance::{Changes, Compliance, Erasures, Reports},
     content::{Content, events::ContentFact},
     identity::{Identity, events::IdentityFact, ports::Geography},
     kernel::{
@@ -86,6 +86,8 @@ pub struct App {
     pub compliance: Arc<Compliance>,
     /// Reports of it for auditors.
     pub reports: Arc<Reports>,
+    /// Erases what is kept about persons.
+    pub erasures: Arc<Erasures>,
     /// Transactions.
     pub units: Arc<dyn UnitOfWork>,
     /// Tells the log of changes that it was not told of.

@@ -23,6 +23,8 @@
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys, LogReader, PlatformStore}` | [`postgres`] |
 //! | `compliance::ports::{ComplianceUnits, ReportSchedule}` | [`postgres`] |
 //! | `compliance::ports::ReportBinder` | [`bundles`] over [`object_store`] |
+//! | `compliance::ports::{ErasureSchedule, DailySchedule}` | [`postgres`] |
+//! | `compliance::ports::ErasureLedger` | [`erasure_ledger`] over [`object_store`] |
 //! | `compliance::ports::HighWater` | [`high_water`] |
 //! | `compliance::ports::WitnessClient` | [`witness`] |
 //! | `compliance::ports::CheckpointSigner` | [`local_keyring`], [`pkcs11`] |
@@ -31,6 +33,7 @@ pub mod argon2;
 pub mod aws_kms;
 pub mod bundles;
 pub mod envelope;
+pub mod erasure_ledger;
 pub mod ffmpeg;
 pub mod governor;
 pub mod high_water;

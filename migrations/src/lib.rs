@@ -32,6 +32,7 @@ mod m20261127_0021_publishing_watch;
 mod m20261127_0022_content_fair_claims;
 mod m20261127_0023_compliance_changes;
 mod m20261128_0024_compliance_segments;
+mod m20261128_0025_compliance_erasure;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -66,6 +67,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_0022_content_fair_claims::Migration),
             Box::new(m20261127_0023_compliance_changes::Migration),
             Box::new(m20261128_0024_compliance_segments::Migration),
+            Box::new(m20261128_0025_compliance_erasure::Migration),
         ]
     }
 }

@@ -30,7 +30,9 @@ use domain::{
     },
 };
 use infra::{
+    envelope::{SubjectVault, SystemTicks},
     local_keyring::{LocalKeyring, LocalSigner},
+    object_store::Objects,
     postgres::{Db, Feeds, LogWatch, LogWatchSettings, PgUnits, PoolSettings},
     system::System,
 };
@@ -338,7 +340,9 @@ impl TestApp {
             content: parts.content_feed.clone(),
             publishing: parts.publishing_feed.clone(),
         };
-        Ok(PgUnits::new(db(self.app_url())?, vault, feeds, &Arc::new(System), logs))
+        let (objects, system) = (Arc::new(Objects::in_folder(&self.content_folder())?), Arc::new(System));
+        let persons = SubjectVault::new(vault.clone(), objects, system.clone(), Arc::new(SystemTicks));
+        Ok(PgUnits::new(db(self.app_url())?, (vault, Arc::new(persons)), feeds, &system, logs))
     }
 
     /// A connection as the application's own role, with no tenant set.
@@ -585,6 +589,22 @@ impl TestApp {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
+    }
+
+    /// Stops the service, does something while nobody is at work, and starts it again on the same stores.
+    ///
+    /// # Errors
+    /// What is done fails, or it does not start again.
+    pub async fn after_pause(
+        self,
+        meanwhile: impl AsyncFnOnce(&Url) -> Result<(), HarnessError>,
+    ) -> Result<Self, HarnessError> {
+        self.settle().await?;
+        self.service.stop().await;
+        meanwhile(&self.database).await?;
+        let service = Box::pin(start(&self.config, &Duties::all())).await?;
+        let client = Client::new(format!("http://{}", service.address))?;
+        Ok(Self { service, client, ..self })
     }
 
     /// Stops the service and checks that nothing was left undone.

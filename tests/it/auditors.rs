@@ -33,16 +33,16 @@ const REPORT: &str =
     "id kind stream state failure queryText complianceId url sizeBytes sha256 first end rows isTimestamped";
 
 /// A service that signs reports and has them stamped, and where an auditor keeps things.
-struct Desk {
-    app: TestApp,
-    authorities: Authorities,
-    tenant: TestTenant,
-    auditor: TestMember,
-    folder: PathBuf,
+pub(super) struct Desk {
+    pub(super) app: TestApp,
+    pub(super) authorities: Authorities,
+    pub(super) tenant: TestTenant,
+    pub(super) auditor: TestMember,
+    pub(super) folder: PathBuf,
 }
 
 impl Desk {
-    async fn open(more: &[(&str, &str)], duties: &Duties) -> Self {
+    pub(super) async fn open(more: &[(&str, &str)], duties: &Duties) -> Self {
         let unique = infra::system::System.next_uuid().simple().to_string();
         let folder = std::env::temp_dir().join(format!("matricula-auditor-{unique}"));
         std::fs::create_dir_all(&folder).unwrap();
@@ -58,7 +58,7 @@ impl Desk {
         Self { app, authorities, tenant, auditor, folder }
     }
 
-    async fn ask(&self, token: &str, input: Value) -> Answer {
+    pub(super) async fn ask(&self, token: &str, input: Value) -> Answer {
         let mutation = format!(
             "mutation ($i: RequestReportInput!) {{ requestReport(input: $i) {{ report {{ {REPORT} }}
                 userErrors {{ code message field }} complianceId }} }}"
@@ -66,7 +66,7 @@ impl Desk {
         self.app.client.graphql(token, &mutation, json!({ "i": input })).await.unwrap()
     }
 
-    async fn request(&self, input: Value) -> Value {
+    pub(super) async fn request(&self, input: Value) -> Value {
         let asked = self.ask(&self.auditor.token, input).await;
         let report = asked.data("requestReport")["report"].clone();
         assert_eq!(report["state"], "MAKING", "{}", asked.body);
@@ -74,14 +74,14 @@ impl Desk {
         report
     }
 
-    async fn report(&self, id: &Value) -> Value {
+    pub(super) async fn report(&self, id: &Value) -> Value {
         let query = format!("query ($id: ID!) {{ report(id: $id) {{ {REPORT} }} }}");
         let answer = self.app.client.graphql(&self.auditor.token, &query, json!({ "id": id })).await.unwrap();
         answer.data("report").clone()
     }
 
     /// The report, once it has ended.
-    async fn ended(&self, id: &Value) -> Value {
+    pub(super) async fn ended(&self, id: &Value) -> Value {
         let query = format!("query ($id: ID!) {{ report(id: $id) {{ {REPORT} }} }}");
         let ended =
             self.app.client.graphql_until(&self.auditor.token, &query, json!({ "id": id }), |answer| {
@@ -90,14 +90,14 @@ impl Desk {
         ended.await.unwrap().data("report").clone()
     }
 
-    async fn fetch(&self, token: &str, url: &Value) -> (StatusCode, Vec<u8>) {
+    pub(super) async fn fetch(&self, token: &str, url: &Value) -> (StatusCode, Vec<u8>) {
         let path = url.as_str().unwrap();
         let answer = http().get(path).bearer_auth(token).send().await.unwrap();
         (answer.status(), answer.bytes().await.unwrap().to_vec())
     }
 
     /// Fetches a report that is there into a file.
-    async fn take(&self, report: &Value) -> PathBuf {
+    pub(super) async fn take(&self, report: &Value) -> PathBuf {
         assert_eq!(report["state"], "READY", "{report}");
         let (status, bytes) = self.fetch(&self.auditor.token, &report["url"]).await;
         assert_eq!(
@@ -110,7 +110,7 @@ impl Desk {
     }
 
     /// The newest checkpoint of a log, as the auditor keeps it: its size, and the option that names it.
-    async fn keep(&self, stream: &str) -> (Value, String) {
+    pub(super) async fn keep(&self, stream: &str) -> (Value, String) {
         let query = "query ($s: AuditStream!) { auditCheckpoint(stream: $s) { size note } }";
         let answer =
             self.app.client.graphql(&self.auditor.token, query, json!({ "s": stream })).await.unwrap();
@@ -121,14 +121,23 @@ impl Desk {
     }
 
     /// The policy an auditor was given: the platform's log, and the tenant's.
-    async fn policy(&self) -> PathBuf {
-        let query = "{ platformCheckpoint { policy } iam: auditCheckpoint(stream: IAM) { verifierKeys }
-            admin: auditCheckpoint(stream: ADMIN) { verifierKeys } access: auditCheckpoint(stream: ACCESS) { verifierKeys } }";
+    pub(super) async fn policy(&self) -> PathBuf {
+        self.policy_of(&["iam", "admin", "access"]).await
+    }
+
+    /// The same of these logs, which have begun.
+    pub(super) async fn policy_of(&self, logs: &[&str]) -> PathBuf {
+        let of = |log: &&str| {
+            format!("{log}: auditCheckpoint(stream: {}) {{ verifierKeys }} ", log.to_ascii_uppercase())
+        };
+        let query =
+            format!("{{ platformCheckpoint {{ policy }} {} }}", logs.iter().map(of).collect::<String>());
+        let query = query.as_str();
         let told = |answer: &Answer| !answer.data("platformCheckpoint").is_null();
         let answer =
             self.app.client.graphql_until(&self.auditor.token, query, json!({}), told).await.unwrap();
         let mut policy = answer.data("platformCheckpoint")["policy"].as_str().unwrap().to_owned();
-        for log in ["iam", "admin", "access"] {
+        for log in logs {
             for key in answer.data(log)["verifierKeys"].as_array().unwrap() {
                 policy = format!("log {}\n{policy}", key.as_str().unwrap());
             }
@@ -139,8 +148,13 @@ impl Desk {
     }
 
     /// Runs the verifier: its exit code, and what it said.
-    async fn verify(&self, bundle: &Path, options: &[&str]) -> (i32, String) {
+    pub(super) async fn verify(&self, bundle: &Path, options: &[&str]) -> (i32, String) {
         let policy = self.policy().await;
+        self.verify_by(bundle, &policy, options)
+    }
+
+    /// The same by a policy that is there.
+    pub(super) fn verify_by(&self, bundle: &Path, policy: &Path, options: &[&str]) -> (i32, String) {
         let run = Command::new(program("matricula-verify").unwrap())
             .arg("--root")
             .arg(self.authorities.file("root.pem"))
@@ -157,7 +171,7 @@ impl Desk {
     }
 
     /// Files of the store in which bundles are, whole or half written.
-    fn pieces(&self) -> Vec<PathBuf> {
+    pub(super) fn pieces(&self) -> Vec<PathBuf> {
         let (mut folders, mut files) = (vec![self.app.content_folder().join("reports")], Vec::new());
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).into_iter().flatten() {
@@ -168,7 +182,7 @@ impl Desk {
         files
     }
 
-    async fn types_in(&self, stream: &str) -> Vec<String> {
+    pub(super) async fn types_in(&self, stream: &str) -> Vec<String> {
         self.app.settle().await.unwrap();
         let query =
             "query ($s: AuditStream!) { auditEvents(filter: { stream: $s }, last: 100) { nodes { type } } }";
@@ -178,7 +192,7 @@ impl Desk {
         nodes.iter().map(|node| node["type"].as_str().unwrap().to_owned()).collect()
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         self.app.stop().await.unwrap();
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
@@ -276,7 +290,7 @@ async fn a_report_is_asked_for_followed_fetched_and_checked_without_us() {
 }
 
 /// A file of a bundle, by stock tools.
-fn unzip(bundle: &Path, name: &str, folder: &Path) -> String {
+pub(super) fn unzip(bundle: &Path, name: &str, folder: &Path) -> String {
     let python =
         "import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))";
     let run = Command::new("python3")

@@ -64,6 +64,10 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
     let upload = &seeded.data("beginUpload")["upload"]["id"];
     let timetable = &seeded.data("createTimetable")["timetable"]["id"];
     let digest = "0".repeat(64);
+    let hold = "mutation ($id: ID!) { placeHold(input: { id: $id, matter: \"seed\" }) { hold { id } } }";
+    let of_owner = json!({ "id": tenant.owner.id });
+    let placed = app.client.graphql(&tenant.owner.token, hold, of_owner).await.unwrap();
+    let hold = placed.data("placeHold")["hold"]["id"].clone();
     BTreeMap::from([
         (
             "registerApp",
@@ -117,6 +121,9 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
             "requestReport",
             json!({ "kind": "SIGN_INS", "since": "2026-07-01", "until": "2026-10-01", "zone": "Asia/Shanghai" }),
         ),
+        ("eraseSubject", json!({ "id": member.id, "basis": "OBJECTED" })),
+        ("placeHold", json!({ "id": account, "matter": "2026-17" })),
+        ("releaseHold", json!({ "id": hold })),
         ("cancelReport", json!({ "id": app.report(tenant).await.unwrap() })),
         ("approvePost", json!({ "id": post, "digest": digest })),
         ("changePost", json!({ "id": post, "caption": "another" })),

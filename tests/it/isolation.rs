@@ -30,7 +30,11 @@ async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let account: Value = app.account(tenant, platform_app.as_str().unwrap(), "owner").await.unwrap().into();
     let [plan, post] = app.post(tenant, account_id(&account)).await.unwrap().map(Value::from);
     let report = Value::from(app.report(tenant).await.unwrap());
+    let hold = "mutation ($id: ID!) { placeHold(input: { id: $id, matter: \"seed\" }) { hold { id } } }";
+    let member = json!({ "id": tenant.owner.id });
+    let hold = app.client.graphql(&tenant.owner.token, hold, member).await.unwrap();
     let ids = [
+        &hold.data("placeHold")["hold"]["id"],
         &report,
         &plan,
         &post,
@@ -120,7 +124,7 @@ async fn the_applications_own_role_is_held_by_the_database() {
             ),
             Err("row-level security"),
         ),
-        ("DELETE FROM identity.members", Err("permission denied")),
+        ("DELETE FROM identity.tenants", Err("permission denied")),
         ("TRUNCATE identity.members CASCADE", Err("permission denied")),
         ("DELETE FROM compliance.audit_outbox", Err("permission denied")),
         ("UPDATE compliance.audit_leaves SET leaf = ''", Err("permission denied")),

@@ -14,6 +14,7 @@ mod contracts;
 mod coverage;
 mod demo;
 mod doors;
+mod erasure;
 mod faults;
 mod fsck;
 mod identity;

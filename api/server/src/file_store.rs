@@ -118,14 +118,19 @@ async fn check_file_store(
     Err(NotChecked::Another(told.into()))
 }
 
+/// Whether files, or keys of persons, are needed: by all who write rows of tenants.
+pub(crate) fn keeps_files(duties: &Duties) -> bool {
+    let without = [Queue::Sequence, Queue::Verify, Queue::Notarise];
+    duties.serve || duties.queues.iter().any(|queue| !without.contains(queue))
+}
+
 /// Where files are kept. Whoever has nothing to do with files does not make a folder for them, which would be theirs.
 pub(crate) async fn objects(
     config: &Config,
     duties: &Duties,
     db: &Db,
 ) -> Result<Arc<dyn ObjectStore>, StartupError> {
-    let with_files = [Queue::Uploads, Queue::Posts, Queue::Reports];
-    if duties.serve || with_files.iter().any(|queue| duties.has(*queue)) {
+    if keeps_files(duties) {
         Ok(open_file_store(&config.content.files, db).await?)
     } else {
         Ok(Arc::new(NoObjects))

@@ -161,6 +161,8 @@ enum QueueName {
     Reports,
     /// Tell the log of rows that were changed by who did not tell it.
     Changes,
+    /// Write erasures down outside of the database, and look after keys of persons.
+    Erasures,
 }
 
 impl From<QueueName> for Queue {
@@ -174,6 +176,7 @@ impl From<QueueName> for Queue {
             QueueName::Notarise => Self::Notarise,
             QueueName::Reports => Self::Reports,
             QueueName::Changes => Self::Changes,
+            QueueName::Erasures => Self::Erasures,
         }
     }
 }
@@ -417,7 +420,7 @@ async fn tenant(mut config: Config, verb: TenantVerb) -> Result<(), StartupError
     let TenantVerb::Open { slug, name, owner_email, owner_name } = verb;
     let mut password = String::new();
     std::io::stdin().take(1_024).read_to_string(&mut password)?;
-    let parts = build(&config, &Duties::none(), String::new()).await?;
+    let parts = build(&config, &Duties::writing(), String::new()).await?;
     let draft = OpenTenant {
         slug,
         name,

@@ -4,12 +4,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use chrono::TimeDelta;
 use domain::{
-    compliance::{Changes, Cutter, CutterPorts, ReportPorts, Reports},
+    compliance::{Changes, Cutter, CutterPorts, ErasurePorts, Erasures, ReportPorts, Reports},
     content::ports::ObjectStore,
 };
 use infra::{
     bundles::{Bundles, ReportKey, TimeStampingAuthority},
-    postgres::{Db, PgChangeSchedule, PgLogKeys, PgReportSchedule, PgUnits},
+    erasure_ledger::ObjectLedger,
+    postgres::{Db, PgChangeSchedule, PgLogKeys, PgReportSchedule, PgSubjectSchedule, PgUnits},
     system::System,
 };
 
@@ -24,6 +25,24 @@ use crate::{
 pub(crate) fn changes(db: &Db, units: &Arc<PgUnits>) -> Arc<Changes> {
     let schedule = Arc::new(PgChangeSchedule::new(db.clone()));
     Arc::new(Changes { schedule, units: units.clone(), ids: Arc::new(System) })
+}
+
+/// Erases what is kept about persons.
+pub(crate) fn erasures(
+    config: &Config,
+    (db, units): (&Db, &Arc<PgUnits>),
+    objects: &Arc<dyn ObjectStore>,
+) -> Arc<Erasures> {
+    let schedule = Arc::new(PgSubjectSchedule::new(db.clone()));
+    Arc::new(Erasures::new(ErasurePorts {
+        units: units.clone(),
+        schedule: schedule.clone(),
+        ledger: Arc::new(ObjectLedger::new(Arc::clone(objects))),
+        daily: schedule,
+        backups: TimeDelta::days(config.privacy.backup_days.into()),
+        clock: Arc::new(System),
+        ids: Arc::new(System),
+    }))
 }
 
 /// Makes files of the range of reports before anybody asks; where reports are made at all.

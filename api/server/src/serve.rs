@@ -19,6 +19,7 @@ use transport::{AnswerIds, DrainHandle, Engine};
 use crate::{
     bookkeeping::Bookkeeping,
     config::Config,
+    file_store::keeps_files,
     wiring::{FIGURES_EVERY, Parts, StartupError, build},
 };
 
@@ -41,11 +42,13 @@ pub enum Queue {
     Reports,
     /// Tell the log of rows that were changed by who did not tell it.
     Changes,
+    /// Write erasures down outside of the database, and look after keys of persons.
+    Erasures,
 }
 
 impl Queue {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Sequence,
         Self::Tokens,
         Self::Uploads,
@@ -54,6 +57,7 @@ impl Queue {
         Self::Notarise,
         Self::Reports,
         Self::Changes,
+        Self::Erasures,
     ];
 }
 
@@ -80,6 +84,11 @@ impl Duties {
     /// Nothing: for verbs that are done and end.
     pub const fn none() -> Self {
         Self { serve: false, queues: Vec::new() }
+    }
+
+    /// For verbs that write rows of tenants: what is told of persons needs keys that are kept where files are.
+    pub fn writing() -> Self {
+        Self { serve: false, queues: vec![Queue::Changes] }
     }
 
     pub(crate) fn has(&self, queue: Queue) -> bool {
@@ -135,6 +144,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
         build(config, duties, public_url).await?;
     let bookkeeping = Arc::new(bookkeeping);
     journal.prepare()?;
+    forget_again(duties, &app).await?;
     let (stop, stopping) = watch::channel(false);
     let (drain, drained) = DrainHandle::new();
     let mut workers = Vec::new();
@@ -214,6 +224,23 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     })
 }
 
+/// Erases again what was erased before the database was put back, where anything is served or worked on.
+async fn forget_again(duties: &Duties, app: &api::app::App) -> Result<(), StartupError> {
+    if !keeps_files(duties) {
+        return Ok(());
+    }
+    let again = app.erasures.erase_again().await.map_err(|error| {
+        format!("what was erased before could not be told from what was not, so nothing is served: {error}")
+    })?;
+    if again > 0 {
+        tracing::warn!(
+            subjects = again,
+            "the database was put back to before some were erased: they are again"
+        );
+    }
+    Ok(())
+}
+
 /// Starts what works for tenants, where that is a duty.
 fn tenants_work(
     config: &Config,
@@ -246,6 +273,10 @@ fn tenants_work(
     if duties.has(Queue::Changes) {
         let (changes, metrics) = (app.changes.clone(), app.metrics.clone());
         workers.push(tokio::spawn(worker::tell_changes(changes, metrics, stopping.clone())));
+    }
+    if duties.has(Queue::Erasures) {
+        let (erasures, metrics) = (app.erasures.clone(), app.metrics.clone());
+        workers.push(tokio::spawn(worker::keep_erasures(erasures, metrics, stopping.clone())));
     }
     workers
 }

@@ -30,7 +30,7 @@ use domain::{
 use infra::{
     argon2::{Argon2Passwords, Argon2Settings},
     aws_kms::{AwsKms, AwsKmsSettings},
-    envelope::{Envelope, EnvelopeSettings, KeyProvider, Providers, SystemTicks},
+    envelope::{Envelope, EnvelopeSettings, KeyProvider, Providers, SubjectVault, SystemTicks},
     ffmpeg::{Ffmpeg, Ffprobe},
     journal::FileJournal,
     jwt::{JwtParts, JwtSettings, JwtTokens},
@@ -128,7 +128,11 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         recorder_db.clone(),
         LogWatchSettings { patience: config.audit.index_wait, waiting_max: config.audit.waiting_max },
     );
-    let units = Arc::new(PgUnits::new(db.clone(), vault.clone(), feeds.clone(), &system, logs));
+    let objects = file_store::objects(config, duties, &db).await?;
+    let ticks = Arc::new(SystemTicks);
+    let subjects = Arc::new(SubjectVault::new(vault.clone(), objects.clone(), system.clone(), ticks));
+    tokio::spawn(subjects.sweeper());
+    let units = Arc::new(PgUnits::new(db.clone(), (vault.clone(), subjects), feeds.clone(), &system, logs));
     let log_keys = Arc::new(PgLogKeys::new(
         keys_db.clone(),
         vault.clone(),
@@ -151,7 +155,6 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         entropy: system.clone(),
         public_url: public_url.clone(),
     }));
-    let objects = file_store::objects(config, duties, &db).await?;
     let content = content(config, &objects, &units, &db);
     let publishing = publishing(config, &units, &db, (&accounts, &content), &transport)?;
     let geography: Arc<dyn Geography> = match &config.geography.database {
@@ -168,6 +171,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         compliance: compliance(config, &log_keys)?,
         reports: crate::reports::open(config, (&db, &units), &log_keys, &objects)?,
         changes: crate::reports::changes(&db, &units),
+        erasures: crate::reports::erasures(config, (&db, &units), &objects),
         units,
         feed: feeds.identity,
         account_feed: feeds.accounts,

@@ -170,6 +170,10 @@ pub enum UserErrorCode {
     ReportsFull,
     /// The report will never be, or is there no more.
     ReportEnded,
+    /// A legal hold demands that it be kept.
+    OnLegalHold,
+    /// The hold was released before.
+    HoldEnded,
 }
 
 /// Why a mutation was not done. Every kind has a message for people, a code for programs, and the input field it is about, if one.
@@ -425,6 +429,8 @@ impl From<ComplianceError> for Failure {
             ComplianceError::NotSetUp => told.state(Code::ReportsNotSetUp),
             ComplianceError::ReportsFull { max } => told.limit(Code::ReportsFull, max),
             ComplianceError::ReportEnded => told.state(Code::ReportEnded),
+            ComplianceError::OnHold => told.state(Code::OnLegalHold),
+            ComplianceError::HoldEnded => told.state(Code::HoldEnded),
             ComplianceError::Broken { .. } => {
                 // The worst news this product can have: say it loud, and tell the auditor the truth.
                 tracing::error!(error = %told.message, "an audit log does not fit together");

@@ -2,14 +2,14 @@
 
 use async_graphql::{Context, ID, Interface, Object};
 use domain::kernel::ids::{
-    AccountId, ApiKeyId, AppId, EventId, GroupId, InvitationId, LinkId, MemberId, PlanId, PostId, ReportId,
-    SessionId, TimetableId, UploadId,
+    AccountId, ApiKeyId, AppId, EventId, GroupId, HoldId, InvitationId, LinkId, MemberId, PlanId, PostId,
+    ReportId, SessionId, TimetableId, UploadId,
 };
 
 use super::{
     accounts::{Account, App, Group, Link},
     command::app,
-    compliance::{AuditEventNode, Report},
+    compliance::{AuditEventNode, LegalHold, Report},
     content::Upload,
     error::ApiError,
     identity::{ApiKey, Invitation, Member, Session, Tenant},
@@ -52,6 +52,8 @@ pub enum Node {
     Post(Post),
     /// A report for auditors.
     Report(Report),
+    /// A reason why somebody's data must be kept.
+    LegalHold(LegalHold),
 }
 
 /// Most ids `nodes` takes.
@@ -113,6 +115,10 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         Kind::Report => {
             let report = app.reports.report(&mut *work, &actor, ReportId::from_uuid(uuid)).await?;
             report.map(|r| Node::Report(Report::new(&r, app)))
+        }
+        Kind::Hold => {
+            let hold = app.erasures.hold(&mut *work, &actor, HoldId::from_uuid(uuid)).await?;
+            hold.map(|h| Node::LegalHold(h.into()))
         }
         Kind::AuditEvent => {
             let event = app.compliance.audit_event(&mut *work, &actor, EventId::from_uuid(uuid)).await?;

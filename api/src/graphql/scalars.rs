@@ -24,10 +24,11 @@ pub(super) enum Kind {
     Plan,
     Post,
     Report,
+    Hold,
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Tenant,
         Self::Member,
         Self::Invitation,
@@ -43,6 +44,7 @@ impl Kind {
         Self::Plan,
         Self::Post,
         Self::Report,
+        Self::Hold,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -62,6 +64,7 @@ impl Kind {
             Self::Plan => "plan",
             Self::Post => "post",
             Self::Report => "report",
+            Self::Hold => "hold",
         }
     }
 }

@@ -126,6 +126,8 @@ pub struct Metrics {
     pub changes_told_late: Counter,
     /// `matricula_changes_untold_seconds`: how long the oldest change of a row has waited to be told to the log.
     pub changes_untold_s: Gauge<f64, AtomicU64>,
+    /// `matricula_erasures_unkept_seconds`: how long the oldest erasure has waited to be written down outside of the database.
+    pub erasures_unkept_s: Gauge<f64, AtomicU64>,
     /// `matricula_posts_total`: steps that posts took.
     pub posts: Family<PostLabels, Counter>,
     /// `matricula_post_turns_waiting`: accounts that something is due for and nobody works for, counted up to 10,000.
@@ -197,6 +199,7 @@ impl Default for Metrics {
             reports: Family::default(),
             changes_told_late: Counter::default(),
             changes_untold_s: Gauge::default(),
+            erasures_unkept_s: Gauge::default(),
             segments_cut: Counter::default(),
             posts: Family::default(),
             post_turns_waiting: Gauge::default(),
@@ -324,6 +327,11 @@ impl Metrics {
             "changes_told_late",
             "Transactions that changed rows and did not tell the log, which was told afterwards",
             m.changes_told_late.clone(),
+        );
+        r.register(
+            "erasures_unkept_seconds",
+            "How long the oldest erasure has waited to be written down outside of the database",
+            m.erasures_unkept_s.clone(),
         );
         r.register(
             "audit_differences",

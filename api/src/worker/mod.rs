@@ -1,6 +1,7 @@
 //! What happens without a caller.
 
 mod changes;
+mod erasures;
 mod notarise;
 mod posts;
 mod reports;
@@ -13,6 +14,7 @@ mod uploads;
 mod verify;
 
 pub use changes::tell_changes;
+pub use erasures::keep_erasures;
 pub use notarise::notarise;
 pub use posts::publish_posts;
 pub use reports::make_reports;

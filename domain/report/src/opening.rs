@@ -15,6 +15,10 @@ use crate::{FormatError, csv, names};
 /// The longest line of `disclosures.jsonl` or `erasures.jsonl`, in bytes. Larger values are committed to by hash.
 pub const LINE_MAX_BYTES: usize = 1 << 20;
 
+/// By how much clocks of those who write one log may differ, in seconds: what an erasure explains was written down so long
+/// after it at the most.
+pub const CLOCKS_DIFFER_S: i64 = 60;
+
 /// The type of the event that says that a subject's values were erased. Its `target` is that subject, and it stands in
 /// the tenant's `admin` log.
 pub const ERASURE_TYPE: &str = "erase_subject";

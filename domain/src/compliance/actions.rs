@@ -1,4 +1,4 @@
-//! What auditors ask for, what operators do to a tenant's keys, and what is refused to whoever put a database back.
+//! What auditors ask for, what is done about persons' data, what operators do to a tenant's keys, and what is refused to whoever put a database back.
 
 use crate::kernel::{
     action::{API_ACTIVITY, Action, Idempotency, SECURITY, actions},
@@ -20,6 +20,12 @@ actions! {
     /// Rows were changed, and no other event tells of it: because there is none, because it tells of other rows already, or
     /// because they were changed past the service, by somebody with a login to the database.
     CHANGE_ROWS = "change_rows", Data, API_ACTIVITY, 3, None, Optional, PERSONAL;
+    /// What is kept about a person is erased.
+    ERASE_SUBJECT = "erase_subject", Admin, API_ACTIVITY, 4, Some(Permission::ManagePrivacy), Optional, PERSONAL;
+    /// A person's data must be kept.
+    PLACE_HOLD = "place_hold", Admin, API_ACTIVITY, 1, Some(Permission::ManagePrivacy), Optional, PERSONAL;
+    /// It need not be kept any more.
+    RELEASE_HOLD = "release_hold", Admin, API_ACTIVITY, 3, Some(Permission::ManagePrivacy), Optional, PERSONAL;
 }
 
 /// What nobody asks for by a mutation: what workers do, and what happens at the door for files.

@@ -5,9 +5,10 @@
 //! this context's too.
 //!
 //! Absent on purpose: editing or deleting events. Personal data appears in them only as keyed hashes and commitments; what opens
-//! those is kept apart, sealed.
+//! those is kept apart, sealed, and can be taken away ([`erasure`]).
 
 pub mod actions;
+pub mod erasure;
 pub mod event;
 pub mod finding;
 pub mod ports;
@@ -21,7 +22,8 @@ pub use audit_log as log;
 pub use report_bundle as bundle;
 pub use use_cases::{
     Access, AuditProof, Changes, Compliance, ComplianceError, CompliancePorts, Cut, Cutter, CutterPorts,
-    Gathered, KeyKeeping, LogVerifier, NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint,
-    PlatformInclusion, ReportPorts, ReportTurn, Reports, Rollback, Sequenced, Sequencer, SequencerPorts,
-    ToldLate, Witness, WitnessFault, WitnessWord, compose, compose_access, platform_policy,
+    ErasurePorts, Erasures, Gathered, Kept, KeyKeeping, LogVerifier, NotCosigned, Notarised, Notary,
+    NotaryPorts, PlatformCheckpoint, PlatformInclusion, ReportPorts, ReportTurn, Reports, Rollback,
+    Sequenced, Sequencer, SequencerPorts, ToldLate, Witness, WitnessFault, WitnessWord, compose,
+    compose_access, platform_policy,
 };

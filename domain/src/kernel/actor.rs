@@ -51,11 +51,13 @@ pub enum Permission {
     ManagePosts,
     /// Agree to what is to be posted.
     ApprovePosts,
+    /// Erase what is kept about a person, and say whose data must be kept.
+    ManagePrivacy,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ReadMembers,
         Self::ManageMembers,
         Self::ManageOwners,
@@ -70,6 +72,7 @@ impl Permission {
         Self::ReadPosts,
         Self::ManagePosts,
         Self::ApprovePosts,
+        Self::ManagePrivacy,
     ];
 
     /// The text form, as `members:read`.
@@ -89,6 +92,7 @@ impl Permission {
             Self::ReadPosts => "posts:read",
             Self::ManagePosts => "posts:manage",
             Self::ApprovePosts => "posts:approve",
+            Self::ManagePrivacy => "privacy:manage",
         }
     }
 
@@ -137,6 +141,7 @@ impl Role {
                 P::ReadPosts,
                 P::ManagePosts,
                 P::ApprovePosts,
+                P::ManagePrivacy,
             ],
             Self::Operator => &[
                 P::ReadMembers,

@@ -90,6 +90,8 @@ id_types! {
     PostId "post",
     /// A report that an auditor asked for.
     ReportId "report",
+    /// A reason why somebody's data must be kept.
+    HoldId "hold",
     /// One event in an audit log.
     EventId "event",
     /// The identifier of one answer, which resolves to all it left in the audit log.

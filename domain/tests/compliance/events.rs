@@ -44,6 +44,7 @@ fn plain() -> AuditEvent {
         geo: None,
         ip_hash: None,
         api: None,
+        subject: None,
         diff_commit: None,
         prev_state_commit: None,
         reason: None,
@@ -68,6 +69,7 @@ fn full() -> AuditEvent {
         }),
         ip_hash: Some(IpHash { key_epoch: "2026Q4".to_owned(), value: "cd".repeat(32) }),
         api: Some(EventApi { operation: "sign_in".to_owned(), schema_version: Some("7".to_owned()) }),
+        subject: Some(Uuid::from_u128(7)),
         diff_commit: Some(Commitment::from_bytes([0xd1; 32])),
         prev_state_commit: Some(Commitment::from_bytes([0xd2; 32])),
         reason: Some("wrong_password".to_owned()),
@@ -112,6 +114,7 @@ fn leaves_are_these_bytes() {
             r#""occurred_at":"2026-09-21T14:13:20.000000Z","outcome":"refused","prev_state_commit":"{prev}","#,
             r#""reason":"wrong_password","recorded_at":"2026-09-21T14:13:20.000001Z","route":"/graphql","#,
             r#""session_id":"00000000-0000-0000-0000-000000000006","status":200,"stream":"access","#,
+            r#""subject":"00000000-0000-0000-0000-000000000007","#,
             r#""target":{{"id":"00000000-0000-0000-0000-000000000005","kind":"member"}},"#,
             r#""tenant_id":"00000000-0000-0000-0000-000000000003","type":"sign_in","v":1}}"#
         ),

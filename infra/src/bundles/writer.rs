@@ -59,6 +59,7 @@ enum Task {
     /// A file that lies ready under that name, and its leaves that may be asked for.
     Ready(String, Segment, Vec<(u64, Vec<u8>)>, oneshot::Sender<Vec<Asked>>),
     Rows(Vec<ReportRow>, oneshot::Sender<()>),
+    Erasure(u64, String, oneshot::Sender<()>),
     Close(Box<Heads>),
 }
 
@@ -150,6 +151,10 @@ fn write(
                 }
                 let _gone = told.send(());
             }
+            Task::Erasure(index, proof, told) => {
+                writer.push_erasure_proof(index, &proof)?;
+                let _gone = told.send(());
+            }
             Task::Close(heads) => return Ok((writer.close(&heads, certificates)?, rows)),
         }
     }
@@ -226,6 +231,11 @@ impl Binding for Writing {
     async fn show(&mut self, rows: Vec<ReportRow>) -> Result<bool, PortError> {
         let (told, done) = oneshot::channel();
         Ok(self.tell(Task::Rows(rows, told), done).await?.is_some())
+    }
+
+    async fn prove_erasure(&mut self, index: u64, proof: String) -> Result<bool, PortError> {
+        let (told, done) = oneshot::channel();
+        Ok(self.tell(Task::Erasure(index, proof, told), done).await?.is_some())
     }
 
     async fn add_segment(&mut self, folder: &str, segment: &Segment) -> Result<Added, PortError> {

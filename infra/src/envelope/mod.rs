@@ -34,6 +34,7 @@ mod message;
 mod provider;
 mod settings;
 mod store;
+mod subjects;
 mod ticks;
 #[cfg(test)]
 mod vectors;
@@ -72,6 +73,7 @@ pub use self::{
         EnvelopeSettings, KEY_BYTES_MAX, KEY_MESSAGES_MAX, KEY_TTL_MAX_S, SWEEP_EVERY_S, SettingsFault,
     },
     store::{DataKeyRow, KeyStore, Purpose, TenantKeyRow},
+    subjects::SubjectVault,
     ticks::{ManualTicks, SystemTicks, Ticks},
 };
 

@@ -16,7 +16,7 @@ use domain::{
         compose,
         event::{AuditEvent, EventParty},
         log::{commitment::Commitment, jcs::canonical, merkle::Hash},
-        ports::{ChangeSchedule, ChangeStore, Opened, Opening},
+        ports::{ChangeSchedule, ChangeStore, Opening},
     },
     kernel::{
         action::Scope,
@@ -35,14 +35,13 @@ use uuid::Uuid;
 use super::{
     error::{orm_error, port_error},
     inventory::holding,
+    openings::{Kept, KeptOpening, KeptValue},
     pool::Db,
     scope::TenantTx,
     work::PgWork,
 };
 
 const PORT: &str = "postgres.audit_openings";
-const TABLE: &str = "compliance.audit_openings";
-const COLUMN: &str = "sealed";
 
 /// About how many bytes of changes an event tells of: more than that no spreadsheet shows in a cell.
 const GROUP_BYTES: usize = 16 * 1024;
@@ -53,7 +52,7 @@ const VALUE_MAX_BYTES: usize = 256 * 1024;
 /// The largest whole number that every reader of JSON takes for itself.
 const WHOLE_MAX: i64 = (1 << 53) - 1;
 
-/// Writes events and what opens them in one go. $1 tenant; $2 to $10 columns of events, $11 to $13 of openings.
+/// Writes events and what opens them in one go. $1 tenant; $2 to $10 columns of events, $11 to $14 of openings.
 const TELL: &str = "
     WITH told AS (
         INSERT INTO compliance.audit_outbox
@@ -63,9 +62,9 @@ const TELL: &str = "
         FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::timestamptz[],
             $10::bytea[]) AS r (e, s, c, t, o, a, g, w, l)
     )
-    INSERT INTO compliance.audit_openings (tenant_id, event_id, subject, sealed)
-    SELECT $1, e, nullif(s, '00000000-0000-0000-0000-000000000000'), x
-    FROM unnest($11::uuid[], $12::uuid[], $13::bytea[]) AS r (e, s, x)";
+    INSERT INTO compliance.audit_openings (tenant_id, event_id, subject, sealed, sealed_under)
+    SELECT $1, e, nullif(s, '00000000-0000-0000-0000-000000000000'), x, u
+    FROM unnest($11::uuid[], $12::uuid[], $13::bytea[], $14::text[]) AS r (e, s, x, u)";
 
 /// As the trigger notes it.
 #[derive(Deserialize)]
@@ -98,26 +97,6 @@ struct Group {
     diff: Vec<Value>,
     before: Vec<Value>,
     bytes: usize,
-}
-
-/// What opens an event, sealed.
-pub(super) struct Kept {
-    event: EventId,
-    subject: Option<Uuid>,
-    sealed: Vec<u8>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptValue {
-    salt: String,
-    value: Value,
-}
-
-#[derive(Serialize, Deserialize)]
-struct KeptOpening {
-    diff: KeptValue,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    prev_state: Option<KeptValue>,
 }
 
 fn lasting(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
@@ -213,6 +192,8 @@ impl PgWork {
     pub(super) async fn tell_log(&mut self) -> Result<(), PortError> {
         let mut events = std::mem::take(&mut self.events);
         let mut kept = std::mem::take(&mut self.openings);
+        // What was told before somebody was erased in this transaction.
+        kept.retain(|kept| kept.subject.is_none_or(|subject| !self.erased.contains(&subject)));
         let notes = self.take_notes().await?;
         if !notes.is_empty() {
             let mut committed = events.clone();
@@ -270,6 +251,9 @@ impl PgWork {
         }
         let mut groups = grouped(changes, events);
         groups.sort_by_key(|group| group.event.is_none());
+        let subjects = groups.iter().filter_map(|group| group.subject);
+        let keys =
+            self.subject_keys(&subjects.filter(|subject| !self.erased.contains(subject)).collect()).await?;
         let mut kept = Vec::with_capacity(groups.len());
         for group in groups {
             let ((diff, before), opening) = self.opening(&group.diff, &group.before, late)?;
@@ -282,12 +266,12 @@ impl PgWork {
                 events.len() - 1
             });
             let Some(event) = events.get_mut(at) else { continue };
-            (event.diff_commit, event.prev_state_commit) = (Some(diff), before);
+            (event.diff_commit, event.prev_state_commit, event.subject) = (Some(diff), before, group.subject);
             add_scopes(event, &group.tables);
             let (id, subject) = (event.event_id, group.subject);
-            let opening = serde_json::to_vec(&opening).map_err(lasting)?;
-            let sealed = self.seal(TABLE, COLUMN, id.uuid(), &opening).await?;
-            kept.push(Kept { event: id, subject, sealed });
+            if subject.is_none_or(|subject| !self.erased.contains(&subject)) {
+                kept.push(self.keep_opening(id, subject, &keys, &opening).await?);
+            }
         }
         Ok(kept)
     }
@@ -328,7 +312,7 @@ impl PgWork {
         let word = |word: fn(&AuditEvent) -> &str| {
             events.iter().map(|event| word(event).to_owned()).collect::<Vec<String>>()
         };
-        let values: [Bound; 13] = [
+        let values: [Bound; 14] = [
             self.tx.scope().tenant().uuid().into(),
             of(|event| event.event_id.uuid()).into(),
             word(|event| event.stream.as_str()).into(),
@@ -342,6 +326,7 @@ impl PgWork {
             kept.iter().map(|kept| kept.event.uuid()).collect::<Vec<_>>().into(),
             kept.iter().map(|kept| kept.subject.unwrap_or_default()).collect::<Vec<_>>().into(),
             kept.iter().map(|kept| kept.sealed.clone()).collect::<Vec<_>>().into(),
+            kept.iter().map(|kept| kept.under.to_owned()).collect::<Vec<String>>().into(),
         ];
         let told = self.tx.execute_raw(TenantTx::statement(TELL, values)).await;
         told.map(drop).map_err(|e| orm_error("postgres.audit_outbox", e))
@@ -371,28 +356,10 @@ struct By {
     id: Option<Uuid>,
 }
 
-fn opened(kept: KeptValue) -> Result<Opened, PortError> {
-    let salt = Hash::parse_hex(&kept.salt).map_err(lasting)?.0;
-    Ok(Opened { salt, value: kept.value })
-}
-
 #[async_trait]
 impl ChangeStore for PgWork {
     async fn openings(&mut self, events: &[EventId]) -> Result<Vec<(EventId, Opening)>, PortError> {
-        const OPENINGS: &str = "SELECT event_id, sealed FROM compliance.audit_openings
-            WHERE tenant_id = $1 AND event_id = ANY ($2)";
-        let ids: Vec<_> = events.iter().map(|event| event.uuid()).collect();
-        let values = [self.tx.scope().tenant().uuid().into(), ids.into()];
-        let rows = self.tx.query_all_raw(TenantTx::statement(OPENINGS, values)).await;
-        let mut openings = Vec::with_capacity(events.len());
-        for row in rows.map_err(|e| orm_error(PORT, e))? {
-            let (event, sealed): (Uuid, Vec<u8>) = (column(&row, "event_id")?, column(&row, COLUMN)?);
-            let opening = self.open(TABLE, COLUMN, event, sealed).await?;
-            let kept: KeptOpening = serde_json::from_slice(opening.expose()).map_err(lasting)?;
-            let (diff, prev_state) = (opened(kept.diff)?, kept.prev_state.map(opened).transpose()?);
-            openings.push((EventId::from_uuid(event), Opening { diff, prev_state }));
-        }
-        Ok(openings)
+        self.open_kept(events).await
     }
 
     async fn tell_left_changes(&mut self, most: u32) -> Result<u32, PortError> {

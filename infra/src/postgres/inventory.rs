@@ -197,7 +197,23 @@ holdings! {
     "compliance.audit_openings", Audit, Unnoted(
         "what opens the log's commitments to changes: it would tell of itself"
     ) => {
-        event_id, subject Conduct, sealed Conduct
+        event_id, subject Conduct, sealed Conduct, sealed_under
+    }
+    "compliance.subject_epochs", Audit, Unnoted(
+        "what the key of each month is called, which is kept elsewhere; nobody is named"
+    ) => {
+        epoch, object_id, created_at, emptied_at, destroyed_at
+    }
+    "compliance.subject_keys", Audit, Unnoted(
+        "wrapped keys of single persons, under which is sealed what would be told of them; who takes one away leaves an event"
+    ) => {
+        subject Conduct, epoch, wrapped, created_at
+    }
+    "compliance.erasures", Audit, Noted => {
+        subject, kind, basis, erased_at, erased_by Conduct, openings, reports
+    }
+    "compliance.legal_holds", Audit, Noted => {
+        id, subject, kind, matter, placed_at, placed_by Conduct, released_at, released_by Conduct
     }
     "compliance.audit_segments", Audit, Unnoted(
         "made of the log and of nothing else: a report that is made of a wrong one does not verify"

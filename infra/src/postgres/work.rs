@@ -1,8 +1,9 @@
 //! The unit of work on one tenant transaction.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{changes::Kept, error::port_error, log_watch::LogWatch, pool::Db, scope::TenantTx};
+use super::{error::port_error, log_watch::LogWatch, openings::Kept, pool::Db, scope::TenantTx};
+use crate::envelope::SubjectVault;
 use async_trait::async_trait;
 use domain::{
     accounts::{
@@ -60,6 +61,8 @@ pub struct Feeds {
 /// What every unit needs beside its transaction.
 pub(super) struct Shared {
     pub(super) vault: Arc<dyn Vault>,
+    /// Keys of single persons.
+    pub(super) subjects: Arc<SubjectVault>,
     feeds: Feeds,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdSource>,
@@ -68,17 +71,17 @@ pub(super) struct Shared {
 }
 
 impl PgUnits {
-    /// Opens them on `db`, sealing with `vault`, announcing on `feeds` and held to how `logs` keep up; time, identifiers and
-    /// chance are `system`'s.
+    /// Opens them on `db`, sealing with the vaults of tenants and of persons, announcing on `feeds` and held to how `logs` keep
+    /// up; time, identifiers and chance are `system`'s.
     pub fn new<S: Clock + IdSource + Entropy + 'static>(
         db: Db,
-        vault: Arc<dyn Vault>,
+        (vault, subjects): (Arc<dyn Vault>, Arc<SubjectVault>),
         feeds: Feeds,
         system: &Arc<S>,
         logs: LogWatch,
     ) -> Self {
         let (clock, ids, entropy) = (system.clone(), system.clone(), system.clone());
-        Self { db, shared: Arc::new(Shared { vault, feeds, clock, ids, entropy, logs }) }
+        Self { db, shared: Arc::new(Shared { vault, subjects, feeds, clock, ids, entropy, logs }) }
     }
 
     async fn open(&self, scope: TenantScope, origin: &Origin) -> Result<PgWork, PortError> {
@@ -93,6 +96,7 @@ impl PgUnits {
             recorded: 0,
             events: Vec::new(),
             openings: Vec::new(),
+            erased: BTreeSet::new(),
             strict: None,
         })
     }
@@ -155,6 +159,8 @@ pub(super) struct PgWork {
     pub(super) events: Vec<AuditEvent>,
     /// What opens those of them that commit to something already.
     pub(super) openings: Vec<Kept>,
+    /// Who was erased in it: nothing is kept that opens what is told of them.
+    pub(super) erased: BTreeSet<uuid::Uuid>,
     /// The newest event of a stream whose events have their index before the caller has an answer.
     strict: Option<EventId>,
 }
@@ -183,6 +189,11 @@ async fn tell<F: Fact>(feed: &dyn NewsFeed<F>, scope: &TenantScope, news: &[News
 }
 
 impl PgWork {
+    /// The tenant it is confined to, as statements bind it.
+    pub(super) fn tenant(&self) -> sea_orm::Value {
+        self.tx.scope().tenant().uuid().into()
+    }
+
     async fn finish(mut self) -> Result<(), PortError> {
         self.tell_log().await?;
         let scope = self.tx.scope();

@@ -6,12 +6,14 @@ mod layers;
 mod sections;
 mod audit;
 mod notary;
+mod privacy;
 mod reports;
 
 use std::{fmt, path::Path};
 
 pub use audit::Audit;
 pub use notary::{NotarySettings, Signer};
+pub use privacy::Privacy;
 pub use reports::Reports;
 pub use sections::{Bucket, Config, Files, Keys, LogFormat};
 

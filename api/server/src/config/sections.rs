@@ -12,7 +12,7 @@ use domain::{identity::model::EmailAddress, kernel::ids::TenantId};
 use infra::outbound::Proxy;
 use toml::{Table, Value};
 
-use super::{Fault, Need, audit::Audit, notary::NotarySettings, reports::Reports};
+use super::{Fault, Need, audit::Audit, notary::NotarySettings, privacy::Privacy, reports::Reports};
 
 /// The configuration in force. Meanings and units are in the default file.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub struct Config {
     pub audit: Audit,
     pub notary: NotarySettings,
     pub reports: Reports,
+    pub privacy: Privacy,
     pub mail: Mail,
     pub geography: Geography,
     pub accounts: Accounts,
@@ -222,6 +223,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
     let audit = Audit::read(&mut r);
     let notary = NotarySettings::read(&mut r);
     let reports = Reports::read(&mut r);
+    let privacy = Privacy::read(&mut r);
     let mail = mail(&mut r);
     let geography = Geography {
         database: Some(r.text("geography.database")).filter(|path| !path.is_empty()).map(Into::into),
@@ -271,6 +273,7 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         audit,
         notary,
         reports,
+        privacy,
         mail: mail?,
         geography,
         accounts,

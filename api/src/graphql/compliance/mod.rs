@@ -1,11 +1,13 @@
-//! The audit log, and reports of it, in the schema.
+//! The audit log, reports of it, and persons' data, in the schema.
 
+mod erasure;
 mod mutation;
 mod query;
 mod report;
 mod subscription;
 mod types;
 
+pub use erasure::LegalHold;
 pub use mutation::ComplianceMutation;
 pub use query::ComplianceQuery;
 pub use report::Report;

@@ -3,18 +3,20 @@
 use async_graphql::{Context, ID, Object};
 use domain::{
     compliance::{
+        erasure,
         event::AuditEvent,
         ports::{EventFilter, EventKey, LoggedEvent},
         report,
     },
     kernel::{
-        ids::{ComplianceId, EventId, ReportId},
+        ids::{ComplianceId, EventId, HoldId, ReportId},
         page::{Key, PageRequest},
     },
 };
 use output::Written;
 use uuid::Uuid;
 
+use super::erasure::{Erasure, ErasureConnection, LegalHold, LegalHoldConnection};
 use super::report::{Report, ReportConnection};
 use super::types::{
     AuditCheckpoint, AuditConsistencyProof, AuditEventConnection, AuditEventFilter, AuditInclusionProof,
@@ -76,6 +78,30 @@ impl ComplianceQuery {
         before: Option<String>,
     ) -> Option<Result<Written<ReportConnection>, ApiError>> {
         Some(reports(ctx, PageArgs { first, after, last, before }).await.map(Written))
+    }
+
+    /// What was erased, oldest first.
+    async fn erasures(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<Written<ErasureConnection>, ApiError>> {
+        Some(erasures(ctx, PageArgs { first, after, last, before }).await.map(Written))
+    }
+
+    /// Whose data must be kept, or had to be, oldest first.
+    async fn legal_holds(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<Written<LegalHoldConnection>, ApiError>> {
+        Some(holds(ctx, PageArgs { first, after, last, before }).await.map(Written))
     }
 
     /// The newest signed head of a log, or that of exactly `size` leaves.
@@ -145,6 +171,38 @@ async fn reports(ctx: &Context<'_>, args: PageArgs) -> Result<ReportConnection, 
     let page = app.reports.reports(&mut *work, &actor, request).await?;
     let key = |report: &report::Report| Key { at: report.requested_at, id: report.id.uuid() };
     Ok(ReportConnection::new(paged(page, &request, &cursors, key, |report| Report::new(&report, app))))
+}
+
+pub(super) async fn one_erasure(ctx: &Context<'_>, subject: Uuid) -> Result<Option<Erasure>, ApiError> {
+    let (actor, mut work) = reading(ctx, "erasure").await?;
+    let found = app(ctx).erasures.erasure(&mut *work, &actor, subject).await?;
+    Ok(found.map(Into::into))
+}
+
+async fn erasures(ctx: &Context<'_>, args: PageArgs) -> Result<ErasureConnection, ApiError> {
+    let (actor, mut work) = reading(ctx, "erasures").await?;
+    let app = app(ctx);
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "erasures", "");
+    let request = cursors.request(&args)?;
+    let page = app.erasures.erasures(&mut *work, &actor, request).await?;
+    let key = |erasure: &erasure::Erasure| Key { at: erasure.at, id: erasure.subject.id };
+    Ok(ErasureConnection::new(paged(page, &request, &cursors, key, Into::into)))
+}
+
+pub(super) async fn one_hold(ctx: &Context<'_>, id: Uuid) -> Result<Option<LegalHold>, ApiError> {
+    let (actor, mut work) = reading(ctx, "legal_hold").await?;
+    let found = app(ctx).erasures.hold(&mut *work, &actor, HoldId::from_uuid(id)).await?;
+    Ok(found.map(Into::into))
+}
+
+async fn holds(ctx: &Context<'_>, args: PageArgs) -> Result<LegalHoldConnection, ApiError> {
+    let (actor, mut work) = reading(ctx, "legal_holds").await?;
+    let app = app(ctx);
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "legal_holds", "");
+    let request = cursors.request(&args)?;
+    let page = app.erasures.holds(&mut *work, &actor, request).await?;
+    let key = |hold: &erasure::LegalHold| Key { at: hold.placed_at, id: hold.id.uuid() };
+    Ok(LegalHoldConnection::new(paged(page, &request, &cursors, key, Into::into)))
 }
 
 fn number(name: &str, text: &str) -> Result<u64, ApiError> {

@@ -53,6 +53,12 @@ pub struct AuditParty {
     id: Option<ID>,
 }
 
+impl From<&outbox::Party> for AuditParty {
+    fn from(party: &outbox::Party) -> Self {
+        EventParty::from(party).into()
+    }
+}
+
 impl From<EventParty> for AuditParty {
     fn from(party: EventParty) -> Self {
         Self { kind: party.kind, id: party.id.map(|id| id.to_string().into()) }

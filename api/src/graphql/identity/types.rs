@@ -70,6 +70,8 @@ pub enum Permission {
     ManagePosts,
     /// Agree to what is to be posted.
     ApprovePosts,
+    /// Erase what is kept about a person, and say whose data must be kept.
+    ManagePrivacy,
 }
 
 /// Whether something is in use.

@@ -143,7 +143,9 @@ impl<'l> Leaf<'l> {
             Some(value) if !value.starts_with(b"\"") => Err(LeafFault::Field(name)),
             found => Ok(found),
         };
-        for name in ["device_fp", "reason", Field::DiffCommit.in_leaf(), Field::PrevStateCommit.in_leaf()] {
+        for name in
+            ["device_fp", "reason", "subject", Field::DiffCommit.in_leaf(), Field::PrevStateCommit.in_leaf()]
+        {
             text(&[name.as_bytes()], name)?;
         }
         for (name, first, second, between) in PAIRS {

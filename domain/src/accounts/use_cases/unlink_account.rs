@@ -26,6 +26,30 @@ impl Accounts {
         id: AccountId,
     ) -> Result<(), AccountsError> {
         actor.require(Permission::ManageAccounts)?;
+        self.give_up(tx, actor, id).await?;
+        Self::done(tx, actions::UNLINK_ACCOUNT, Party::new("account", id.uuid())).await
+    }
+
+    /// Gives an account up because what tells whose it is is about to be taken away.
+    ///
+    /// # Errors
+    /// `Denied`, `NotFound`, `Port`.
+    pub async fn part_with_account(
+        &self,
+        tx: &mut dyn AccountsTx,
+        actor: &Actor,
+        id: AccountId,
+    ) -> Result<(), AccountsError> {
+        actor.require(Permission::ManagePrivacy)?;
+        self.give_up(tx, actor, id).await
+    }
+
+    async fn give_up(
+        &self,
+        tx: &mut dyn AccountsTx,
+        actor: &Actor,
+        id: AccountId,
+    ) -> Result<(), AccountsError> {
         let mut account = Self::account_reached(tx, actor, id).await?;
         if account.unlink(self.0.clock.now()) {
             tx.update_account(&account).await?;
@@ -33,6 +57,6 @@ impl Accounts {
             tx.schedule_tokens(id, None).await?;
             self.announce(tx, AccountFact::AccountUnlinked(id));
         }
-        Self::done(tx, actions::UNLINK_ACCOUNT, Party::new("account", id.uuid())).await
+        Ok(())
     }
 }

@@ -47,6 +47,7 @@ impl AuditEvent {
         fields.put_some("target", self.target.as_ref().map(party));
         fields.put_some("session_id", self.session_id.map(|id| id.to_string()));
         fields.put_some("device_fp", self.device_fp.as_deref());
+        fields.put_some("subject", self.subject.map(|id| id.to_string()));
         fields.put_some("diff_commit", self.diff_commit.map(|commitment| commitment.to_string()));
         fields.put_some("prev_state_commit", self.prev_state_commit.map(|commitment| commitment.to_string()));
         fields.put_some("reason", self.reason.as_deref());

@@ -66,6 +66,9 @@ pub struct AuditEvent {
     pub ip_hash: Option<IpHash>,
     /// Through which operation.
     pub api: Option<EventApi>,
+    /// Whose rows it commits to, when they are about one person: a pseudonym. What opens the commitments is gone once an
+    /// `erase_subject` of that person says so.
+    pub subject: Option<Uuid>,
     /// Commitment to what changed.
     pub diff_commit: Option<Commitment>,
     /// Commitment to the state before.

@@ -79,6 +79,7 @@ fn read_event(fields: &mut Fields) -> Result<AuditEvent, LeafError> {
                 schema_version: api.optional("schema_version", Fields::text)?,
             })
         })?,
+        subject: fields.optional("subject", |f, name| f.word(name, uuid))?,
         diff_commit: fields.optional("diff_commit", |f, name| f.word(name, commitment))?,
         prev_state_commit: fields.optional("prev_state_commit", |f, name| f.word(name, commitment))?,
         reason: fields.optional("reason", Fields::text)?,

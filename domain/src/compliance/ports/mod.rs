@@ -3,6 +3,7 @@
 mod changes;
 mod platform;
 mod reports;
+mod subjects;
 
 use async_trait::async_trait;
 
@@ -28,6 +29,7 @@ pub use reports::{
     Added, Asked, Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportRow, ReportSchedule,
     ReportStore, Segment,
 };
+pub use subjects::{DailySchedule, ErasureLedger, ErasureSchedule, SubjectStore};
 
 /// One log: a stream of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,8 +114,8 @@ pub trait AuditStore: Send {
 /// All of compliance's stores in one transaction of one tenant.
 pub trait ComplianceTx: AuditStore + AnchorStore + Outbox {}
 
-/// The same, and reports.
-pub trait ReportTx: ComplianceTx + ReportStore + ChangeStore {}
+/// The same, and reports, and persons.
+pub trait ReportTx: ComplianceTx + ReportStore + ChangeStore + SubjectStore {}
 
 /// An event that has no index yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

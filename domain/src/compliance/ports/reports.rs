@@ -122,6 +122,9 @@ pub trait Binding: Send {
     async fn add_segment(&mut self, folder: &str, segment: &Segment) -> Result<Added, PortError>;
     /// Adds the rows of what [`Binding::add`] gave, in order. `false` when one is not what its leaf commits to.
     async fn show(&mut self, rows: Vec<ReportRow>) -> Result<bool, PortError>;
+    /// Adds the proof of an erasure that rows name, behind all of them: a tlog-proof in the tenant's `admin` log, whose `extra`
+    /// is the leaf. `false` as [`Binding::show`] has it.
+    async fn prove_erasure(&mut self, index: u64, proof: String) -> Result<bool, PortError>;
     /// Adds what else belongs to it, signs it, has it stamped where there is an authority, and keeps it to its end. `None` when
     /// the leaves are not those of the heads.
     async fn seal(self: Box<Self>, heads: Heads) -> Result<Option<Bound>, PortError>;

@@ -112,6 +112,7 @@ fn base(scope: TenantScope, origin: &Origin, id: EventId, now: Timestamp) -> Aud
         geo: origin.geo.clone(),
         ip_hash: origin.ip.clone(),
         api: Some(EventApi { operation: origin.operation.clone(), schema_version: None }),
+        subject: None,
         diff_commit: None,
         prev_state_commit: None,
         reason: None,

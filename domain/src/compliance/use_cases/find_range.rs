@@ -213,8 +213,12 @@ impl Reports {
     ) -> Result<String, ComplianceError> {
         let keys = tx.platform_keys().await?;
         let mut policy = super::read_platform::platform_policy(&self.0.trust, &self.0.host, &keys)?;
-        let origin = super::sequence::origin(&self.0.host, scope.tenant(), stream);
-        super::read_platform::add_logs(&mut policy, &origin, &self.0.log_keys.public_keys(&scope).await?)?;
+        let keys = self.0.log_keys.public_keys(&scope).await?;
+        // Erasures are in the log `admin`, whatever is reported.
+        for log in [stream, Stream::Admin] {
+            let origin = super::sequence::origin(&self.0.host, scope.tenant(), log);
+            super::read_platform::add_logs(&mut policy, &origin, &keys)?;
+        }
         Ok(policy.to_string())
     }
 }

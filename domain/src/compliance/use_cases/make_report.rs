@@ -1,26 +1,19 @@
 //! Reports are made by whichever replica claims them. A worker may be killed at any moment: the next one begins again, and a
 //! bundle is nobody's before all of it is kept.
 
-use std::collections::HashMap;
-
 use chrono::TimeDelta;
-use report_bundle::{
-    manifest::Tool,
-    names::SEGMENT_LEAVES_MAX,
-    opening::{Field, Shown},
-    writer::ReportHead,
-};
+use report_bundle::{manifest::Tool, names::SEGMENT_LEAVES_MAX, writer::ReportHead};
 
 use super::{
     super::{
         actions,
-        event::AuditEvent,
         log::merkle::Hash,
-        ports::{Added, Asked, Binding, ComplianceUnit, Opened, ReportRow, ReportTx},
+        ports::{Added, Asked, Binding, ComplianceUnit},
         report::{ATTEMPTS_MAX, Bundle, Report, ReportFailure, ReportState, time_of},
     },
     ComplianceError, Reports,
     find_range::{Found, LATENESS_S, Reach},
+    show_rows::{self, ErasedBy, Made},
 };
 use crate::kernel::{
     clock::Timestamp,
@@ -69,6 +62,7 @@ struct Shift {
     origin: Origin,
     report: Report,
     noted_at: Timestamp,
+    erased_by: ErasedBy,
 }
 
 /// How making one ended.
@@ -115,7 +109,7 @@ impl Reports {
         report.version += 1;
         tx.schedule_report(id, Some(now + TimeDelta::seconds(LEASE_S))).await?;
         tx.commit().await?;
-        let mut shift = Shift { scope, origin, report, noted_at: now };
+        let mut shift = Shift { scope, origin, report, noted_at: now, erased_by: ErasedBy::default() };
         let made = self.make(&mut shift).await;
         let Some((mut tx, mut report)) = self.hold(&shift).await? else {
             return made
@@ -241,6 +235,16 @@ impl Reports {
         if let Some(end) = self.add_range(shift, &mut *binding, (first, end)).await? {
             return Ok(end);
         }
+        let mut tx = self.0.units.begin(scope, &shift.origin).await?;
+        let Made::Yes(proofs) = std::mem::take(&mut shift.erased_by).proofs(&mut *tx).await? else {
+            return Ok(End::NotYet);
+        };
+        drop(tx);
+        for (index, proof) in proofs {
+            if !binding.prove_erasure(index, proof).await? {
+                return Ok(End::Failed(ReportFailure::LogBroken));
+            }
+        }
         let Some(bound) = binding.seal(heads).await? else {
             return Ok(End::Failed(ReportFailure::LogBroken));
         };
@@ -325,11 +329,13 @@ impl Reports {
         while !asked.is_empty() {
             let rest = asked.split_off(asked.len().min(most));
             let mut tx = self.0.units.begin(shift.scope, &shift.origin).await?;
-            let rows = shown(&mut *tx, asked, &shift.report.draft.disclosed).await?;
+            let disclosed = &shift.report.draft.disclosed;
+            let rows = show_rows::rows(&mut *tx, asked, disclosed, &mut shift.erased_by).await?;
             drop(tx);
             let is_shown = match rows {
-                Some(rows) => binding.show(rows).await?,
-                None => false,
+                Made::Yes(rows) => binding.show(rows).await?,
+                Made::NotYet => return Ok(Some(End::NotYet)),
+                Made::Broken => false,
             };
             if !is_shown {
                 return Ok(Some(End::Failed(ReportFailure::LogBroken)));
@@ -367,39 +373,6 @@ impl Reports {
             boundary,
         })
     }
-}
-
-/// What rows show of what their leaves commit to; `None` when something that should be there is not.
-async fn shown(
-    tx: &mut dyn ReportTx,
-    asked: Vec<Asked>,
-    disclosed: &[Field],
-) -> Result<Option<Vec<ReportRow>>, ComplianceError> {
-    let mut events = Vec::with_capacity(asked.len());
-    for of in &asked {
-        let event = AuditEvent::from_leaf(&of.leaf).map_err(|e| PortError::lasting(PORT, e))?;
-        let commits = [event.diff_commit.is_some(), event.prev_state_commit.is_some()];
-        events.push((event.event_id, commits));
-    }
-    let committed: Vec<_> = events.iter().filter(|(_, commits)| commits.contains(&true)).collect();
-    let ids: Vec<_> = committed.iter().map(|(event, _)| *event).collect();
-    let mut openings: HashMap<_, _> = tx.openings(&ids).await?.into_iter().collect();
-    let mut rows = Vec::with_capacity(asked.len());
-    for (of, (event, commits)) in asked.into_iter().zip(events) {
-        let opening = openings.remove(&event);
-        let (diff, prev_state) =
-            opening.map_or((None, None), |opening| (Some(opening.diff), opening.prev_state));
-        let mut shown = [None, None];
-        for (place, opened) in [diff, prev_state].into_iter().enumerate() {
-            if !commits[place] || !disclosed.contains(&Field::ALL[place]) {
-                continue;
-            }
-            let Some(Opened { salt, value }) = opened else { return Ok(None) };
-            shown[place] = Some(Shown::Opened { salt, value });
-        }
-        rows.push(ReportRow { of, shown });
-    }
-    Ok(Some(rows))
 }
 
 /// Where what is kept of a report is.

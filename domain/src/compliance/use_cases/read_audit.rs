@@ -52,6 +52,12 @@ pub enum ComplianceError {
     /// It will never be, or is there no more.
     #[error("the report has ended")]
     ReportEnded,
+    /// Something demands that it be kept.
+    #[error("a legal hold demands that this be kept; `legalHolds` says which")]
+    OnHold,
+    /// It was released before.
+    #[error("the hold has ended")]
+    HoldEnded,
     /// The log kept does not fit together: what an auditor has to hear about.
     #[error("the {} log does not fit together at size {size}", stream.as_str())]
     Broken {
@@ -75,6 +81,8 @@ impl ComplianceError {
             Self::NotSetUp => "not_set_up",
             Self::ReportsFull { .. } => "reports_full",
             Self::ReportEnded => "report_ended",
+            Self::OnHold => "on_hold",
+            Self::HoldEnded => "hold_ended",
             Self::Broken { .. } => "log_broken",
             Self::Port(_) => "unavailable",
         }
@@ -213,15 +221,7 @@ impl Compliance {
         let Some(logged) = tx.event(event).await? else { return Ok(None) };
         let stream = logged.event.stream;
         let Some(head) = tx.head(stream, size).await? else { return Ok(None) };
-        if logged.index >= head.size {
-            return Ok(None);
-        }
-        let broken = || ComplianceError::Broken { stream, size: head.size };
-        let wanted = tiles_for_inclusion(logged.index, head.size).map_err(|_| broken())?;
-        let tiles = TileSet::new(tx.tiles(stream, &wanted).await?);
-        let hashes = tiles.inclusion_proof(logged.index, head.size).map_err(|_| broken())?;
-        verify_inclusion(logged.leaf_hash, logged.index, head.size, &hashes, head.root)
-            .map_err(|_| broken())?;
+        let Some(hashes) = prove_event(tx, &logged, &head).await? else { return Ok(None) };
         Ok(Some(AuditProof { leaf: Some((logged.index, logged.leaf_hash)), old_size: None, head, hashes }))
     }
 
@@ -256,4 +256,22 @@ impl Compliance {
         verify_consistency(old_size, head.size, &hashes, old.root, head.root).map_err(|_| broken())?;
         Ok(Some(AuditProof { leaf: None, old_size: Some(old_size), head, hashes }))
     }
+}
+
+/// The hashes that prove an event to be in its log's head; `None` when the head does not cover it.
+pub(super) async fn prove_event(
+    tx: &mut dyn ComplianceTx,
+    logged: &LoggedEvent,
+    head: &SignedHead,
+) -> Result<Option<Vec<Hash>>, ComplianceError> {
+    if logged.index >= head.size {
+        return Ok(None);
+    }
+    let stream = logged.event.stream;
+    let broken = || ComplianceError::Broken { stream, size: head.size };
+    let wanted = tiles_for_inclusion(logged.index, head.size).map_err(|_| broken())?;
+    let tiles = TileSet::new(tx.tiles(stream, &wanted).await?);
+    let hashes = tiles.inclusion_proof(logged.index, head.size).map_err(|_| broken())?;
+    verify_inclusion(logged.leaf_hash, logged.index, head.size, &hashes, head.root).map_err(|_| broken())?;
+    Ok(Some(hashes))
 }

@@ -36,6 +36,33 @@ impl Identity {
         Self::done(tx, actions::SUSPEND_MEMBER, Party::new("member", id.uuid())).await
     }
 
+    /// Ends whatever may still be done in a member's name, because what tells who it is is about to be taken away.
+    ///
+    /// # Errors
+    /// `Denied`, `MemberNotFound`, `LastOwner`, `Invalid`: nobody does it to themselves, as somebody has to answer for it;
+    /// `Port`.
+    pub async fn part_with_member(
+        &self,
+        tx: &mut dyn IdentityTx,
+        actor: &Actor,
+        id: MemberId,
+    ) -> Result<(), IdentityError> {
+        actor.require(Permission::ManagePrivacy)?;
+        let owners = tx.lock_owners().await?;
+        let mut member = Self::member_of(tx, id).await?;
+        if actor.member() == Some(id) {
+            return Err(IdentityError::Invalid {
+                field: "id",
+                problem: "is you: somebody else has to do it",
+            });
+        }
+        require_for_role(actor, member.role)?;
+        member.suspend(owners)?;
+        self.end_sessions(tx, id, None).await?;
+        self.announce(tx, IdentityFact::MemberSuspended(id));
+        Ok(())
+    }
+
     /// Lets a member sign in again.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use report_bundle::{
     leaf::{Leaf, LeafReader},
     manifest::Manifest,
     names,
-    opening::ERASURE_TYPE,
+    opening::{CLOCKS_DIFFER_S, ERASURE_TYPE},
     time::Time,
 };
 
@@ -48,13 +48,20 @@ impl Erasures {
         Ok(Self(all))
     }
 
-    /// Whether that event, after this one, erased what belongs to whom the leaf is about: its target, and where it has
-    /// none its actor.
+    /// Whether that event, after this one, erased what belongs to whom the leaf is about: its subject; where it names none its
+    /// target, and where it has none its actor.
     pub(super) fn explains(&self, by: u64, leaf: &Leaf<'_>) -> bool {
         let Some(erased) = self.0.get(&by) else { return false };
+        let later = leaf.recorded_at().micros().saturating_sub(erased.recorded_at.micros());
+        if later > CLOCKS_DIFFER_S * 1_000_000 {
+            return false;
+        }
+        if leaf.get(&[b"subject"]).is_some() {
+            return leaf.text(&["subject"]).is_some_and(|subject| subject == erased.id);
+        }
         let whom = if leaf.get(&[b"target"]).is_some() { "target" } else { "actor" };
         let is = |name: &str, value: &str| leaf.text(&[whom, name]).is_some_and(|is| is == value);
-        is("kind", &erased.kind) && is("id", &erased.id) && leaf.recorded_at() <= erased.recorded_at
+        is("kind", &erased.kind) && is("id", &erased.id)
     }
 
     /// Whether witnesses have seen all of these events.

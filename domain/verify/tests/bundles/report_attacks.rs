@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::kit::{
-    Bundle, KeyKind, Maker, Pki, Seal, demands, edit_manifest, erasure, ip_hash, leaf, uuid, value_of,
+    Bundle, KeyKind, Maker, Pki, Seal, about, demands, edit_manifest, erasure, ip_hash, leaf, uuid, value_of,
 };
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -227,6 +227,28 @@ fn what_a_row_tells_of_an_actor_is_not_gone_with_the_target() {
     maker.admin.leaves[3] = leaf(3, fields);
     let bundle = maker.make(&pki, Seal::Signed);
     assert_eq!(bundle.refused(&pki, &bundle.files()), Step::Erasures);
+}
+
+#[test]
+fn whose_values_are_gone_is_who_the_event_says_they_were() {
+    let pki = Pki::new(KeyKind::P256);
+    let of = |subject: u64, erased_at: &str| {
+        let mut maker = Maker::new();
+        for number in (3..200).step_by(14) {
+            maker.log.leaves[usize::try_from(number).expect("small")] = about(number, subject);
+        }
+        let mut fields = erasure();
+        fields["recorded_at"] = json!(erased_at);
+        maker.admin.leaves[3] = leaf(3, fields);
+        maker.make(&pki, Seal::Signed)
+    };
+    let good = of(3, "2026-08-01T00:00:00.000000Z");
+    assert!(good.judge(&pki, &good.files()).is_ok());
+    let other = of(4, "2026-08-01T00:00:00.000000Z");
+    assert_eq!(other.refused(&pki, &other.files()), Step::Erasures, "of the target, and not of the subject");
+    // What was written down after the erasure is not explained by it, but for what clocks differ.
+    let early = of(3, "2026-07-01T00:00:00.000000Z");
+    assert_eq!(early.refused(&pki, &early.files()), Step::Erasures);
 }
 
 #[test]

@@ -39,7 +39,7 @@ const OPEN_ID_INDEX: &str = "accounts.open_id";
 const UNLINKED: &str = "unlinked";
 
 /// What says who somebody is, sealed as one value.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct ProfileColumn {
     nickname: String,
     avatar: Option<String>,
@@ -80,10 +80,16 @@ fn groups_of(query: &AccountQuery) -> Option<Vec<Uuid>> {
 
 impl PgWork {
     pub(super) async fn account_of(&self, row: Model) -> Result<Account, PortError> {
-        let open_id = self.open(TABLE, "open_id_sealed", row.id, row.open_id_sealed).await?;
-        let profile = self.open(TABLE, "profile_sealed", row.id, row.profile_sealed).await?;
-        let profile: ProfileColumn =
-            serde_json::from_slice(profile.expose()).map_err(|e| PortError::lasting(PORT, e))?;
+        // Of an owner who was erased nothing is left to open.
+        let is_erased = row.open_id_sealed.is_empty();
+        let (open_id, profile) = if is_erased {
+            (Secret::new(Vec::new()), ProfileColumn::default())
+        } else {
+            let profile = self.open(TABLE, "profile_sealed", row.id, row.profile_sealed).await?;
+            let profile =
+                serde_json::from_slice(profile.expose()).map_err(|e| PortError::lasting(PORT, e))?;
+            (self.open(TABLE, "open_id_sealed", row.id, row.open_id_sealed).await?, profile)
+        };
         Ok(Account {
             id: AccountId::from_uuid(row.id),
             app: AppId::from_uuid(row.app_id),
@@ -116,14 +122,25 @@ impl PgWork {
         };
         let profile = Secret::new(serde_json::to_vec(&profile).map_err(|e| PortError::lasting(PORT, e))?);
         let (state, consent_end, state_since) = state_columns(account.state);
+        let [open_id_sealed, open_id_index, profile_sealed] = match kept {
+            // What was taken away of its owner is not sealed anew.
+            Some(kept) if account.open_id.is_empty() => {
+                [kept.open_id_sealed.clone(), kept.open_id_index.clone(), kept.profile_sealed.clone()]
+            }
+            _ => [
+                sealed("open_id_sealed", account.open_id.as_bytes(), kept_id).await?,
+                self.open_id_index(&account.open_id).await?,
+                sealed("profile_sealed", profile.expose(), kept_profile).await?,
+            ],
+        };
         Ok(Model {
             tenant_id: self.tx.scope().tenant().uuid(),
             id,
             app_id: account.app.uuid(),
             platform: account.platform.as_str().to_owned(),
-            open_id_sealed: sealed("open_id_sealed", account.open_id.as_bytes(), kept_id).await?,
-            open_id_index: self.open_id_index(&account.open_id).await?,
-            profile_sealed: sealed("profile_sealed", profile.expose(), kept_profile).await?,
+            open_id_sealed,
+            open_id_index,
+            profile_sealed,
             kind: account.profile.kind.clone(),
             group_id: account.group.map(GroupId::uuid),
             tags: account.tags.clone(),

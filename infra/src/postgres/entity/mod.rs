@@ -104,6 +104,13 @@ tenant_entity!(audit_leaf, "compliance", "audit_leaves", keys { stream: String, 
     event_id: uuid::Uuid, compliance_id: uuid::Uuid, r#type: String, outcome: String, actor_id: Option<uuid::Uuid>,
     target_id: Option<uuid::Uuid>, occurred_at: super::At, leaf: Vec<u8>, leaf_hash: Vec<u8>,
 });
+tenant_entity!(erasure, "compliance", "erasures", keys { subject: uuid::Uuid }, columns {
+    kind: String, basis: String, erased_at: super::At, erased_by: Option<uuid::Uuid>, openings: i64, reports: Vec<uuid::Uuid>,
+});
+tenant_entity!(legal_hold, "compliance", "legal_holds", keys { id: uuid::Uuid }, columns {
+    subject: uuid::Uuid, kind: String, matter: String, placed_at: super::At, placed_by: Option<uuid::Uuid>,
+    released_at: Option<super::At>, released_by: Option<uuid::Uuid>,
+});
 tenant_entity!(audit_tile, "compliance", "audit_tiles", keys { stream: String, level: i16, index: i64 }, columns {
     width: i16, hashes: Vec<u8>,
 });

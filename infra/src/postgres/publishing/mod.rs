@@ -33,7 +33,6 @@ use domain::{
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait as _, EntityTrait as _,
     FromQueryResult as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
-    Value,
 };
 
 pub use turns::PgTurnSchedule;
@@ -137,10 +136,6 @@ impl PgWork {
 
     async fn one_post(&self, select: Select<Entity>) -> Result<Option<Post>, PortError> {
         select.one(&self.tx).await.map_err(|e| orm_error(POSTS, e))?.map(post_of).transpose()
-    }
-
-    fn tenant(&self) -> Value {
-        self.tx.scope().tenant().uuid().into()
     }
 }
 

@@ -73,6 +73,11 @@ fn committed(number: u64) -> Vec<u8> {
     leaf(number, json!({"diff_commit": commit(number, &value_of(number)).0}))
 }
 
+/// An event that commits to rows of somebody.
+pub(crate) fn about(number: u64, subject: u64) -> Vec<u8> {
+    leaf(number, json!({"diff_commit": commit(number, &value_of(number)).0, "subject": uuid(subject)}))
+}
+
 impl Maker {
     pub(crate) fn new() -> Self {
         let leaves = (0..200).map(committed).collect();

@@ -8,7 +8,7 @@ mod pki;
 
 pub(crate) use log::{Log, TENANT, Witness, ip_hash, leaf, uuid};
 pub(crate) use maker::{
-    Bundle, END_SEEN_S, Maker, Seal, demands, edit_manifest, erasure, reseal, sign_sums, value_of,
+    Bundle, END_SEEN_S, Maker, Seal, about, demands, edit_manifest, erasure, reseal, sign_sums, value_of,
 };
 pub(crate) use memory::Memory;
 pub(crate) use pki::{Folder, KeyKind, Pki, SIGNER_USAGE, TSA_USAGE, openssl};

@@ -1,0 +1,90 @@
+//! Persons whose data is kept: what tells who they are can be taken away, unless it must be kept.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use crate::{
+    compliance::erasure::{Erasure, ErasureBasis, LegalHold, Subject},
+    kernel::{
+        clock::Timestamp,
+        fault::PortError,
+        ids::{HoldId, ReportId},
+        page::{Page, PageRequest},
+        scope::TenantScope,
+    },
+};
+
+/// Keeps what there is about persons, takes it away, and remembers that it did.
+#[async_trait]
+pub trait SubjectStore: Send {
+    /// Waits for whoever tells of rows about the subject, and keeps others from it until the transaction ends.
+    async fn lock_subject(&mut self, subject: Uuid) -> Result<(), PortError>;
+    /// Whether there is such a person, and what tells who they are.
+    async fn has_subject(&mut self, subject: Subject) -> Result<bool, PortError>;
+    /// Takes away the rows that tell who the subject is, what opens events about them, and the key it was sealed under. Says of
+    /// how many events that was; of events of this transaction nothing is kept either.
+    async fn forget_subject(&mut self, subject: Subject) -> Result<u64, PortError>;
+    /// Remembers one, and that it is to be written down outside of the database.
+    async fn add_erasure(&mut self, erasure: &Erasure) -> Result<(), PortError>;
+    /// Those of these subjects.
+    async fn erasures_of(&mut self, subjects: &[Uuid]) -> Result<Vec<Erasure>, PortError>;
+    /// Newest last.
+    async fn erasures(&mut self, page: PageRequest) -> Result<Page<Erasure>, PortError>;
+    /// It is written down outside of the database.
+    async fn erasure_kept(&mut self, subject: Uuid) -> Result<(), PortError>;
+    /// Stores a new one.
+    async fn add_hold(&mut self, hold: &LegalHold) -> Result<(), PortError>;
+    /// One, locked until the transaction ends.
+    async fn lock_hold(&mut self, id: HoldId) -> Result<Option<LegalHold>, PortError>;
+    /// One.
+    async fn hold(&mut self, id: HoldId) -> Result<Option<LegalHold>, PortError>;
+    /// Stores when it ended, and by whom.
+    async fn update_hold(&mut self, hold: &LegalHold) -> Result<(), PortError>;
+    /// Whether one on the subject is in force.
+    async fn is_held(&mut self, subject: Uuid) -> Result<bool, PortError>;
+    /// Newest last.
+    async fn holds(&mut self, page: PageRequest) -> Result<Page<LegalHold>, PortError>;
+    /// Reports that show what events commit to, and are there or being made.
+    async fn disclosing_reports(&mut self) -> Result<Vec<ReportId>, PortError>;
+    /// Wraps up to `most` keys that are under the key of an older month under that of `epoch`; how many those were.
+    async fn rewrap_subject_keys(&mut self, epoch: i32, most: u32) -> Result<u32, PortError>;
+    /// Destroys the keys of months before `epoch` under which nothing has been since `emptied_before`; how many those were.
+    async fn destroy_epochs(
+        &mut self,
+        epoch: i32,
+        now: Timestamp,
+        emptied_before: Timestamp,
+    ) -> Result<u32, PortError>;
+    /// The tenant's turn at a daily task is over; the next is due then.
+    async fn daily_done(&mut self, task: &'static str, next_due: Timestamp) -> Result<(), PortError>;
+}
+
+/// What is not written down outside of the database yet, across tenants: names and nothing else.
+#[async_trait]
+pub trait ErasureSchedule: Send + Sync {
+    /// Up to `most`, oldest first, and for how many seconds the oldest has waited.
+    async fn unkept(&self, most: u32) -> Result<(Vec<(TenantScope, Uuid)>, f64), PortError>;
+}
+
+/// Whose turn it is at what is done for every tenant once a day.
+#[async_trait]
+pub trait DailySchedule: Send + Sync {
+    /// Claims up to `most` tenants. Nobody else is given them before `lease` is over.
+    async fn claim_daily(
+        &self,
+        task: &'static str,
+        now: Timestamp,
+        most: u32,
+        lease: TimeDelta,
+    ) -> Result<Vec<TenantScope>, PortError>;
+}
+
+/// Remembers erasures outside of the database: a backup that is put back brings nobody back for good.
+#[async_trait]
+pub trait ErasureLedger: Send + Sync {
+    /// Writes one down, durably; no error when it is there already.
+    async fn keep(&self, scope: &TenantScope, erasure: &Erasure) -> Result<(), PortError>;
+    /// All there are.
+    async fn all(&self) -> Result<Vec<(TenantScope, Subject, ErasureBasis)>, PortError>;
+}
