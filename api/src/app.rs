@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use domain::{
     accounts::{Accounts, events::AccountFact},
-    compliance::{Changes, Compliance, Erasures, Reports},
+    compliance::{Changes, Compliance, Erasures, Records, Reports},
     content::{Content, events::ContentFact},
     identity::{Identity, events::IdentityFact, ports::Geography},
     kernel::{
@@ -88,6 +88,8 @@ pub struct App {
     pub reports: Arc<Reports>,
     /// Erases what is kept about persons.
     pub erasures: Arc<Erasures>,
+    /// Records of processing.
+    pub records: Arc<Records>,
     /// Transactions.
     pub units: Arc<dyn UnitOfWork>,
     /// Tells the log of changes that it was not told of.

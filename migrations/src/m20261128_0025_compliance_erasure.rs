@@ -68,12 +68,30 @@ CREATE TABLE compliance.legal_holds (
 CREATE INDEX legal_holds_by_time ON compliance.legal_holds (tenant_id, placed_at, id);
 CREATE INDEX legal_holds_in_force ON compliance.legal_holds (tenant_id, subject) WHERE released_at IS NULL;
 
+-- The application takes away what opens events of nobody but of who was erased.
+CREATE POLICY only_of_the_erased ON compliance.audit_openings AS RESTRICTIVE FOR DELETE TO matricula_app_rw
+    USING (EXISTS (
+        SELECT FROM compliance.erasures AS e WHERE e.tenant_id = audit_openings.tenant_id AND e.subject = audit_openings.subject
+    ));
+
 GRANT DELETE ON identity.members, identity.invitations, identity.sessions, identity.refresh_tokens,
     identity.password_resets, identity.api_keys TO matricula_app_rw;
 ";
 
 /// What is not yet written down outside of the database, and whose turn it is.
+///
+/// What was not told to the log yet lies open: of who is erased no more is left than that there was a change.
 const SCHEDULES: &str = "
+CREATE FUNCTION compliance.forget_left_changes(wanted_subject uuid) RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+    AS $$
+        UPDATE compliance.left_changes AS l SET changes = (
+            SELECT string_agg(
+                CASE WHEN n.note::jsonb ->> 'subject' = wanted_subject::text
+                     THEN (n.note::jsonb - 'before' - 'after')::text ELSE n.note END, E'\\n' ORDER BY n.place)
+            FROM unnest(string_to_array(l.changes, E'\\n')) WITH ORDINALITY AS n (note, place))
+        WHERE l.tenant = current_setting('app.tenant_id')::uuid AND strpos(l.changes, wanted_subject::text) > 0
+    $$;
 CREATE TABLE compliance.unkept_erasures (
     tenant uuid NOT NULL,
     subject uuid NOT NULL,
@@ -137,9 +155,9 @@ CREATE FUNCTION compliance.daily_done(wanted text, next_due timestamptz) RETURNS
         WHERE t.tenant = current_setting('app.tenant_id')::uuid AND t.task = wanted
     $$;
 
-REVOKE ALL ON FUNCTION compliance.note_erasure(uuid), compliance.erasure_kept(uuid), compliance.erasures_to_keep(integer),
+REVOKE ALL ON FUNCTION compliance.forget_left_changes(uuid), compliance.note_erasure(uuid), compliance.erasure_kept(uuid), compliance.erasures_to_keep(integer),
     compliance.claim_daily(text, timestamptz, integer, interval), compliance.daily_done(text, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION compliance.note_erasure(uuid), compliance.erasure_kept(uuid),
+GRANT EXECUTE ON FUNCTION compliance.forget_left_changes(uuid), compliance.note_erasure(uuid), compliance.erasure_kept(uuid),
     compliance.erasures_to_keep(integer), compliance.claim_daily(text, timestamptz, integer, interval),
     compliance.daily_done(text, timestamptz) TO matricula_app_rw;
 ";

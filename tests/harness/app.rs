@@ -14,12 +14,18 @@ use domain::{
     compliance::{
         self,
         bundle::query::{Kind, Period},
+        log::merkle::Hash,
+        processing::{Content, ProcessingRecord},
+        records::Activity,
         report::{Report, ReportDraft, time_of},
     },
     identity::{AcceptInvitation, OpenTenant, SignIn, SignInOutcome, model::EmailAddress},
     kernel::{
         actor::{Actor, Principal, Role},
-        ids::{AccountId, AppId, ComplianceId, IdSource as _, PlanId, PostId, ReportId, TenantId, UploadId},
+        ids::{
+            AccountId, AppId, ComplianceId, IdSource as _, PlanId, PostId, RecordId, ReportId, TenantId,
+            UploadId,
+        },
         outbox::{Origin, Party, Record, Stream},
         scope::TenantScope,
         secret::{Secret, Vault},
@@ -299,6 +305,35 @@ impl TestApp {
         .await?;
         work.commit().await?;
         Ok(URL_SAFE_NO_PAD.encode(format!("report:{}", report.id.uuid().simple())))
+    }
+
+    /// A version of a record of processing that nobody has signed; its global id, and its hash.
+    ///
+    /// # Errors
+    /// It is not stored.
+    pub async fn record(&self, tenant: &TestTenant) -> Result<(String, String), HarnessError> {
+        let app = &self.service.parts.app;
+        let text = "{}".to_owned();
+        let sha256: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        let now = app.clock.now();
+        let record = ProcessingRecord {
+            id: RecordId::new(&System),
+            activity: Activity::Audit,
+            version: 2,
+            content: Content { text, sha256 },
+            changed: Vec::new(),
+            made_at: now,
+            checked_at: now,
+            reviewed: None,
+            signature: None,
+        };
+        let mut work = app.units.begin(TenantScope::of(tenant.id), &self.origin("make_record")).await?;
+        work.add_record(&record).await?;
+        let target = Party::new("processing_record", record.id.uuid());
+        work.record(Record::success(compliance::actions::MAKE_RECORD, target)).await?;
+        work.commit().await?;
+        let id = URL_SAFE_NO_PAD.encode(format!("record:{}", record.id.uuid().simple()));
+        Ok((id, Hash(sha256).to_hex()))
     }
 
     /// The figure on a line of what operators are told; 0 when there is no such line.

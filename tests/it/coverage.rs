@@ -68,6 +68,7 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
     let of_owner = json!({ "id": tenant.owner.id });
     let placed = app.client.graphql(&tenant.owner.token, hold, of_owner).await.unwrap();
     let hold = placed.data("placeHold")["hold"]["id"].clone();
+    let (record, sha256) = app.record(tenant).await.unwrap();
     BTreeMap::from([
         (
             "registerApp",
@@ -124,6 +125,7 @@ async fn inputs(app: &TestApp, tenant: &TestTenant) -> BTreeMap<&'static str, Va
         ("eraseSubject", json!({ "id": member.id, "basis": "OBJECTED" })),
         ("placeHold", json!({ "id": account, "matter": "2026-17" })),
         ("releaseHold", json!({ "id": hold })),
+        ("reviewRecord", json!({ "id": record, "sha256": sha256 })),
         ("cancelReport", json!({ "id": app.report(tenant).await.unwrap() })),
         ("approvePost", json!({ "id": post, "digest": digest })),
         ("changePost", json!({ "id": post, "caption": "another" })),

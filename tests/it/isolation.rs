@@ -33,7 +33,9 @@ async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let hold = "mutation ($id: ID!) { placeHold(input: { id: $id, matter: \"seed\" }) { hold { id } } }";
     let member = json!({ "id": tenant.owner.id });
     let hold = app.client.graphql(&tenant.owner.token, hold, member).await.unwrap();
+    let record = Value::from(app.record(tenant).await.unwrap().0);
     let ids = [
+        &record,
         &hold.data("placeHold")["hold"]["id"],
         &report,
         &plan,
@@ -113,7 +115,9 @@ async fn the_applications_own_role_is_held_by_the_database() {
     let app = TestApp::start().await.unwrap();
     let (aurora, borealis) = (app.tenant().await.unwrap(), app.tenant().await.unwrap());
     let theirs = borealis.id.uuid();
-    let cases: [(&str, Result<u64, &str>); 12] = [
+    let cases: [(&str, Result<u64, &str>); 13] = [
+        // What opens events is there, and is taken away of nobody but of who was erased.
+        ("DELETE FROM compliance.audit_openings", Ok(0)),
         (&format!("SELECT * FROM identity.members WHERE tenant_id = '{theirs}'"), Ok(0)),
         ("SELECT * FROM identity.members", Ok(1)),
         (&format!("UPDATE identity.members SET role = 'analyst' WHERE tenant_id = '{theirs}'"), Ok(0)),

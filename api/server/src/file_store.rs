@@ -49,7 +49,8 @@ pub(crate) async fn open_file_store(files: &Files, db: &Db) -> Result<Arc<dyn Ob
     };
     match check_file_store(&objects, db, &System, &place).await {
         Ok(()) => {}
-        // Only another store is a reason not to start; one that is away is a reason to wait for it.
+        // Only another store is a reason not to start at once; one that is away is waited for (and whoever serves has to
+        // know who was erased, which is written down there).
         Err(NotChecked::Away(fault)) => {
             tracing::warn!(error = %fault.source, "{place} did not answer; whether it is the right one is not known");
         }

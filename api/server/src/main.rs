@@ -163,6 +163,8 @@ enum QueueName {
     Changes,
     /// Write erasures down outside of the database, and look after keys of persons.
     Erasures,
+    /// Make records of processing.
+    Records,
 }
 
 impl From<QueueName> for Queue {
@@ -177,6 +179,7 @@ impl From<QueueName> for Queue {
             QueueName::Reports => Self::Reports,
             QueueName::Changes => Self::Changes,
             QueueName::Erasures => Self::Erasures,
+            QueueName::Records => Self::Records,
         }
     }
 }
@@ -345,7 +348,7 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             };
             let config = load(Need::Serving)?;
             log(&config)?;
-            keys::run(config, task, &whose.tenants).await
+            Box::pin(keys::run(config, task, &whose.tenants)).await
         }
         Verb::Log { verb: LogVerb::Fsck { tenant, json } } => {
             let config = load(Need::Checking)?;

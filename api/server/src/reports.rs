@@ -1,24 +1,29 @@
-//! Reports for auditors, put together.
+//! Reports for auditors, records of processing and erasure, put together.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::{
-    compliance::{Changes, Cutter, CutterPorts, ErasurePorts, Erasures, ReportPorts, Reports},
+    compliance::{
+        Changes, Cutter, CutterPorts, ErasurePorts, Erasures, RecordPorts, Records, ReportPorts, Reports,
+        processing::House, records::Activity,
+    },
     content::ports::ObjectStore,
+    identity::model::SESSION_MAX_DAYS,
 };
 use infra::{
+    aws_kms::{AwsKmsReportSigner, AwsKmsSettings},
     bundles::{Bundles, ReportKey, TimeStampingAuthority},
     erasure_ledger::ObjectLedger,
-    postgres::{Db, PgChangeSchedule, PgLogKeys, PgReportSchedule, PgSubjectSchedule, PgUnits},
+    postgres::{Db, PgChangeSchedule, PgLogKeys, PgReportSchedule, PgSubjectSchedule, PgUnits, inventory},
     system::System,
 };
 
 use crate::{
-    config::Config,
+    config::{Config, Files, ReportSigner},
     file_store::scratch,
     notary::trust,
-    wiring::{StartupError, log_reader},
+    wiring::{StartupError, log_reader, token},
 };
 
 /// Tells the log of changes that it was not told of.
@@ -73,29 +78,101 @@ fn bundles(config: &Config, objects: &Arc<dyn ObjectStore>) -> Bundles {
     }
 }
 
-/// Puts them together.
-pub(crate) fn open(
+/// The key that signs, wherever it is.
+async fn key(config: &Config) -> Result<Option<Arc<ReportKey>>, StartupError> {
+    let Some((signer, certificates)) = &config.reports.signer else { return Ok(None) };
+    let keys = &config.keys;
+    let key = match signer {
+        ReportSigner::File(file) => ReportKey::open(file, certificates)?,
+        ReportSigner::AwsKms(key) => {
+            let settings = AwsKmsSettings {
+                key: key.clone(),
+                region: keys.aws_kms_region.clone(),
+                endpoint: keys.aws_kms_endpoint.clone(),
+            };
+            let signer = Arc::new(AwsKmsReportSigner::connect(&settings).await);
+            ReportKey::elsewhere(signer, certificates).await?
+        }
+        ReportSigner::Pkcs11(label) => {
+            let module = keys.pkcs11_module.as_deref().ok_or("keys.pkcs11_module is not set")?;
+            let signer = Arc::new(token(keys, module).await?.report_signer(label.clone()));
+            ReportKey::elsewhere(signer, certificates).await?
+        }
+    };
+    Ok(Some(Arc::new(key)))
+}
+
+/// Reports, and records of processing, which one key signs.
+pub(crate) async fn open(
     config: &Config,
     (db, units): (&Db, &Arc<PgUnits>),
     log_keys: &Arc<PgLogKeys>,
     objects: &Arc<dyn ObjectStore>,
-) -> Result<Arc<Reports>, StartupError> {
-    let key = |(key, certificates): &(PathBuf, PathBuf)| ReportKey::open(key, certificates).map(Arc::new);
+) -> Result<(Arc<Reports>, Arc<Records>), StartupError> {
     let authority = |url: &String| TimeStampingAuthority::new(url.clone()).map(Arc::new);
-    let binder = Bundles {
-        key: config.reports.signer.as_ref().map(key).transpose()?,
+    let binder = Arc::new(Bundles {
+        key: key(config).await?,
         authority: config.reports.authority.as_ref().map(authority).transpose()?,
         ..bundles(config, objects)
-    };
-    Ok(Arc::new(Reports::new(ReportPorts {
+    });
+    let records = Arc::new(Records::new(RecordPorts {
+        units: units.clone(),
+        daily: Arc::new(PgSubjectSchedule::new(db.clone())),
+        binder: binder.clone(),
+        house: house(config),
+        categories: inventory::categories(),
+        clock: Arc::new(System),
+        ids: Arc::new(System),
+    }));
+    let reports = Arc::new(Reports::new(ReportPorts {
         units: units.clone(),
         schedule: Arc::new(PgReportSchedule::new(db.clone())),
-        binder: Arc::new(binder),
+        binder,
         log_keys: log_keys.clone(),
         trust: trust(config)?,
         host: config.audit.host.clone(),
         keep: TimeDelta::days(config.reports.keep_days.into()),
         clock: Arc::new(System),
         ids: Arc::new(System),
-    })))
+    }));
+    Ok((reports, records))
+}
+
+/// What records of processing say that is the same for all tenants; `None` where none are made.
+fn house(config: &Config) -> Option<House> {
+    let [controller, representative, officer, country] = config.records.responsible.clone()?;
+    let erased = "on request, by `eraseSubject`; what was done stays in the log under a pseudonym";
+    let limits = vec![
+        (
+            Activity::Membership,
+            format!("sessions after {SESSION_MAX_DAYS} days at most, invitations after 7; all else {erased}"),
+        ),
+        (
+            Activity::AccountLinks,
+            format!("tokens when an account is unlinked or consent ends; all else {erased}"),
+        ),
+        (
+            Activity::Content,
+            "files when they are cancelled, and those that never arrived after a day".to_owned(),
+        ),
+        (Activity::Publishing, "with the tenant".to_owned()),
+        (
+            Activity::Audit,
+            format!(
+                "what opens events about a person {erased}; keys of a month {} days after nothing is under them",
+                config.privacy.backup_days
+            ),
+        ),
+        (Activity::Reports, format!("{} days after one is made", config.reports.keep_days)),
+    ];
+    Some(House {
+        controller,
+        representative,
+        officer,
+        country,
+        recipients: config.records.recipients.clone(),
+        measures: config.records.measures.clone(),
+        limits,
+        is_bucket: matches!(config.content.files, Files::Bucket(_)),
+    })
 }

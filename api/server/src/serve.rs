@@ -44,11 +44,13 @@ pub enum Queue {
     Changes,
     /// Write erasures down outside of the database, and look after keys of persons.
     Erasures,
+    /// Make records of processing.
+    Records,
 }
 
 impl Queue {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Sequence,
         Self::Tokens,
         Self::Uploads,
@@ -58,6 +60,7 @@ impl Queue {
         Self::Reports,
         Self::Changes,
         Self::Erasures,
+        Self::Records,
     ];
 }
 
@@ -101,6 +104,9 @@ const UPLOAD_DEADLINE: Duration = Duration::from_hours(1);
 
 /// Longest the last calls to platforms are waited for when stopping: what they answer can't be asked for again.
 const LAST_CALLS: Duration = Duration::from_secs(70);
+
+/// How often it is asked at the start who was erased, where files are away: once a second.
+const LEDGER_TRIES: u32 = 10;
 
 /// How long the last of the books about calls may take.
 const LAST_BOOKS: Duration = Duration::from_secs(5);
@@ -229,14 +235,26 @@ async fn forget_again(duties: &Duties, app: &api::app::App) -> Result<(), Startu
     if !keeps_files(duties) {
         return Ok(());
     }
-    let again = app.erasures.erase_again().await.map_err(|error| {
-        format!("what was erased before could not be told from what was not, so nothing is served: {error}")
-    })?;
-    if again > 0 {
-        tracing::warn!(
-            subjects = again,
-            "the database was put back to before some were erased: they are again"
-        );
+    let mut tries = 0;
+    let again = loop {
+        match app.erasures.erase_again().await {
+            Ok(again) => break again,
+            Err(error) if tries == LEDGER_TRIES => {
+                let told = "what was erased can't be told from what was not, so nothing is served";
+                return Err(format!("{told}: {error}").into());
+            }
+            Err(error) => tracing::warn!(error = %error, "it is not known yet who was erased"),
+        }
+        tries += 1;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    for (scope, error) in &again.faults {
+        tracing::error!(tenant = %scope.tenant(), error = %error,
+            "the database was put back to before some were erased, and they can't be again: the tenant is suspended");
+    }
+    if again.done > 0 {
+        let subjects = again.done;
+        tracing::warn!(subjects, "the database was put back to before some were erased: they are again");
     }
     Ok(())
 }
@@ -275,8 +293,11 @@ fn tenants_work(
         workers.push(tokio::spawn(worker::tell_changes(changes, metrics, stopping.clone())));
     }
     if duties.has(Queue::Erasures) {
-        let (erasures, metrics) = (app.erasures.clone(), app.metrics.clone());
-        workers.push(tokio::spawn(worker::keep_erasures(erasures, metrics, stopping.clone())));
+        workers.push(tokio::spawn(worker::keep_erasures(app.erasures.clone(), stopping.clone())));
+    }
+    if duties.has(Queue::Records) {
+        let (records, metrics) = (app.records.clone(), app.metrics.clone());
+        workers.push(tokio::spawn(worker::make_records(records, metrics, stopping.clone())));
     }
     workers
 }
@@ -342,6 +363,9 @@ async fn figures(
         {
             app.metrics.audit_waiting.set(waiting);
             app.metrics.audit_lag_s.set(oldest_s);
+        }
+        if let Ok(unkept_s) = app.erasures.unkept_s().await {
+            app.metrics.erasures_unkept_s.set(unkept_s);
         }
         if let Ok((waiting, lag_s)) = app.publishing.turns_behind().await {
             app.metrics.post_turns_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));

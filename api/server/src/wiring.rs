@@ -129,10 +129,8 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         LogWatchSettings { patience: config.audit.index_wait, waiting_max: config.audit.waiting_max },
     );
     let objects = file_store::objects(config, duties, &db).await?;
-    let ticks = Arc::new(SystemTicks);
-    let subjects = Arc::new(SubjectVault::new(vault.clone(), objects.clone(), system.clone(), ticks));
-    tokio::spawn(subjects.sweeper());
-    let units = Arc::new(PgUnits::new(db.clone(), (vault.clone(), subjects), feeds.clone(), &system, logs));
+    let vaults = (vault.clone(), persons(&vault, &objects));
+    let units = Arc::new(PgUnits::new(db.clone(), vaults, feeds.clone(), &system, logs));
     let log_keys = Arc::new(PgLogKeys::new(
         keys_db.clone(),
         vault.clone(),
@@ -163,13 +161,16 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
     };
     let cutter = duties.has(Queue::Reports).then(|| crate::reports::cutter(config, &units, &objects));
     let cutter = cutter.transpose()?.flatten();
+    let of_auditors = crate::reports::open(config, (&db, &units), &log_keys, &objects);
+    let (reports, records) = Box::pin(of_auditors).await?;
     let app = Arc::new(App {
         identity,
         accounts,
         content,
         publishing,
         compliance: compliance(config, &log_keys)?,
-        reports: crate::reports::open(config, (&db, &units), &log_keys, &objects)?,
+        reports,
+        records,
         changes: crate::reports::changes(&db, &units),
         erasures: crate::reports::erasures(config, (&db, &units), &objects),
         units,
@@ -199,6 +200,14 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
     let (sequencing, verifying, notary) = over_all_logs(config, duties, log_keys).await?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
     Ok(Parts { app, sequencing, verifying, notary, cutter, health, db, envelope, journal, bookkeeping })
+}
+
+/// Keys of single persons.
+fn persons(vault: &Arc<dyn Vault>, objects: &Arc<dyn ObjectStore>) -> Arc<SubjectVault> {
+    let (entropy, ticks) = (Arc::new(System), Arc::new(SystemTicks));
+    let vault = Arc::new(SubjectVault::new(Arc::clone(vault), Arc::clone(objects), entropy, ticks));
+    tokio::spawn(vault.sweeper());
+    vault
 }
 
 /// Reads the audit log.

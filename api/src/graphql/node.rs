@@ -3,13 +3,13 @@
 use async_graphql::{Context, ID, Interface, Object};
 use domain::kernel::ids::{
     AccountId, ApiKeyId, AppId, EventId, GroupId, HoldId, InvitationId, LinkId, MemberId, PlanId, PostId,
-    ReportId, SessionId, TimetableId, UploadId,
+    RecordId, ReportId, SessionId, TimetableId, UploadId,
 };
 
 use super::{
     accounts::{Account, App, Group, Link},
     command::app,
-    compliance::{AuditEventNode, LegalHold, Report},
+    compliance::{AuditEventNode, LegalHold, ProcessingRecord, Report},
     content::Upload,
     error::ApiError,
     identity::{ApiKey, Invitation, Member, Session, Tenant},
@@ -54,6 +54,8 @@ pub enum Node {
     Report(Report),
     /// A reason why somebody's data must be kept.
     LegalHold(LegalHold),
+    /// A version of a record of processing.
+    ProcessingRecord(ProcessingRecord),
 }
 
 /// Most ids `nodes` takes.
@@ -119,6 +121,10 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         Kind::Hold => {
             let hold = app.erasures.hold(&mut *work, &actor, HoldId::from_uuid(uuid)).await?;
             hold.map(|h| Node::LegalHold(h.into()))
+        }
+        Kind::Record => {
+            let record = app.records.record(&mut *work, &actor, RecordId::from_uuid(uuid)).await?;
+            record.map(|r| Node::ProcessingRecord(r.into()))
         }
         Kind::AuditEvent => {
             let event = app.compliance.audit_event(&mut *work, &actor, EventId::from_uuid(uuid)).await?;

@@ -25,10 +25,11 @@ pub(super) enum Kind {
     Post,
     Report,
     Hold,
+    Record,
 }
 
 impl Kind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Tenant,
         Self::Member,
         Self::Invitation,
@@ -45,6 +46,7 @@ impl Kind {
         Self::Post,
         Self::Report,
         Self::Hold,
+        Self::Record,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -65,6 +67,7 @@ impl Kind {
             Self::Post => "post",
             Self::Report => "report",
             Self::Hold => "hold",
+            Self::Record => "record",
         }
     }
 }

@@ -128,6 +128,10 @@ pub struct Metrics {
     pub changes_untold_s: Gauge<f64, AtomicU64>,
     /// `matricula_erasures_unkept_seconds`: how long the oldest erasure has waited to be written down outside of the database.
     pub erasures_unkept_s: Gauge<f64, AtomicU64>,
+    /// `matricula_records_made_total`: versions of records of processing that were made.
+    pub records_made: Counter,
+    /// `matricula_record_faults_total`: records of processing that could not be made.
+    pub record_faults: Counter,
     /// `matricula_posts_total`: steps that posts took.
     pub posts: Family<PostLabels, Counter>,
     /// `matricula_post_turns_waiting`: accounts that something is due for and nobody works for, counted up to 10,000.
@@ -200,6 +204,8 @@ impl Default for Metrics {
             changes_told_late: Counter::default(),
             changes_untold_s: Gauge::default(),
             erasures_unkept_s: Gauge::default(),
+            records_made: Counter::default(),
+            record_faults: Counter::default(),
             segments_cut: Counter::default(),
             posts: Family::default(),
             post_turns_waiting: Gauge::default(),
@@ -328,6 +334,8 @@ impl Metrics {
             "Transactions that changed rows and did not tell the log, which was told afterwards",
             m.changes_told_late.clone(),
         );
+        r.register("records_made", "Versions of records of processing made", m.records_made.clone());
+        r.register("record_faults", "Records of processing that could not be made", m.record_faults.clone());
         r.register(
             "erasures_unkept_seconds",
             "How long the oldest erasure has waited to be written down outside of the database",

@@ -1,39 +1,54 @@
-//! Writes erasures down outside of the database, and looks after keys of persons.
+//! Writes erasures down outside of the database, erases again what a database that was put back has brought back, and looks
+//! after keys of persons.
 
 use std::{sync::Arc, time::Duration};
 
-use domain::compliance::{Erasures, Kept};
+use domain::compliance::{ComplianceError, Erasures, Kept};
 use tokio::{sync::watch, time::Instant};
-
-use crate::metrics::Metrics;
 
 /// Pause when there was nothing to write down.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How often it is asked whose keys are to be looked after.
-const KEYS_EVERY: Duration = Duration::from_mins(1);
+/// How often the database is held to what is written down, and it is asked whose keys are to be looked after.
+const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Works until `stop` turns true.
-pub async fn keep_erasures(erasures: Arc<Erasures>, metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
-    let mut keys_due = Instant::now();
+pub async fn keep_erasures(erasures: Arc<Erasures>, mut stop: watch::Receiver<bool>) {
+    let mut upkeep_due = Instant::now();
     while !*stop.borrow() {
-        match erasures.keep_erasures().await {
-            Ok(Kept { kept, oldest_s }) => {
-                metrics.erasures_unkept_s.set(oldest_s);
-                if kept > 0 {
-                    continue;
-                }
-            }
-            Err(error) => tracing::warn!(error = %error, "erasures were not written down"),
+        if told("erasures were not written down", erasures.keep_erasures().await) > 0 {
+            continue;
         }
-        if keys_due <= Instant::now() {
-            keys_due = Instant::now() + KEYS_EVERY;
-            match erasures.tend_subject_keys().await {
-                Ok(0) => {}
-                Ok(months) => tracing::info!(months, "keys of months were destroyed that no backup needs"),
-                Err(error) => tracing::warn!(error = %error, "keys of persons were not looked after"),
+        if upkeep_due <= Instant::now() {
+            upkeep_due = Instant::now() + UPKEEP_EVERY;
+            let again = told("who was erased before is not erased again", erasures.erase_again().await);
+            if again > 0 {
+                tracing::warn!(
+                    subjects = again,
+                    "the database was put back to before some were erased: they are again"
+                );
+            }
+            let months = told("keys of persons were not looked after", erasures.tend_subject_keys().await);
+            if months > 0 {
+                tracing::info!(months, "keys of months were destroyed that no backup needs");
             }
         }
         let _ = tokio::time::timeout(IDLE, stop.changed()).await;
+    }
+}
+
+/// Tells of what failed, and gives how often it was done.
+fn told(what: &str, turn: Result<Kept, ComplianceError>) -> u32 {
+    match turn {
+        Ok(Kept { done, faults }) => {
+            for (scope, error) in faults {
+                tracing::error!(tenant = %scope.tenant(), error = %error, "{what}");
+            }
+            done
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "{what}");
+            0
+        }
     }
 }

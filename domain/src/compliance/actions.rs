@@ -26,10 +26,17 @@ actions! {
     PLACE_HOLD = "place_hold", Admin, API_ACTIVITY, 1, Some(Permission::ManagePrivacy), Optional, PERSONAL;
     /// It need not be kept any more.
     RELEASE_HOLD = "release_hold", Admin, API_ACTIVITY, 3, Some(Permission::ManagePrivacy), Optional, PERSONAL;
+    /// A record of processing is made anew, or can't be.
+    MAKE_RECORD = "make_record", Admin, API_ACTIVITY, 1, None, Optional, PERSONAL;
+    /// Somebody has looked at what changed in a record of processing.
+    REVIEW_RECORD = "review_record", Admin, API_ACTIVITY, 3, Some(Permission::ManagePrivacy), Optional, PERSONAL;
+    /// A record of processing is signed.
+    SIGN_RECORD = "sign_record", Admin, API_ACTIVITY, 3, None, Optional, PERSONAL;
 }
 
 /// What nobody asks for by a mutation: what workers do, and what happens at the door for files.
-pub const WITHOUT_MUTATION: &[Action] = &[MAKE_REPORT, DOWNLOAD_REPORT, EXPIRE_REPORT, CHANGE_ROWS];
+pub const WITHOUT_MUTATION: &[Action] =
+    &[MAKE_REPORT, DOWNLOAD_REPORT, EXPIRE_REPORT, CHANGE_ROWS, MAKE_RECORD, SIGN_RECORD];
 
 /// OCSF class Entity Management, activity Update.
 const fn of_keys(name: &'static str) -> Action {

@@ -63,7 +63,7 @@ impl From<AccountId> for Subject {
 }
 
 /// Why it must be erased (GDPR article 17(1), PIPL article 47).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErasureBasis {
     /// It is not needed any more for what it was collected for (GDPR 17(1)(a)).
     NotNeeded,
@@ -107,7 +107,7 @@ pub struct Erasure {
     pub by: Option<MemberId>,
     /// Of how many events the values are gone.
     pub openings: u64,
-    /// Reports that showed such values and were there: whoever took one away has a copy beyond reach.
+    /// Reports that were there and showed what events commit to, of whomever: whoever took one away has a copy beyond reach.
     pub reports: Vec<ReportId>,
 }
 

@@ -36,6 +36,59 @@ impl Activity {
     }
 }
 
+impl Activity {
+    /// The activity of that word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|activity| activity.as_str() == text)
+    }
+
+    /// What it is done for.
+    pub const fn purposes(self) -> &'static [&'static str] {
+        match self {
+            Self::Membership => &["letting members in, and giving each the rights of their role"],
+            Self::AccountLinks => {
+                &["acting on platforms in the name of owners of accounts, within what they consented to"]
+            }
+            Self::Content => &["taking in files that are to be posted, and making them fit for platforms"],
+            Self::Publishing => {
+                &["planning posts, having them agreed to, posting them, and following what becomes of them"]
+            }
+            Self::Audit => {
+                &["showing what was done, by whom and when, and that this was not changed afterwards"]
+            }
+            Self::Reports => &["giving auditors what they ask for of the log, in a form that proves itself"],
+        }
+    }
+
+    /// Whose data it is.
+    pub const fn data_subjects(self) -> &'static [&'static str] {
+        match self {
+            Self::Membership => &["members of the tenant, and who is invited to be one"],
+            Self::AccountLinks => {
+                &["owners of accounts on platforms", "members who link and look after them"]
+            }
+            Self::Content | Self::Publishing => &[
+                "members who bring in, plan and agree",
+                "owners of accounts",
+                "whoever is in what is posted",
+            ],
+            Self::Audit | Self::Reports => &["members of the tenant", "owners of accounts on platforms"],
+        }
+    }
+
+    /// What is done with it, for whom it is done.
+    pub const fn processing(self) -> &'static str {
+        match self {
+            Self::Membership => "storing, looking up, comparing credentials, sending messages",
+            Self::AccountLinks => "storing, renewing tokens, asking platforms",
+            Self::Content => "storing, reading, converting, giving to platforms",
+            Self::Publishing => "storing, giving to platforms, reading from platforms",
+            Self::Audit => "logging under pseudonyms and commitments, storing, erasing",
+            Self::Reports => "compiling, signing, handing out",
+        }
+    }
+}
+
 /// What a column says about somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Category {

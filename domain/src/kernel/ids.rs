@@ -92,6 +92,8 @@ id_types! {
     ReportId "report",
     /// A reason why somebody's data must be kept.
     HoldId "hold",
+    /// A version of a record of processing.
+    RecordId "record",
     /// One event in an audit log.
     EventId "event",
     /// The identifier of one answer, which resolves to all it left in the audit log.

@@ -12,6 +12,8 @@
 //!
 //! Credentials are found by the SDK's default chain: environment, profile, container, instance.
 
+mod report;
+
 use async_trait::async_trait;
 use aws_config::BehaviorVersion;
 use aws_sdk_kms::{
@@ -23,6 +25,7 @@ use aws_sdk_kms::{
 use domain::kernel::fault::PortError;
 use zeroize::{Zeroize as _, Zeroizing};
 
+pub use self::report::AwsKmsReportSigner;
 use crate::envelope::{KeyContext, KeyProvider};
 
 const PORT: &str = "aws_kms";

@@ -1,19 +1,25 @@
-//! The key that signs reports, and its certificates, in files on this machine.
+//! The key that signs reports: in a file on this machine, or with somebody who does not give it out; and its certificates.
 
 use std::{
     fmt,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use async_trait::async_trait;
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
 };
-use domain::compliance::bundle::cms::SignatureAlgorithm;
+use domain::{
+    compliance::bundle::cms::{SignatureAlgorithm, SignatureRequest},
+    kernel::fault::PortError,
+};
 use x509_cert::{
     Certificate,
-    der::{Encode as _, pem},
+    der::{Decode as _, Encode as _, pem},
+    spki::{ObjectIdentifier, SubjectPublicKeyInfoOwned},
 };
 use zeroize::Zeroizing;
 
@@ -31,6 +37,9 @@ pub enum ReportKeyFault {
     /// The key's file is open to others.
     #[error("{} can be read by others: chmod 600", .0.display())]
     Open(PathBuf),
+    /// Whoever has the key does not answer.
+    #[error("the key that signs reports can't be had: {}", .0.source)]
+    Away(PortError),
     /// A file that holds something else.
     #[error("{} {problem}", path.display())]
     Unfit {
@@ -41,13 +50,31 @@ pub enum ReportKeyFault {
     },
 }
 
+/// A public key, as whoever has the private one tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicKey {
+    /// A `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7, DER).
+    Info(Vec<u8>),
+    /// A point on P-256, uncompressed (SEC 1 section 2.3.3).
+    Point(Vec<u8>),
+}
+
+/// Signs with a key that it does not give out.
+#[async_trait]
+pub trait ReportSigner: Send + Sync {
+    /// The public key.
+    async fn public_key(&self) -> Result<PublicKey, PortError>;
+    /// The signature: ECDSA in DER, RSA by PKCS #1 v1.5.
+    async fn sign(&self, request: SignatureRequest<'_>) -> Result<Vec<u8>, PortError>;
+}
+
 enum Pair {
     Ecdsa(EcdsaKeyPair),
     Rsa(RsaKeyPair),
+    Elsewhere(Arc<dyn ReportSigner>, SignatureAlgorithm),
 }
 
-/// A private key (PKCS #8, PEM; ECDSA on P-256, or RSA) and the certificates up to but without the root (PEM, the key's own
-/// first).
+/// A private key (ECDSA on P-256, or RSA) and the certificates up to but without the root (PEM, the key's own first).
 pub struct ReportKey {
     pair: Pair,
     certificates: Vec<Vec<u8>>,
@@ -59,25 +86,39 @@ impl fmt::Debug for ReportKey {
     }
 }
 
+const PORT: &str = "report_key";
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+
+fn unfit(path: &Path, problem: &'static str) -> ReportKeyFault {
+    ReportKeyFault::Unfit { path: path.to_owned(), problem }
+}
+
+/// The certificates in a file, and those as DER.
+fn chain(path: &Path) -> Result<(Certificate, Vec<Vec<u8>>), ReportKeyFault> {
+    let none = || unfit(path, "holds no certificates in PEM");
+    let chain = Certificate::load_pem_chain(&read(path)?).map_err(|_| none())?;
+    let der: Result<Vec<_>, _> = chain.iter().map(Certificate::to_der).collect();
+    let der = der.map_err(|_| unfit(path, "has a certificate that can't be written"))?;
+    Ok((chain.into_iter().next().ok_or_else(none)?, der))
+}
+
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ReportKeyFault> {
     let bytes = std::fs::read(path).map(Zeroizing::new);
     bytes.map_err(|source| ReportKeyFault::Unreadable { path: path.to_owned(), source })
 }
 
 impl ReportKey {
-    /// Reads both.
+    /// Reads both: the key is PKCS #8 in PEM.
     ///
     /// # Errors
     /// What is wrong with which file; also that the key is not the first certificate's.
     pub fn open(key: &Path, certificates: &Path) -> Result<Self, ReportKeyFault> {
-        let unfit = |path: &Path, problem| ReportKeyFault::Unfit { path: path.to_owned(), problem };
         let mode = std::fs::metadata(key).map(|metadata| metadata.permissions().mode());
         if mode.is_ok_and(|mode| mode & 0o077 != 0) {
             return Err(ReportKeyFault::Open(key.to_owned()));
         }
-        let chain = Certificate::load_pem_chain(&read(certificates)?);
-        let chain = chain.map_err(|_| unfit(certificates, "holds no certificates in PEM"))?;
-        let first = chain.first().ok_or_else(|| unfit(certificates, "holds no certificates in PEM"))?;
+        let (first, certificates) = chain(certificates)?;
         let (label, pkcs8) = pem::decode_vec(&read(key)?)
             .map(|(label, bytes)| (label.to_owned(), Zeroizing::new(bytes)))
             .map_err(|_| unfit(key, "holds no key in PEM"))?;
@@ -87,20 +128,49 @@ impl ReportKey {
                 "holds no PKCS #8 key: openssl pkcs8 -topk8 -nocrypt makes one of another",
             ));
         }
-        let ecdsa = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).map(Pair::Ecdsa);
-        let pair = ecdsa.or_else(|_| RsaKeyPair::from_pkcs8(&pkcs8).map(Pair::Rsa));
-        let pair = pair.map_err(|_| unfit(key, "holds neither an ECDSA key on P-256 nor an RSA key"))?;
-        let public = match &pair {
-            Pair::Ecdsa(pair) => pair.public_key().as_ref(),
-            Pair::Rsa(pair) => pair.public_key().as_ref(),
+        let ecdsa = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8);
+        let (pair, public) = if let Ok(pair) = ecdsa {
+            let public = pair.public_key().as_ref().to_vec();
+            (Pair::Ecdsa(pair), public)
+        } else {
+            let pair = RsaKeyPair::from_pkcs8(&pkcs8)
+                .map_err(|_| unfit(key, "holds neither an ECDSA key on P-256 nor an RSA key"))?;
+            let public = pair.public_key().as_ref().to_vec();
+            (Pair::Rsa(pair), public)
         };
-        if first.tbs_certificate().subject_public_key_info().subject_public_key.as_bytes() != Some(public) {
+        let info = first.tbs_certificate().subject_public_key_info();
+        if info.subject_public_key.as_bytes() != Some(public.as_slice()) {
             return Err(unfit(key, "is not the key of the first certificate"));
         }
-        let der = |certificate: &Certificate| certificate.to_der();
-        let certificates: Result<Vec<_>, _> = chain.iter().map(der).collect();
-        let certificates = certificates.map_err(|_| unfit(key, "has a certificate that can't be written"))?;
         Ok(Self { pair, certificates })
+    }
+
+    /// Reads the certificates of a key that somebody else has.
+    ///
+    /// # Errors
+    /// What is wrong with the file, that they do not answer, or that theirs is not the first certificate's key.
+    pub async fn elsewhere(
+        signer: Arc<dyn ReportSigner>,
+        certificates: &Path,
+    ) -> Result<Self, ReportKeyFault> {
+        let path = certificates;
+        let (first, certificates) = chain(path)?;
+        let info = first.tbs_certificate().subject_public_key_info();
+        let algorithm = match info.algorithm.oid {
+            RSA => SignatureAlgorithm::RsaSha256,
+            EC => SignatureAlgorithm::EcdsaP256Sha256,
+            _ => return Err(unfit(path, "is of a key that is neither ECDSA on P-256 nor RSA")),
+        };
+        let is_same = match signer.public_key().await.map_err(ReportKeyFault::Away)? {
+            PublicKey::Info(der) => {
+                SubjectPublicKeyInfoOwned::from_der(&der).is_ok_and(|theirs| theirs == *info)
+            }
+            PublicKey::Point(point) => info.subject_public_key.as_bytes() == Some(point.as_slice()),
+        };
+        if !is_same {
+            return Err(unfit(path, "is not of the key that signs reports"));
+        }
+        Ok(Self { pair: Pair::Elsewhere(signer, algorithm), certificates })
     }
 
     /// How it signs.
@@ -108,6 +178,7 @@ impl ReportKey {
         match self.pair {
             Pair::Ecdsa(_) => SignatureAlgorithm::EcdsaP256Sha256,
             Pair::Rsa(_) => SignatureAlgorithm::RsaSha256,
+            Pair::Elsewhere(_, algorithm) => algorithm,
         }
     }
 
@@ -116,16 +187,21 @@ impl ReportKey {
         &self.certificates
     }
 
-    /// Signs a message; `None` when the library refuses.
-    pub fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+    /// Signs.
+    ///
+    /// # Errors
+    /// The library refuses, or whoever has the key does not answer.
+    pub async fn sign(&self, request: SignatureRequest<'_>) -> Result<Vec<u8>, PortError> {
         let random = SystemRandom::new();
+        let refused = |_| PortError::lasting(PORT, "the library does not sign");
         match &self.pair {
-            Pair::Ecdsa(pair) => Some(pair.sign(&random, message).ok()?.as_ref().to_vec()),
+            Pair::Ecdsa(pair) => Ok(pair.sign(&random, request.message).map_err(refused)?.as_ref().to_vec()),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).ok()?;
-                Some(signature)
+                pair.sign(&RSA_PKCS1_SHA256, &random, request.message, &mut signature).map_err(refused)?;
+                Ok(signature)
             }
+            Pair::Elsewhere(signer, _) => signer.sign(request).await,
         }
     }
 }

@@ -5,8 +5,8 @@
 //! dropped half way leaves what is under its place, and nothing else; nothing of a log leaves for the authority but the hash of a
 //! signature.
 //!
-//! Absent on purpose: keys in memory longer than the process, which the caller of [`ReportKey`] reads from a file only this
-//! user can read; judging certificates, which is done by whoever checks a report.
+//! Absent on purpose: keys in memory longer than the process, which [`ReportKey`] reads from a file only this user can read, or
+//! leaves where they are ([`ReportSigner`]); judging certificates, which is done by whoever checks a report.
 
 mod key;
 mod rope;
@@ -19,20 +19,20 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use domain::{
     compliance::{
-        bundle::writer::ReportHead,
+        bundle::{cms::CadesDraft, writer::ReportHead},
         log::merkle::Hash,
         ports::{Binding, ReportBinder, Segment},
-        report::Piece,
+        report::{Piece, time_of},
     },
     content::ports::ObjectStore,
     kernel::{
-        clock::Clock,
+        clock::{Clock, Timestamp},
         fault::PortError,
         ids::{Entropy, IdSource},
     },
 };
 
-pub use key::{ReportKey, ReportKeyFault};
+pub use key::{PublicKey, ReportKey, ReportKeyFault, ReportSigner};
 pub use stamp::TimeStampingAuthority;
 
 const PORT: &str = "bundles";
@@ -69,10 +69,25 @@ impl std::fmt::Debug for Bundles {
     }
 }
 
+/// A detached CAdES signature over `content` (DER).
+async fn signed(key: &ReportKey, content: &[u8], at: Timestamp) -> Result<Vec<u8>, PortError> {
+    let fault = |e| PortError::passing(PORT, e);
+    let at = time_of(at).map_err(fault)?;
+    let draft = CadesDraft::new(content, key.algorithm(), key.certificates(), at).map_err(fault)?;
+    let signature = key.sign(draft.request()).await?;
+    draft.finish(&signature).map_err(fault)
+}
+
 #[async_trait]
 impl ReportBinder for Bundles {
     fn can_sign(&self) -> bool {
         self.key.is_some()
+    }
+
+    async fn sign(&self, content: &[u8]) -> Result<Vec<u8>, PortError> {
+        let key =
+            self.key.as_ref().ok_or_else(|| PortError::lasting(PORT, "there is no key to sign with"))?;
+        signed(key, content, self.clock.now()).await
     }
 
     async fn begin(&self, place: &str, head: ReportHead) -> Result<Box<dyn Binding>, PortError> {

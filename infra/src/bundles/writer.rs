@@ -13,12 +13,11 @@ use domain::{
     compliance::{
         bundle::{
             BundleError,
-            cms::CadesDraft,
             names::SEGMENT_LEAVES_MAX,
             writer::{BundleWriter, Heads, ReadyFile, ReadySegment, ReportHead, Sealing},
         },
         ports::{Added, Asked, Binding, Bound, ReportRow, Segment},
-        report::{Piece, time_of},
+        report::Piece,
     },
     content::ports::ObjectStore,
     kernel::{
@@ -35,7 +34,7 @@ use tokio::{
 use super::{
     PORT, ReportKey, TimeStampingAuthority,
     rope::{Object, Rope},
-    segments,
+    segments, signed,
 };
 
 /// What a bundle is made with.
@@ -260,12 +259,7 @@ impl Binding for Writing {
         let _ended = self.tasks.send(Task::Close(Box::new(heads))).await;
         let Some((sealing, rows)) = self.end().await? else { return Ok(None) };
         let parts = &self.parts;
-        let signed_at = time_of(parts.clock.now()).map_err(fault)?;
-        let key = &parts.key;
-        let draft = CadesDraft::new(sealing.sums(), key.algorithm(), key.certificates(), signed_at);
-        let draft = draft.map_err(fault)?;
-        let signature = key.sign(draft.request().message).ok_or_else(|| fault("the key does not sign"))?;
-        let signature = draft.finish(&signature).map_err(fault)?;
+        let signature = signed(&parts.key, sealing.sums(), parts.clock.now()).await?;
         let stamp = match &parts.authority {
             None => None,
             Some(authority) => {

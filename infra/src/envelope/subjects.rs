@@ -8,8 +8,11 @@
 //! away when no backup is kept any more that is older than that: whatever is in one that somebody kept all the same, opens
 //! nothing.
 //!
-//! Invariants: an unwrapped key of a month is used for at most [`KEY_TTL_MAX_S`] seconds since it was read, and wiped within a
-//! sweep after that; a person's own key is never kept.
+//! Invariants: an unwrapped key of a month is used for a minute since it was read, and wiped within a sweep after that, so that
+//! it outlives the tenant's key by no more; a person's own key is never kept; a store that does not answer is waited for a moment
+//! and then left alone for another, as whoever asks holds a transaction.
+//!
+//! Absent on purpose: throwing away versions that a bucket keeps of objects. Have it let them expire.
 
 use std::{
     collections::HashMap,
@@ -21,7 +24,7 @@ use std::{
 use domain::{
     content::ports::ObjectStore,
     kernel::{
-        fault::PortError,
+        fault::{PortError, Retry},
         ids::{Entropy, TenantId},
         scope::TenantScope,
         secret::{Place, Sealed, Secret, Vault},
@@ -33,10 +36,10 @@ use zeroize::Zeroizing;
 use super::{
     bound::bound,
     derive::extract,
-    fault::Fault,
+    fault::{Fault, PORT},
     keywrap,
     message::{self, HEADER_LEN, TAG_LEN},
-    settings::{KEY_TTL_MAX_S, SWEEP_EVERY_S},
+    settings::SWEEP_EVERY_S,
     ticks::Ticks,
 };
 
@@ -46,6 +49,15 @@ const FOLDER: &str = "subject-keys";
 const TABLE: &str = "compliance.subject_epochs";
 
 const EXTRACT_SALT: &[u8] = b"matricula subject key v1";
+
+/// How long a month's key is used after it was read.
+const KEY_TTL: Duration = Duration::from_mins(1);
+
+/// Longest the store may take.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long it is left alone after it failed.
+const STORE_REST: Duration = Duration::from_secs(1);
 
 /// There is one version of a person's key.
 const VERSION: u32 = 1;
@@ -67,6 +79,8 @@ pub struct SubjectVault {
     entropy: Arc<dyn Entropy>,
     ticks: Arc<dyn Ticks>,
     held: Mutex<HashMap<(TenantId, Uuid), Held>>,
+    /// Held while the store is asked, with until when it is left alone.
+    flight: tokio::sync::Mutex<Duration>,
 }
 
 impl fmt::Debug for SubjectVault {
@@ -91,7 +105,7 @@ impl SubjectVault {
         entropy: Arc<dyn Entropy>,
         ticks: Arc<dyn Ticks>,
     ) -> Self {
-        Self { vault, objects, entropy, ticks, held: Mutex::default() }
+        Self { vault, objects, entropy, ticks, held: Mutex::default(), flight: tokio::sync::Mutex::default() }
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<(TenantId, Uuid), Held>> {
@@ -103,28 +117,47 @@ impl SubjectVault {
         let key = Zeroizing::new(self.entropy.bytes32());
         let place = Place { table: TABLE, column: "key", row: epoch };
         let sealed = self.vault.seal(scope, place, key.as_slice()).await?;
-        self.objects.put(&name(scope, epoch), sealed.0).await
+        self.in_time(self.objects.put(&name(scope, epoch), sealed.0)).await
+    }
+
+    /// Asks the store, one at a time, unless it failed a moment ago.
+    async fn in_time<T: Send>(
+        &self,
+        call: impl Future<Output = Result<T, PortError>> + Send,
+    ) -> Result<T, PortError> {
+        let mut rests_until = self.flight.lock().await;
+        if self.ticks.elapsed() < *rests_until {
+            return Err(PortError::passing(PORT, "the store of keys failed a moment ago"));
+        }
+        let answer = tokio::time::timeout(STORE_TIMEOUT, call).await;
+        let answer = answer.unwrap_or_else(|_| Err(PortError::passing(PORT, "the store does not answer")));
+        if answer.as_ref().is_err_and(|fault| fault.retry == Retry::MayHelp) {
+            *rests_until = self.ticks.elapsed().saturating_add(STORE_REST);
+        }
+        answer
     }
 
     /// Throws the key of a month away for good.
     pub(crate) async fn destroy_epoch(&self, scope: &TenantScope, epoch: Uuid) -> Result<(), PortError> {
         self.held().remove(&(scope.tenant(), epoch));
-        self.objects.remove(&name(scope, epoch)).await
+        self.in_time(self.objects.remove(&name(scope, epoch))).await
     }
 
     async fn epoch(&self, scope: &TenantScope, epoch: Uuid) -> Result<Arc<Key>, PortError> {
         let of = (scope.tenant(), epoch);
         let now = self.ticks.elapsed();
-        if let Some(held) = self.held().get(&of).filter(|held| now < held.deadline) {
-            return Ok(Arc::clone(&held.key));
+        let known = self.held().get(&of).filter(|held| now < held.deadline).map(|held| Arc::clone(&held.key));
+        if let Some(key) = known {
+            return Ok(key);
         }
         let length = u64::try_from(SEALED_BYTES).map_err(|_| Fault::Malformed.lasting())?;
-        let sealed = self.objects.get(&name(scope, epoch), 0..length).await?;
+        let object = name(scope, epoch);
+        let sealed = self.in_time(self.objects.get(&object, 0..length)).await?;
         let place = Place { table: TABLE, column: "key", row: epoch };
         let opened = self.vault.open(scope, place, &Sealed(sealed)).await?;
         let key: &[u8; 32] = opened.expose().try_into().map_err(|_| Fault::Malformed.lasting())?;
         let key = Arc::new(Zeroizing::new(*key));
-        let deadline = now.saturating_add(Duration::from_secs(KEY_TTL_MAX_S));
+        let deadline = now.saturating_add(KEY_TTL);
         self.held().insert(of, Held { key: Arc::clone(&key), deadline });
         Ok(key)
     }

@@ -16,6 +16,7 @@
 //! Modules that make nonces themselves (some in FIPS mode) are not supported: they would refuse ours.
 
 mod pair;
+mod report;
 mod session;
 mod signer;
 
@@ -26,6 +27,7 @@ use domain::kernel::fault::PortError;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+pub use self::report::Pkcs11ReportSigner;
 use self::session::{Connection, ModuleFault};
 pub use self::signer::Pkcs11Signer;
 use crate::envelope::{KeyContext, KeyProvider, bound};

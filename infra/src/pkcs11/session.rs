@@ -30,7 +30,7 @@ pub(super) enum ModuleFault {
     NoKey(String),
     #[error("the key {0} could be taken out of the module: it must be sensitive and not extractable")]
     Extractable(u32),
-    #[error("the token has no Ed25519 key pair with the label {0}")]
+    #[error("the token has no key pair of the kind wanted with the label {0}")]
     NoPair(String),
     #[error("the key pair {0} could be taken out of the module: it must be sensitive and not extractable")]
     ExtractablePair(String),

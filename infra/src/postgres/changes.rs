@@ -88,6 +88,17 @@ struct Change {
     bytes: usize,
 }
 
+impl Change {
+    /// Leaves no more than that there was a change: of somebody who was erased.
+    fn forget(&mut self) {
+        if let Some(diff) = self.diff.as_object_mut() {
+            diff.remove("after");
+        }
+        self.before = None;
+        self.bytes = 0;
+    }
+}
+
 /// What one event tells of.
 #[derive(Default)]
 struct Group {
@@ -202,6 +213,8 @@ impl PgWork {
                     events = committed;
                     kept.extend(new);
                 }
+                // What is left lies open until it is told: not of whom this is to forget.
+                Err(fault) if !self.erased.is_empty() => return Err(fault),
                 // What platforms answered can't be asked again: it is written now, and committed to when keys are there.
                 Err(fault) => {
                     tracing::warn!(port = fault.port, error = %fault.source, "what changed is told to the log later");
@@ -249,11 +262,15 @@ impl PgWork {
         for piece in notes {
             changes.extend(read(piece)?);
         }
+        let subjects: BTreeSet<Uuid> = changes.iter().filter_map(|change| change.subject).collect();
+        let keys = self.subject_keys(&subjects).await?;
+        for change in &mut changes {
+            if change.subject.is_some_and(|subject| !keys.contains_key(&subject)) {
+                change.forget();
+            }
+        }
         let mut groups = grouped(changes, events);
         groups.sort_by_key(|group| group.event.is_none());
-        let subjects = groups.iter().filter_map(|group| group.subject);
-        let keys =
-            self.subject_keys(&subjects.filter(|subject| !self.erased.contains(subject)).collect()).await?;
         let mut kept = Vec::with_capacity(groups.len());
         for group in groups {
             let ((diff, before), opening) = self.opening(&group.diff, &group.before, late)?;
@@ -269,9 +286,7 @@ impl PgWork {
             (event.diff_commit, event.prev_state_commit, event.subject) = (Some(diff), before, group.subject);
             add_scopes(event, &group.tables);
             let (id, subject) = (event.event_id, group.subject);
-            if subject.is_none_or(|subject| !self.erased.contains(&subject)) {
-                kept.push(self.keep_opening(id, subject, &keys, &opening).await?);
-            }
+            kept.push(self.keep_opening(id, subject, &keys, &opening).await?);
         }
         Ok(kept)
     }

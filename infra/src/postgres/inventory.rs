@@ -1,7 +1,7 @@
 //! Every table of a tenant, and what each column says about whom. A table or column that is not here, or is no more, fails the
 //! build; so does a table whose changes are not noted without a reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     compliance::records::{Activity, Category},
@@ -40,6 +40,15 @@ impl Holding {
     pub fn scopes(&self) -> &'static [Scope] {
         if self.columns.iter().any(|(_, category)| category.is_some()) { PERSONAL } else { SECURITY }
     }
+}
+
+/// What there is about persons in the tables of each activity.
+pub fn categories() -> BTreeMap<Activity, BTreeSet<Category>> {
+    let mut all: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for holding in HOLDINGS {
+        all.entry(holding.activity).or_default().extend(holding.categories());
+    }
+    all
 }
 
 /// The table of that name.
@@ -211,6 +220,10 @@ holdings! {
     }
     "compliance.erasures", Audit, Noted => {
         subject, kind, basis, erased_at, erased_by Conduct, openings, reports
+    }
+    "compliance.processing_records", Audit, Noted => {
+        id, activity, version, content, sha256, changed, made_at, checked_at, reviewed_at, reviewed_by Conduct,
+        signature, signed_at
     }
     "compliance.legal_holds", Audit, Noted => {
         id, subject, kind, matter, placed_at, placed_by Conduct, released_at, released_by Conduct

@@ -30,6 +30,7 @@ mod pool;
 pub mod provision;
 mod publishing;
 pub mod recorder;
+mod records;
 mod reports;
 mod scope;
 mod scram;

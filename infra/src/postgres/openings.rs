@@ -2,8 +2,8 @@
 //! person's own key, so that it is gone with the key.
 //!
 //! Who tells of rows about a person holds a shared lock on that person's name until the transaction ends, and who erases an
-//! exclusive one: what is told before an erasure is sealed under the key that it takes away, and what is told after it finds no
-//! key and is sealed as anything else is.
+//! exclusive one: what is told before an erasure is sealed under the key that it takes away. Of what is told after it nothing is
+//! kept but that there was a change.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -205,8 +205,8 @@ impl PgWork {
         u32::try_from(older.len()).map_err(lasting)
     }
 
-    /// Seals what opens an event: under the subject's key, or the tenant's when it is about nobody, or of somebody who was
-    /// erased before.
+    /// Seals what opens an event: under the subject's key, or the tenant's when it is about nobody, or says nothing of somebody
+    /// who was erased.
     pub(super) async fn keep_opening(
         &self,
         event: EventId,
@@ -222,6 +222,8 @@ impl PgWork {
             }
             None => (self.seal(TABLE, COLUMN, event.uuid(), &plain).await?, UNDER_TENANT),
         };
+        // Of somebody who was erased it says nothing, and is nobody's.
+        let subject = subject.filter(|subject| keys.contains_key(subject));
         Ok(Kept { event, subject, sealed, under })
     }
 

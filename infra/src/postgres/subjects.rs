@@ -19,7 +19,7 @@ use domain::{
 };
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QuerySelect as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -58,17 +58,22 @@ const OF_MEMBER: [&str; 12] = [
 
 /// The same of the owner of an account. The account's row stays, so that what was posted with it can be told of; nobody finds it
 /// by the platform's name for it any more.
-const OF_ACCOUNT: [&str; 3] = [
+const OF_ACCOUNT: [&str; 4] = [
     "DELETE FROM accounts.tokens WHERE tenant_id = $1 AND account_id = $2",
     "DELETE FROM accounts.links WHERE tenant_id = $1 AND (account_id = $2 OR again_account_id = $2)",
     "UPDATE accounts.accounts SET open_id_sealed = '', open_id_index = uuid_send($2), profile_sealed = '', kind = NULL,
-         tags = '{}', version = version + 1
+         tags = '{}', state_since = CASE state WHEN 'unlinked' THEN state_since ELSE now() END, state = 'unlinked',
+         consent_end = NULL, version = version + 1
      WHERE tenant_id = $1 AND id = $2",
+    "SELECT accounts.schedule_tokens($2, NULL) WHERE $1::uuid IS NOT NULL",
 ];
 
 const HAS_MEMBER: &str = "SELECT 1 FROM identity.members WHERE tenant_id = $1 AND id = $2";
 const HAS_ACCOUNT: &str =
     "SELECT 1 FROM accounts.accounts WHERE tenant_id = $1 AND id = $2 AND length(open_id_sealed) > 0";
+const SUSPEND: &str = "UPDATE identity.tenants SET status = 'suspended' WHERE tenant_id = $1";
+const COUNT: &str =
+    "SELECT count(*) AS openings FROM compliance.audit_openings WHERE tenant_id = $1 AND subject = $2";
 const OPENINGS: &str = "DELETE FROM compliance.audit_openings WHERE tenant_id = $1 AND subject = $2";
 const KEY: &str = "DELETE FROM compliance.subject_keys WHERE tenant_id = $1 AND subject = $2";
 
@@ -82,8 +87,10 @@ const EMPTIED: &str = "
     WHERE e.tenant_id = $1 AND e.epoch = k.epoch AND k.is_used = (e.emptied_at IS NOT NULL)";
 /// Those to be destroyed: $1 tenant, $2 the month now, $3 emptied before then.
 const SPENT: &str = "
-    SELECT epoch, object_id FROM compliance.subject_epochs
-    WHERE tenant_id = $1 AND epoch < $2 AND emptied_at < $3 AND destroyed_at IS NULL FOR UPDATE";
+    SELECT e.epoch, e.object_id FROM compliance.subject_epochs AS e
+    WHERE tenant_id = $1 AND epoch < $2 AND emptied_at < $3 AND destroyed_at IS NULL AND NOT EXISTS (
+        SELECT FROM compliance.subject_keys AS k WHERE k.tenant_id = $1 AND k.epoch = e.epoch)
+    FOR UPDATE";
 const DESTROYED: &str =
     "UPDATE compliance.subject_epochs SET destroyed_at = $3 WHERE tenant_id = $1 AND epoch = $2";
 
@@ -144,7 +151,7 @@ impl SubjectStore for PgWork {
         row.map(|row| row.is_some()).map_err(|e| orm_error(PORT, e))
     }
 
-    async fn forget_subject(&mut self, subject: Subject) -> Result<u64, PortError> {
+    async fn forget_subject(&mut self, subject: Subject) -> Result<(), PortError> {
         let all: &[&'static str] = match subject.kind {
             SubjectKind::Member => &OF_MEMBER,
             SubjectKind::Account => &OF_ACCOUNT,
@@ -152,17 +159,23 @@ impl SubjectStore for PgWork {
         for sql in all {
             self.of_subject(sql, subject.id).await?;
         }
-        let openings = self.of_subject(OPENINGS, subject.id).await?;
-        self.of_subject(KEY, subject.id).await?;
-        self.erased.insert(subject.id);
-        Ok(openings)
+        Ok(())
+    }
+
+    async fn count_openings(&mut self, subject: Uuid) -> Result<u64, PortError> {
+        let row = self.tx.query_one_raw(TenantTx::statement(COUNT, [self.tenant(), subject.into()])).await;
+        let row = row.map_err(|e| orm_error(PORT, e))?;
+        let count = row.map(|row| row.try_get("", "openings")).transpose().map_err(|e| orm_error(PORT, e))?;
+        unsigned(PORT, count.unwrap_or_default())
     }
 
     async fn add_erasure(&mut self, erasure: &Erasure) -> Result<(), PortError> {
         const NOTE: &str = "SELECT compliance.note_erasure($1)";
+        const LEFT: &str = "SELECT compliance.forget_left_changes($1)";
+        let subject = erasure.subject.id;
         let row = erasure::Model {
             tenant_id: self.tx.scope().tenant().uuid(),
-            subject: erasure.subject.id,
+            subject,
             kind: erasure.subject.kind.as_str().to_owned(),
             basis: erasure.basis.as_str().to_owned(),
             erased_at: erasure.at,
@@ -172,12 +185,17 @@ impl SubjectStore for PgWork {
         };
         let added = erasure::Entity::insert(row.into_active_model().reset_all());
         added.exec_without_returning(&self.tx).await.map_err(|e| orm_error(ERASURES, e))?;
-        self.call(NOTE, vec![erasure.subject.id.into()]).await
+        // Only now: the database lets nobody take away what opens events of whoever is not erased.
+        self.of_subject(OPENINGS, subject).await?;
+        self.of_subject(KEY, subject).await?;
+        self.erased.insert(subject);
+        self.call(LEFT, vec![subject.into()]).await?;
+        self.call(NOTE, vec![subject.into()]).await
     }
 
     async fn erasures_of(&mut self, subjects: &[Uuid]) -> Result<Vec<Erasure>, PortError> {
         let some = self.tx.scoped::<erasure::Entity>();
-        let some = some.filter(erasure::Column::Subject.is_in(subjects.iter().copied()));
+        let some = some.filter(erasure::Column::Subject.eq_any(subjects.iter().copied()));
         let rows = some.rows(&self.tx).await.map_err(|e| orm_error(ERASURES, e))?;
         rows.into_iter().map(erasure_of).collect()
     }
@@ -250,11 +268,17 @@ impl SubjectStore for PgWork {
     }
 
     async fn disclosing_reports(&mut self) -> Result<Vec<ReportId>, PortError> {
+        self.tx.hold("compliance.reports").await.map_err(|e| orm_error(PORT, e))?;
         let states = [ReportState::Making, ReportState::Ready].map(ReportState::as_str);
         let alive = self.tx.scoped::<report::Entity>().filter(report::Column::State.is_in(states));
+        let alive = alive.order_by_asc(report::Column::Id);
         let rows = alive.rows(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
         let disclosing = rows.into_iter().filter(|row| !row.disclosed.is_empty());
         Ok(disclosing.map(|row| ReportId::from_uuid(row.id)).collect())
+    }
+
+    async fn suspend_tenant(&mut self) -> Result<(), PortError> {
+        self.call(SUSPEND, vec![self.tenant()]).await
     }
 
     async fn rewrap_subject_keys(&mut self, epoch: i32, most: u32) -> Result<u32, PortError> {

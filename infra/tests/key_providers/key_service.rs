@@ -15,7 +15,7 @@ use domain::kernel::{
     secret::{Place, Vault as _},
 };
 use infra::{
-    aws_kms::AwsKms,
+    aws_kms::{AwsKms, AwsKmsReportSigner},
     envelope::{
         Envelope, EnvelopeSettings, KeyProvider as _, KeyStore as _, ManualTicks, MemoryKeyStore, Providers,
     },
@@ -72,6 +72,23 @@ impl KeyService {
 async fn a_key_service_keeps_the_contract() {
     let service = KeyService::start().await;
     contract::holds(Arc::new(service.provider())).await;
+}
+
+#[tokio::test]
+async fn a_key_service_signs_reports_and_keeps_the_key() {
+    use aws_sdk_kms::types::{KeySpec, KeyUsageType};
+    let mut service = KeyService::start().await;
+    let mut last = String::new();
+    for spec in [KeySpec::EccNistP256, KeySpec::Rsa2048] {
+        let made = service.client.create_key().key_spec(spec).key_usage(KeyUsageType::SignVerify);
+        last = made.send().await.unwrap().key_metadata.unwrap().arn.unwrap();
+        crate::report_keys::holds(Arc::new(AwsKmsReportSigner::over(service.client.clone(), last.clone())))
+            .await;
+    }
+    service.moto.kill();
+    let away = AwsKmsReportSigner::over(service.client.clone(), last);
+    let fault = infra::bundles::ReportSigner::public_key(&away).await.unwrap_err();
+    assert_eq!(fault.retry, Retry::MayHelp, "{:?}", fault.source);
 }
 
 #[tokio::test]

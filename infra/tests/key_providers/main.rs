@@ -7,6 +7,7 @@ mod key_service;
 mod module;
 #[path = "../moto/mod.rs"]
 mod moto;
+mod report_keys;
 
 use std::sync::Arc;
 

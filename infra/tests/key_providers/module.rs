@@ -128,7 +128,7 @@ async fn signs(session: &Session, provider: &Pkcs11Token) {
     let signer = provider.signer("log".to_owned());
     let absent = signer.public_key().await.unwrap_err();
     assert!(
-        absent.source.to_string().contains("no Ed25519 key pair with the label log"),
+        absent.source.to_string().contains("no key pair of the kind wanted with the label log"),
         "{:?}",
         absent.source
     );
@@ -147,6 +147,29 @@ async fn signs(session: &Session, provider: &Pkcs11Token) {
     make_pair(session, "open log", 1, true);
     let open = provider.signer("open log".to_owned()).sign(b"x").await.unwrap_err();
     assert!(open.source.to_string().contains("could be taken out"), "{:?}", open.source);
+}
+
+/// Reports are signed by the newest pair on P-256 with the label, which can't be taken out.
+async fn signs_reports(session: &Session, provider: &Pkcs11Token) {
+    let make = |label: &str, extractable: bool| {
+        let of_both =
+            [Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec()), Attribute::Id(vec![1])];
+        // prime256v1, as an object identifier.
+        let curve = vec![0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+        let public = [&of_both[..], &[Attribute::EcParams(curve), Attribute::Verify(true)]].concat();
+        let hidden = [
+            Attribute::Private(true),
+            Attribute::Sensitive(!extractable),
+            Attribute::Extractable(extractable),
+            Attribute::Sign(true),
+        ];
+        let private = [&of_both[..], &hidden].concat();
+        session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private).unwrap();
+    };
+    let signer = provider.report_signer("reports".to_owned());
+    assert!(infra::bundles::ReportSigner::public_key(&signer).await.is_err(), "there is none yet");
+    make("reports", false);
+    crate::report_keys::holds(Arc::new(signer)).await;
 }
 
 async fn refusal(settings: Pkcs11Settings) -> String {
@@ -185,6 +208,7 @@ async fn with_a_token() {
     assert!(unknown.source.to_string().contains("v9"), "{:?}", unknown.source);
 
     signs(&session, &provider).await;
+    signs_reports(&session, &provider).await;
     let absent = Pkcs11Settings { token: "another".to_owned(), ..settings("root") };
     let absent = Pkcs11Token::open(absent).await.unwrap_err();
     assert_eq!(absent.retry, Retry::MayHelp, "{:?}", absent.source);

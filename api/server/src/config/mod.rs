@@ -7,6 +7,7 @@ mod sections;
 mod audit;
 mod notary;
 mod privacy;
+mod records;
 mod reports;
 
 use std::{fmt, path::Path};
@@ -14,7 +15,8 @@ use std::{fmt, path::Path};
 pub use audit::Audit;
 pub use notary::{NotarySettings, Signer};
 pub use privacy::Privacy;
-pub use reports::Reports;
+pub use records::Records;
+pub use reports::{ReportSigner, Reports};
 pub use sections::{Bucket, Config, Files, Keys, LogFormat};
 
 /// The default file, which is the manual.

@@ -12,7 +12,9 @@ use domain::{identity::model::EmailAddress, kernel::ids::TenantId};
 use infra::outbound::Proxy;
 use toml::{Table, Value};
 
-use super::{Fault, Need, audit::Audit, notary::NotarySettings, privacy::Privacy, reports::Reports};
+use super::{
+    Fault, Need, audit::Audit, notary::NotarySettings, privacy::Privacy, records::Records, reports::Reports,
+};
 
 /// The configuration in force. Meanings and units are in the default file.
 #[derive(Clone, Debug)]
@@ -27,6 +29,7 @@ pub struct Config {
     pub notary: NotarySettings,
     pub reports: Reports,
     pub privacy: Privacy,
+    pub records: Records,
     pub mail: Mail,
     pub geography: Geography,
     pub accounts: Accounts,
@@ -219,11 +222,9 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
     let redis =
         Redis { url: r.url("redis.url", &["redis", "rediss"], serving), prefix: r.filled("redis.prefix") };
     let keys = keys(&mut r);
-    let tokens = Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") };
-    let audit = Audit::read(&mut r);
-    let notary = NotarySettings::read(&mut r);
+    let (audit, notary) = (Audit::read(&mut r), NotarySettings::read(&mut r));
     let reports = Reports::read(&mut r);
-    let privacy = Privacy::read(&mut r);
+    let (privacy, records) = (Privacy::read(&mut r), Records::read(&mut r));
     let mail = mail(&mut r);
     let geography = Geography {
         database: Some(r.text("geography.database")).filter(|path| !path.is_empty()).map(Into::into),
@@ -258,22 +259,21 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
             LogFormat::Text
         }
     };
-    let log = Log { format, filter: r.filled("log.filter") };
     let documents = Documents {
         manifest: Some(r.text("documents.manifest")).filter(|path| !path.is_empty()).map(Into::into),
         free: r.value("documents.free").and_then(Value::as_bool).unwrap_or(true),
     };
-    let table = table.clone();
     Some(Config {
         http: http?,
         database,
         redis,
         keys,
-        tokens,
+        tokens: Tokens { issuer: r.filled("tokens.issuer"), audience: r.filled("tokens.audience") },
         audit,
         notary,
         reports,
         privacy,
+        records,
         mail: mail?,
         geography,
         accounts,
@@ -282,8 +282,8 @@ pub(super) fn read(table: &Table, need: Need, faults: &mut Vec<Fault>) -> Option
         egress,
         limits,
         documents,
-        log,
-        table,
+        log: Log { format, filter: r.filled("log.filter") },
+        table: table.clone(),
     })
 }
 

@@ -86,7 +86,8 @@ pub struct Erasure {
     erased_by: Option<ID>,
     /// Of how many events the values are gone that they commit to. A decimal number.
     openings: String,
-    /// Reports that showed such values and were thrown away: whoever had taken one has a copy beyond reach.
+    /// Reports that were there and showed what events commit to, of whomever, and were thrown away: whoever had taken one has a
+    /// copy beyond reach.
     reports: Vec<ID>,
 }
 

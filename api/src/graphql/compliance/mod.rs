@@ -3,6 +3,7 @@
 mod erasure;
 mod mutation;
 mod query;
+mod records;
 mod report;
 mod subscription;
 mod types;
@@ -10,6 +11,7 @@ mod types;
 pub use erasure::LegalHold;
 pub use mutation::ComplianceMutation;
 pub use query::ComplianceQuery;
+pub use records::ProcessingRecord;
 pub use report::Report;
 pub use subscription::ComplianceSubscription;
 pub(in crate::graphql) use subscription::recent_reports;

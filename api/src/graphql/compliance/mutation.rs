@@ -3,14 +3,15 @@
 use async_graphql::{Context, Object};
 use domain::{
     compliance::actions,
-    kernel::ids::{AccountId, HoldId, MemberId, ReportId},
+    kernel::ids::{AccountId, HoldId, MemberId, RecordId, ReportId},
 };
 
 use super::{
     erasure::{
         EraseSubjectInput, Erasure, LegalHold, PlaceHoldInput, ReleaseHoldInput, is_member, subject_of,
     },
-    query::{one_erasure, one_hold, one_report},
+    query::{one_erasure, one_hold, one_record, one_report},
+    records::{ProcessingRecord, ReviewRecordInput},
     report::{CancelReportInput, Report, RequestReportInput},
 };
 use crate::graphql::{
@@ -42,6 +43,11 @@ payload!(PlaceHoldPayload, Named, "placeHold" {
 payload!(ReleaseHoldPayload, Named, "releaseHold" {
     /// The hold.
     hold: Option<Result<LegalHold, ApiError>> = |done, ctx| one_hold(ctx, done.id).await.transpose();
+});
+
+payload!(ReviewRecordPayload, Named, "reviewRecord" {
+    /// The record.
+    record: Option<Result<ProcessingRecord, ApiError>> = |done, ctx| one_record(ctx, done.id).await.transpose();
 });
 
 #[derive(Default)]
@@ -86,7 +92,8 @@ impl ComplianceMutation {
 
     /// Erase what is kept about a person: their rows, and what opens the events that tell of them. It can't be undone. The
     /// events stay, under a name that is nobody's any more, and so does every proof; reports show which event erased a value.
-    /// A member is let go of first, an account unlinked.
+    /// A member is let go of first, an account unlinked. What was posted stays, with the platform's id for it: it is the tenant's,
+    /// and is to be seen there.
     #[graphql(directive = transport::cost::apply(50))]
     async fn erase_subject(
         &self,
@@ -140,5 +147,21 @@ impl ComplianceMutation {
             })
         });
         Some(done.await.map(ReleaseHoldPayload))
+    }
+
+    /// Say that you looked at what changed in a record of processing: it is signed then.
+    async fn review_record(
+        &self,
+        ctx: &Context<'_>,
+        input: ReviewRecordInput,
+    ) -> Option<Result<ReviewRecordPayload, ApiError>> {
+        let done = command(ctx, actions::REVIEW_RECORD, |app, actor, work| {
+            Box::pin(async move {
+                let id = id_of(Kind::Record, &input.id)?;
+                app.records.review_record(work, actor, RecordId::from_uuid(id), &input.sha256).await?;
+                Ok(Named { id })
+            })
+        });
+        Some(done.await.map(ReviewRecordPayload))
     }
 }

@@ -5,11 +5,11 @@ use domain::{
     compliance::{
         erasure,
         event::AuditEvent,
-        ports::{EventFilter, EventKey, LoggedEvent},
-        report,
+        ports::{EventFilter, EventKey, LoggedEvent, RecordFilter},
+        processing, report,
     },
     kernel::{
-        ids::{ComplianceId, EventId, HoldId, ReportId},
+        ids::{ComplianceId, EventId, HoldId, RecordId, ReportId},
         page::{Key, PageRequest},
     },
 };
@@ -17,6 +17,7 @@ use output::Written;
 use uuid::Uuid;
 
 use super::erasure::{Erasure, ErasureConnection, LegalHold, LegalHoldConnection};
+use super::records::{ProcessingActivity, ProcessingRecord, ProcessingRecordConnection};
 use super::report::{Report, ReportConnection};
 use super::types::{
     AuditCheckpoint, AuditConsistencyProof, AuditEventConnection, AuditEventFilter, AuditInclusionProof,
@@ -102,6 +103,21 @@ impl ComplianceQuery {
         before: Option<String>,
     ) -> Option<Result<Written<LegalHoldConnection>, ApiError>> {
         Some(holds(ctx, PageArgs { first, after, last, before }).await.map(Written))
+    }
+
+    /// Records of processing, oldest first: the newest version of each activity's, or all versions.
+    async fn processing_records(
+        &self,
+        ctx: &Context<'_>,
+        activity: Option<ProcessingActivity>,
+        #[graphql(default = true)] is_current: bool,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Option<Result<Written<ProcessingRecordConnection>, ApiError>> {
+        let filter = RecordFilter { activity: activity.map(Into::into), is_current };
+        Some(records(ctx, filter, PageArgs { first, after, last, before }).await.map(Written))
     }
 
     /// The newest signed head of a log, or that of exactly `size` leaves.
@@ -203,6 +219,26 @@ async fn holds(ctx: &Context<'_>, args: PageArgs) -> Result<LegalHoldConnection,
     let page = app.erasures.holds(&mut *work, &actor, request).await?;
     let key = |hold: &erasure::LegalHold| Key { at: hold.placed_at, id: hold.id.uuid() };
     Ok(LegalHoldConnection::new(paged(page, &request, &cursors, key, Into::into)))
+}
+
+pub(super) async fn one_record(ctx: &Context<'_>, id: Uuid) -> Result<Option<ProcessingRecord>, ApiError> {
+    let (actor, mut work) = reading(ctx, "processing_record").await?;
+    let found = app(ctx).records.record(&mut *work, &actor, RecordId::from_uuid(id)).await?;
+    Ok(found.map(Into::into))
+}
+
+async fn records(
+    ctx: &Context<'_>,
+    filter: RecordFilter,
+    args: PageArgs,
+) -> Result<ProcessingRecordConnection, ApiError> {
+    let (actor, mut work) = reading(ctx, "processing_records").await?;
+    let app = app(ctx);
+    let cursors = Cursors::new(&app.cursor_key, actor.tenant, "processing_records", format!("{filter:?}"));
+    let request = cursors.request(&args)?;
+    let page = app.records.records(&mut *work, &actor, filter, request).await?;
+    let key = |record: &processing::ProcessingRecord| Key { at: record.made_at, id: record.id.uuid() };
+    Ok(ProcessingRecordConnection::new(paged(page, &request, &cursors, key, Into::into)))
 }
 
 fn number(name: &str, text: &str) -> Result<u64, ApiError> {

@@ -200,6 +200,13 @@ pub fn low_s(der: &[u8]) -> Option<Vec<u8>> {
     vec![r.clone(), Uint::new(wide.min(other).as_slice()).ok()?].to_der().ok()
 }
 
+/// An ECDSA signature on P-256 in DER, of `r` and `s` as modules give them: 32 bytes each, one behind the other. `None` for what
+/// is no signature.
+pub fn ecdsa_der(raw: &[u8]) -> Option<Vec<u8>> {
+    let (r, s) = raw.split_at_checked(ORDER.len()).filter(|(_, s)| s.len() == ORDER.len())?;
+    vec![Uint::new(r).ok()?, Uint::new(s).ok()?].to_der().ok()
+}
+
 /// Signs `content` at once.
 ///
 /// # Errors

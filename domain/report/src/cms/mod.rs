@@ -10,7 +10,7 @@
 mod build;
 mod structure;
 
-pub use build::{CadesDraft, RawSigner, SignatureAlgorithm, SignatureRequest, low_s};
+pub use build::{CadesDraft, RawSigner, SignatureAlgorithm, SignatureRequest, ecdsa_der, low_s};
 pub(crate) use build::{sign, signer_of};
 pub use structure::{
     Attribute, ContentInfo, EncapsulatedContent, EssCertId, EssCertIdV2, IssuerAndSerial, IssuerSerial,

@@ -2,6 +2,7 @@
 
 mod changes;
 mod platform;
+mod records;
 mod reports;
 mod subjects;
 
@@ -25,6 +26,7 @@ pub use platform::{
     Anchor, AnchorStore, CheckpointSigner, Cosignature, HighWater, Mark, PlatformGrowth, PlatformHead,
     PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
 };
+pub use records::{RecordFilter, RecordStore};
 pub use reports::{
     Added, Asked, Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportRow, ReportSchedule,
     ReportStore, Segment,
@@ -114,8 +116,8 @@ pub trait AuditStore: Send {
 /// All of compliance's stores in one transaction of one tenant.
 pub trait ComplianceTx: AuditStore + AnchorStore + Outbox {}
 
-/// The same, and reports, and persons.
-pub trait ReportTx: ComplianceTx + ReportStore + ChangeStore + SubjectStore {}
+/// The same, and reports, persons, and records of processing.
+pub trait ReportTx: ComplianceTx + ReportStore + ChangeStore + SubjectStore + RecordStore {}
 
 /// An event that has no index yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -93,6 +93,8 @@ pub trait ComplianceUnit: ReportTx {
 pub trait ReportBinder: Send + Sync {
     /// Whether there is a certificate to sign with.
     fn can_sign(&self) -> bool;
+    /// A detached CAdES signature over `content` by the certificate's key (DER).
+    async fn sign(&self, content: &[u8]) -> Result<Vec<u8>, PortError>;
     /// Begins one, which is kept under `place`.
     async fn begin(&self, place: &str, head: ReportHead) -> Result<Box<dyn Binding>, PortError>;
     /// Makes a file of the range of leaves from the first of `of` on, and keeps it below `folder`; `None` when one can't be shown,

@@ -22,10 +22,12 @@ pub trait SubjectStore: Send {
     async fn lock_subject(&mut self, subject: Uuid) -> Result<(), PortError>;
     /// Whether there is such a person, and what tells who they are.
     async fn has_subject(&mut self, subject: Subject) -> Result<bool, PortError>;
-    /// Takes away the rows that tell who the subject is, what opens events about them, and the key it was sealed under. Says of
-    /// how many events that was; of events of this transaction nothing is kept either.
-    async fn forget_subject(&mut self, subject: Subject) -> Result<u64, PortError>;
-    /// Remembers one, and that it is to be written down outside of the database.
+    /// Takes away the rows that tell who the subject is.
+    async fn forget_subject(&mut self, subject: Subject) -> Result<(), PortError>;
+    /// Of how many events about the subject there is what opens them.
+    async fn count_openings(&mut self, subject: Uuid) -> Result<u64, PortError>;
+    /// Remembers one, and that it is to be written down outside of the database; takes away what opens events about the subject,
+    /// and the key it was sealed under. Of events of this transaction nothing more is kept about them either.
     async fn add_erasure(&mut self, erasure: &Erasure) -> Result<(), PortError>;
     /// Those of these subjects.
     async fn erasures_of(&mut self, subjects: &[Uuid]) -> Result<Vec<Erasure>, PortError>;
@@ -45,10 +47,12 @@ pub trait SubjectStore: Send {
     async fn is_held(&mut self, subject: Uuid) -> Result<bool, PortError>;
     /// Newest last.
     async fn holds(&mut self, page: PageRequest) -> Result<Page<LegalHold>, PortError>;
-    /// Reports that show what events commit to, and are there or being made.
+    /// Reports that show what events commit to, and are there or being made. Nobody asks for one until the transaction ends.
     async fn disclosing_reports(&mut self) -> Result<Vec<ReportId>, PortError>;
     /// Wraps up to `most` keys that are under the key of an older month under that of `epoch`; how many those were.
     async fn rewrap_subject_keys(&mut self, epoch: i32, most: u32) -> Result<u32, PortError>;
+    /// Nobody of the tenant signs in, and no key of its works, until somebody looks at why.
+    async fn suspend_tenant(&mut self) -> Result<(), PortError>;
     /// Destroys the keys of months before `epoch` under which nothing has been since `emptied_before`; how many those were.
     async fn destroy_epochs(
         &mut self,

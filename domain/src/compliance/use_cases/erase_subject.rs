@@ -1,29 +1,33 @@
 //! What is kept about a person is taken away for good, and stays so when the database is put back.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::TimeDelta;
+use uuid::Uuid;
 
 use super::{
     super::{
         actions::ERASE_SUBJECT,
         erasure::{Erasure, ErasureBasis, LegalHold, Subject, epoch_of},
-        ports::{ComplianceUnits, DailySchedule, ErasureLedger, ErasureSchedule, ReportTx},
+        ports::{ComplianceUnit, ComplianceUnits, DailySchedule, ErasureLedger, ErasureSchedule, ReportTx},
         report::ReportState,
     },
     ComplianceError,
 };
 use crate::kernel::{
     actor::{Actor, Permission},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     ids::{ComplianceId, HoldId, IdSource, MemberId},
-    outbox::{Origin, Record},
+    outbox::{Origin, Outcome, Record},
     page::{Page, PageRequest},
     scope::TenantScope,
 };
 
-/// Changes that are told before somebody is forgotten, at a time.
-const TOLD_AT_ONCE: u32 = 256;
+/// Entries of the ledger that are compared with the database at a time.
+const COMPARED_AT_ONCE: usize = 1_000;
 
 /// Erasures that are written down in one go.
 const KEPT_AT_ONCE: u32 = 64;
@@ -37,6 +41,9 @@ const TASK: &str = "subject_keys";
 /// Tenants whose keys are looked after in one go, and for how long nobody else does.
 const TENANTS: u32 = 16;
 const LEASE_S: i64 = 300;
+
+/// When it is tried again where that failed, in seconds.
+const AGAIN_S: i64 = 3_600;
 
 /// Why it was erased, in events, when that was done before.
 const AGAIN: &str = "database_put_back";
@@ -62,13 +69,13 @@ pub struct ErasurePorts {
 /// Erases what is kept about persons, or says that it must be kept.
 pub struct Erasures(pub(super) ErasurePorts);
 
-/// What was written down outside of the database.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What came of a turn.
+#[derive(Debug, Default)]
 pub struct Kept {
-    /// How many.
-    pub kept: u32,
-    /// How long the oldest had waited, in seconds.
-    pub oldest_s: f64,
+    /// For how many it was done.
+    pub done: u32,
+    /// For which tenants it could not be done, and why. It is tried again.
+    pub faults: Vec<(TenantScope, ComplianceError)>,
 }
 
 impl Erasures {
@@ -90,7 +97,6 @@ impl Erasures {
         basis: ErasureBasis,
     ) -> Result<(), ComplianceError> {
         actor.require(Permission::ManagePrivacy)?;
-        tx.lock_subject(subject.id).await?;
         if !tx.has_subject(subject).await? {
             return Err(ComplianceError::NotFound { field: "id" });
         }
@@ -100,6 +106,7 @@ impl Erasures {
         self.erase(tx, (subject, basis), actor.member(), basis.as_str()).await
     }
 
+    /// Rows first: whoever holds one of them ends before, and tells of it under the key that is then taken away.
     async fn erase(
         &self,
         tx: &mut dyn ReportTx,
@@ -107,8 +114,12 @@ impl Erasures {
         by: Option<MemberId>,
         reason: &'static str,
     ) -> Result<(), ComplianceError> {
-        // What is told afterwards would be told of somebody whom nobody can forget any more.
-        while tx.tell_left_changes(TOLD_AT_ONCE).await? == TOLD_AT_ONCE {}
+        tx.forget_subject(subject).await?;
+        tx.lock_subject(subject.id).await?;
+        // Placed meanwhile. What was erased before is erased again, whatever was placed since.
+        if reason != AGAIN && tx.is_held(subject.id).await? {
+            return Err(ComplianceError::OnHold);
+        }
         let now = self.0.clock.now();
         let mut reports = Vec::new();
         for id in tx.disclosing_reports().await? {
@@ -118,87 +129,148 @@ impl Erasures {
                 report.ended_at = Some(now);
                 reports.push(id);
             }
-            // Whoever is making one finds that it is not theirs any more, and it is begun anew.
+            // Whoever is making one finds that it is not theirs any more, and it is begun anew: through no fault of its.
+            report.attempts = report.attempts.saturating_sub(1);
             tx.update_report(&report).await?;
             tx.schedule_report(id, Some(now)).await?;
         }
-        let openings = tx.forget_subject(subject).await?;
+        let openings = tx.count_openings(subject.id).await?;
         tx.record(Record { reason: Some(reason), ..Record::success(ERASE_SUBJECT, subject.party()) }).await?;
         tx.add_erasure(&Erasure { subject, basis, at: now, by, openings, reports }).await?;
         Ok(())
     }
 
+    /// How long the oldest erasure has waited to be written down outside of the database, in seconds.
+    ///
+    /// # Errors
+    /// `Port`.
+    pub async fn unkept_s(&self) -> Result<f64, ComplianceError> {
+        Ok(self.0.schedule.unkept(1).await?.1)
+    }
+
     /// Writes some erasures down outside of the database.
     ///
     /// # Errors
-    /// `Port`: those that are not written down yet are the next time.
+    /// `Port`: it can't be said which.
     pub async fn keep_erasures(&self) -> Result<Kept, ComplianceError> {
-        let (unkept, oldest_s) = self.0.schedule.unkept(KEPT_AT_ONCE).await?;
-        let mut turn = Kept { kept: 0, oldest_s };
-        for (scope, subject) in unkept {
-            let mut tx = self.begin(scope).await?;
-            for erasure in tx.erasures_of(&[subject]).await? {
-                self.0.ledger.keep(&scope, &erasure).await?;
+        let mut turn = Kept::default();
+        for (scope, subject) in self.0.schedule.unkept(KEPT_AT_ONCE).await?.0 {
+            match self.keep(scope, subject).await {
+                Ok(()) => turn.done += 1,
+                Err(error) => turn.faults.push((scope, error)),
             }
-            tx.erasure_kept(subject).await?;
-            tx.commit().await?;
-            turn.kept += 1;
         }
         Ok(turn)
     }
 
+    async fn keep(&self, scope: TenantScope, subject: Uuid) -> Result<(), ComplianceError> {
+        let mut tx = self.begin(scope).await?;
+        for erasure in tx.erasures_of(&[subject]).await? {
+            self.0.ledger.keep(&scope, &erasure).await?;
+        }
+        tx.erasure_kept(subject).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Erases again what was erased before the database was put back to a time when it was not: to be done before anything
-    /// is served. Says how many subjects those were.
+    /// is served, and now and then. A tenant for which that fails is suspended, so that nothing of it is served.
     ///
     /// # Errors
-    /// `Port`.
-    pub async fn erase_again(&self) -> Result<u32, ComplianceError> {
-        let mut by_tenant: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    /// `Port`: it can't be said who was erased.
+    pub async fn erase_again(&self) -> Result<Kept, ComplianceError> {
+        let mut by_tenant: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (scope, subject, basis) in self.0.ledger.all().await? {
-            by_tenant.entry(scope.tenant()).or_default().push((subject, basis));
+            by_tenant.entry(scope.tenant()).or_default().insert((subject, basis));
         }
-        let mut again = 0;
+        let mut turn = Kept::default();
         for (tenant, erased) in by_tenant {
-            let mut tx = self.begin(TenantScope::of(tenant)).await?;
-            let ids: Vec<_> = erased.iter().map(|(subject, _)| subject.id).collect();
-            let known: Vec<_> = tx.erasures_of(&ids).await?.into_iter().map(|known| known.subject).collect();
-            for (subject, basis) in erased {
-                tx.lock_subject(subject.id).await?;
-                if known.contains(&subject) || !tx.has_subject(subject).await? {
-                    continue;
+            let scope = TenantScope::of(tenant);
+            let erased: Vec<_> = erased.into_iter().collect();
+            for some in erased.chunks(COMPARED_AT_ONCE) {
+                match self.erase_some_again(scope, some).await {
+                    Ok(again) => turn.done += again,
+                    Err(error) => {
+                        self.suspend(scope).await?;
+                        turn.faults.push((scope, error));
+                        break;
+                    }
                 }
-                self.erase(&mut *tx, (subject, basis), None, AGAIN).await?;
+            }
+        }
+        Ok(turn)
+    }
+
+    async fn erase_some_again(
+        &self,
+        scope: TenantScope,
+        erased: &[(Subject, ErasureBasis)],
+    ) -> Result<u32, ComplianceError> {
+        let ids: Vec<_> = erased.iter().map(|(subject, _)| subject.id).collect();
+        let known = self.begin(scope).await?.erasures_of(&ids).await?;
+        let known: BTreeSet<_> = known.into_iter().map(|erasure| erasure.subject).collect();
+        let mut again = 0;
+        for (subject, basis) in erased.iter().filter(|(subject, _)| !known.contains(subject)) {
+            let mut tx = self.begin(scope).await?;
+            // Put back to before they came, there is nobody to forget.
+            if tx.has_subject(*subject).await? {
+                self.erase(&mut *tx, (*subject, *basis), None, AGAIN).await?;
+                tx.commit().await?;
                 again += 1;
             }
-            tx.commit().await?;
         }
         Ok(again)
+    }
+
+    async fn suspend(&self, scope: TenantScope) -> Result<(), ComplianceError> {
+        let mut tx = self.begin(scope).await?;
+        tx.suspend_tenant().await?;
+        let refused = Record::refused(ERASE_SUBJECT, None, AGAIN);
+        tx.record(Record { outcome: Outcome::Failure, ..refused }).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Has keys of persons be wrapped under this month's key, for tenants whose turn it is, and destroys the keys of months
     /// that only backups could have needed that are kept no more. Says how many months' keys were destroyed.
     ///
     /// # Errors
-    /// `Port`: it is done another time.
-    pub async fn tend_subject_keys(&self) -> Result<u32, ComplianceError> {
+    /// `Port`: it can't be said whose turn it is.
+    pub async fn tend_subject_keys(&self) -> Result<Kept, ComplianceError> {
         let now = self.0.clock.now();
-        let epoch = epoch_of(now);
-        let mut destroyed = 0;
+        let mut turn = Kept::default();
         for scope in self.0.daily.claim_daily(TASK, now, TENANTS, TimeDelta::seconds(LEASE_S)).await? {
-            loop {
-                let mut tx = self.begin(scope).await?;
-                let wrapped = tx.rewrap_subject_keys(epoch, KEYS_AT_ONCE).await?;
-                if wrapped < KEYS_AT_ONCE {
-                    destroyed += tx.destroy_epochs(epoch, now, now - self.0.backups).await?;
-                    tx.daily_done(TASK, now + TimeDelta::days(1)).await?;
-                }
-                tx.commit().await?;
-                if wrapped < KEYS_AT_ONCE {
-                    break;
+            match self.tend(scope, now).await {
+                Ok(destroyed) => turn.done += destroyed,
+                Err(error) => {
+                    self.next_turn(scope, now + TimeDelta::seconds(AGAIN_S)).await?;
+                    turn.faults.push((scope, error));
                 }
             }
         }
+        Ok(turn)
+    }
+
+    async fn tend(&self, scope: TenantScope, now: Timestamp) -> Result<u32, ComplianceError> {
+        let epoch = epoch_of(now);
+        loop {
+            let mut tx = self.begin(scope).await?;
+            let wrapped = tx.rewrap_subject_keys(epoch, KEYS_AT_ONCE).await?;
+            tx.commit().await?;
+            if wrapped < KEYS_AT_ONCE {
+                break;
+            }
+        }
+        // What was wrapped anew is so for good.
+        let mut tx = self.begin(scope).await?;
+        let destroyed = tx.destroy_epochs(epoch, now, now - self.0.backups).await?;
+        tx.commit().await?;
+        self.next_turn(scope, now + TimeDelta::days(1)).await?;
         Ok(destroyed)
+    }
+
+    async fn next_turn(&self, scope: TenantScope, due: Timestamp) -> Result<(), ComplianceError> {
+        let mut tx = self.begin(scope).await?;
+        tx.daily_done(TASK, due).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Erasures by when they were done.
@@ -223,7 +295,7 @@ impl Erasures {
         &self,
         tx: &mut dyn ReportTx,
         actor: &Actor,
-        subject: uuid::Uuid,
+        subject: Uuid,
     ) -> Result<Option<Erasure>, ComplianceError> {
         actor.require(Permission::ReadAudit)?;
         Ok(tx.erasures_of(&[subject]).await?.pop())
@@ -257,10 +329,7 @@ impl Erasures {
         Ok(tx.hold(id).await?)
     }
 
-    async fn begin(
-        &self,
-        scope: TenantScope,
-    ) -> Result<Box<dyn super::super::ports::ComplianceUnit>, ComplianceError> {
+    async fn begin(&self, scope: TenantScope) -> Result<Box<dyn ComplianceUnit>, ComplianceError> {
         let origin = Origin::system(ComplianceId::new(&*self.0.ids), ERASE_SUBJECT.name);
         Ok(self.0.units.begin(scope, &origin).await?)
     }

@@ -42,12 +42,6 @@ pub(super) struct ErasedBy {
     named: BTreeMap<u64, LoggedEvent>,
 }
 
-/// Whose rows an event commits to: who that is, is said by events since they may be erased; of older ones it is whom they are
-/// about.
-fn subject_of(event: &AuditEvent) -> Option<Uuid> {
-    event.subject.or_else(|| event.target.as_ref().map_or(event.actor.id, |target| target.id))
-}
-
 impl ErasedBy {
     /// The index of the event that erased what this one commits to.
     async fn index(
@@ -55,7 +49,7 @@ impl ErasedBy {
         tx: &mut dyn ReportTx,
         event: &AuditEvent,
     ) -> Result<Made<u64>, ComplianceError> {
-        let Some(subject) = subject_of(event) else { return Ok(Made::Broken) };
+        let Some(subject) = event.subject else { return Ok(Made::Broken) };
         if let Entry::Vacant(vacant) = self.of.entry(subject) {
             if tx.erasures_of(&[subject]).await?.is_empty() {
                 return Ok(Made::Broken);
@@ -73,7 +67,10 @@ impl ErasedBy {
         let clocks = chrono::TimeDelta::seconds(CLOCKS_DIFFER_S);
         let all = self.of.get(&subject).map_or(&[][..], Vec::as_slice);
         let after = all.iter().find(|erasure| event.recorded_at <= erasure.event.recorded_at + clocks);
-        let Some(erasure) = after else { return Ok(Made::NotYet) };
+        // One that was written down after the last erasure is gone for no reason that there is.
+        let Some(erasure) = after else {
+            return Ok(if all.is_empty() { Made::NotYet } else { Made::Broken });
+        };
         self.named.insert(erasure.index, erasure.clone());
         Ok(Made::Yes(erasure.index))
     }

@@ -49,7 +49,7 @@ impl Identity {
     ) -> Result<(), IdentityError> {
         actor.require(Permission::ManagePrivacy)?;
         let owners = tx.lock_owners().await?;
-        let mut member = Self::member_of(tx, id).await?;
+        let mut member = tx.lock_member(id).await?.ok_or(IdentityError::MemberNotFound)?;
         if actor.member() == Some(id) {
             return Err(IdentityError::Invalid {
                 field: "id",

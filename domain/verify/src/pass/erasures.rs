@@ -22,7 +22,6 @@ pub(crate) struct Erasures(BTreeMap<u64, Erased>);
 /// Whose values were erased, and when.
 #[derive(Debug)]
 struct Erased {
-    kind: String,
     id: String,
     recorded_at: Time,
     /// Whether as many have seen the log it stands in as the policy demands.
@@ -48,20 +47,15 @@ impl Erasures {
         Ok(Self(all))
     }
 
-    /// Whether that event, after this one, erased what belongs to whom the leaf is about: its subject; where it names none its
-    /// target, and where it has none its actor.
+    /// Whether that event, after this one, erased what belongs to whom the leaf says that its rows are about. One that says
+    /// nothing of it is about nobody, whoever else it names.
     pub(super) fn explains(&self, by: u64, leaf: &Leaf<'_>) -> bool {
         let Some(erased) = self.0.get(&by) else { return false };
         let later = leaf.recorded_at().micros().saturating_sub(erased.recorded_at.micros());
         if later > CLOCKS_DIFFER_S * 1_000_000 {
             return false;
         }
-        if leaf.get(&[b"subject"]).is_some() {
-            return leaf.text(&["subject"]).is_some_and(|subject| subject == erased.id);
-        }
-        let whom = if leaf.get(&[b"target"]).is_some() { "target" } else { "actor" };
-        let is = |name: &str, value: &str| leaf.text(&[whom, name]).is_some_and(|is| is == value);
-        is("kind", &erased.kind) && is("id", &erased.id)
+        leaf.text(&["subject"]).is_some_and(|subject| subject == erased.id)
     }
 
     /// Whether witnesses have seen all of these events.
@@ -108,7 +102,6 @@ fn erased(
         && is("outcome", "success");
     leaf.check_shown().map_err(|why| fault(&why.to_string()))?;
     let part = |name: &str| leaf.text(&["target", name]).filter(|_| erases).map(std::borrow::Cow::into_owned);
-    let subject = part("kind").zip(part("id"));
-    let (kind, id) = subject.ok_or_else(|| fault("that event erased nothing"))?;
-    Ok(Erased { kind, id, recorded_at: leaf.recorded_at(), is_witnessed })
+    let (_, id) = part("kind").zip(part("id")).ok_or_else(|| fault("that event erased nothing"))?;
+    Ok(Erased { id, recorded_at: leaf.recorded_at(), is_witnessed })
 }

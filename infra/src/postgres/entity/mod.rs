@@ -111,6 +111,11 @@ tenant_entity!(legal_hold, "compliance", "legal_holds", keys { id: uuid::Uuid },
     subject: uuid::Uuid, kind: String, matter: String, placed_at: super::At, placed_by: Option<uuid::Uuid>,
     released_at: Option<super::At>, released_by: Option<uuid::Uuid>,
 });
+tenant_entity!(processing_record, "compliance", "processing_records", keys { id: uuid::Uuid }, columns {
+    activity: String, version: i32, content: String, sha256: Vec<u8>, changed: Vec<String>, made_at: super::At,
+    checked_at: super::At, reviewed_at: Option<super::At>, reviewed_by: Option<uuid::Uuid>, signature: Option<Vec<u8>>,
+    signed_at: Option<super::At>,
+});
 tenant_entity!(audit_tile, "compliance", "audit_tiles", keys { stream: String, level: i16, index: i64 }, columns {
     width: i16, hashes: Vec<u8>,
 });
