@@ -34,6 +34,7 @@ mod m20261127_0023_compliance_changes;
 mod m20261128_0024_compliance_segments;
 mod m20261128_0025_compliance_erasure;
 mod m20261128_0026_compliance_records;
+mod m20261128_0027_compliance_retention;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -70,6 +71,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_0024_compliance_segments::Migration),
             Box::new(m20261128_0025_compliance_erasure::Migration),
             Box::new(m20261128_0026_compliance_records::Migration),
+            Box::new(m20261128_0027_compliance_retention::Migration),
         ]
     }
 }

@@ -38,12 +38,16 @@ UNION ALL SELECT t.name || ': the policy ' || p.polname || ' is permissive for a
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' lets a cross-tenant role out of the audit log'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polpermissive AND p.polroles && ARRAY['matricula_sequencer'::regrole::oid, 'matricula_recorder'::regrole::oid]
-      AND t.name NOT IN ('compliance.audit_outbox', 'compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads')
+      AND t.name NOT IN ('compliance.audit_outbox', 'compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads',
+        'compliance.prunes', 'compliance.audit_openings')
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' lets the verifier do more than read logs'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polpermissive AND p.polroles @> ARRAY['matricula_verifier'::regrole::oid]
       AND (p.polcmd <> 'r' OR t.name NOT IN ('compliance.audit_leaves', 'compliance.audit_tiles', 'compliance.audit_heads', 'compliance.log_keys',
-        'compliance.platform_anchors'))
+        'compliance.platform_anchors', 'compliance.prunes'))
+UNION ALL SELECT o.name || ': matricula_sequencer may ' || g.privilege_type || ' ' || g.column_name
+    FROM ours AS o JOIN information_schema.column_privileges AS g ON g.table_schema = o.nspname AND g.table_name = o.relname
+    WHERE g.grantee = 'matricula_sequencer' AND o.name = 'compliance.audit_openings' AND g.column_name NOT IN ('tenant_id', 'event_id')
 UNION ALL SELECT t.name || ': the policy ' || p.polname || ' lets the notary do more than anchor heads'
     FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid
     WHERE p.polpermissive AND p.polroles @> ARRAY['matricula_notary'::regrole::oid]

@@ -31,6 +31,7 @@ mod posts_soak;
 mod quotas;
 mod records;
 mod reports;
+mod retention;
 mod schema;
 mod sequencing;
 mod subscriptions;

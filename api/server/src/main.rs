@@ -165,6 +165,8 @@ enum QueueName {
     Erasures,
     /// Make records of processing.
     Records,
+    /// Throw away what of logs need not be kept any longer.
+    Retention,
 }
 
 impl From<QueueName> for Queue {
@@ -180,6 +182,7 @@ impl From<QueueName> for Queue {
             QueueName::Changes => Self::Changes,
             QueueName::Erasures => Self::Erasures,
             QueueName::Records => Self::Records,
+            QueueName::Retention => Self::Retention,
         }
     }
 }

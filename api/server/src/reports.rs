@@ -5,17 +5,21 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use domain::{
     compliance::{
-        Changes, Cutter, CutterPorts, ErasurePorts, Erasures, RecordPorts, Records, ReportPorts, Reports,
-        processing::House, records::Activity,
+        Changes, Cutter, CutterPorts, ErasurePorts, Erasures, Pruner, PrunerPorts, RecordPorts, Records,
+        ReportPorts, Reports, processing::House, records::Activity,
     },
     content::ports::ObjectStore,
     identity::model::SESSION_MAX_DAYS,
+    kernel::outbox::Stream,
 };
 use infra::{
     aws_kms::{AwsKmsReportSigner, AwsKmsSettings},
     bundles::{Bundles, ReportKey, TimeStampingAuthority},
     erasure_ledger::ObjectLedger,
-    postgres::{Db, PgChangeSchedule, PgLogKeys, PgReportSchedule, PgSubjectSchedule, PgUnits, inventory},
+    postgres::{
+        Db, PgChangeSchedule, PgLogKeys, PgReportSchedule, PgSequencerStore, PgSubjectSchedule, PgUnits,
+        inventory,
+    },
     system::System,
 };
 
@@ -23,7 +27,8 @@ use crate::{
     config::{Config, Files, ReportSigner},
     file_store::scratch,
     notary::trust,
-    wiring::{StartupError, log_reader, token},
+    serve::{Duties, Queue},
+    wiring::{ROLE_CONNECTIONS, StartupError, log_reader, pool, token},
 };
 
 /// Tells the log of changes that it was not told of.
@@ -50,8 +55,44 @@ pub(crate) fn erasures(
     }))
 }
 
+/// What works on whole logs of tenants, where that is a duty.
+pub struct OfLogs {
+    /// Makes files of logs ready for reports.
+    pub cutter: Option<Cutter>,
+    /// Throws away what need not be kept any longer.
+    pub pruner: Option<Pruner>,
+}
+
+/// Puts both together.
+pub(crate) fn of_logs(
+    config: &Config,
+    duties: &Duties,
+    (db, units): (&Db, &Arc<PgUnits>),
+    log_keys: &Arc<PgLogKeys>,
+    objects: &Arc<dyn ObjectStore>,
+) -> Result<OfLogs, StartupError> {
+    let cutter = duties.has(Queue::Reports).then(|| cutter(config, units, objects)).transpose()?.flatten();
+    let pruner = || -> Result<Pruner, StartupError> {
+        let pool = pool(config, ROLE_CONNECTIONS);
+        let days = |(stream, days): &(Stream, u32)| (*stream, TimeDelta::days((*days).into()));
+        Ok(Pruner::new(PrunerPorts {
+            units: units.clone(),
+            daily: Arc::new(PgSubjectSchedule::new(db.clone())),
+            keys: log_keys.clone(),
+            pruner: Arc::new(PgSequencerStore::new(Db::connect(&config.database.sequencer_url, pool)?)),
+            binder: Arc::new(bundles(config, objects)),
+            keep: config.privacy.keep_days.iter().map(days).collect(),
+            keep_reports: TimeDelta::days(config.reports.keep_days.into()),
+            host: config.audit.host.clone(),
+            clock: Arc::new(System),
+            ids: Arc::new(System),
+        }))
+    };
+    Ok(OfLogs { cutter, pruner: duties.has(Queue::Retention).then(pruner).transpose()? })
+}
+
 /// Makes files of the range of reports before anybody asks; where reports are made at all.
-pub(crate) fn cutter(
+fn cutter(
     config: &Config,
     units: &Arc<PgUnits>,
     objects: &Arc<dyn ObjectStore>,

@@ -46,11 +46,13 @@ pub enum Queue {
     Erasures,
     /// Make records of processing.
     Records,
+    /// Throw away what of logs need not be kept any longer.
+    Retention,
 }
 
 impl Queue {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sequence,
         Self::Tokens,
         Self::Uploads,
@@ -61,6 +63,7 @@ impl Queue {
         Self::Changes,
         Self::Erasures,
         Self::Records,
+        Self::Retention,
     ];
 }
 
@@ -146,7 +149,7 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
     let listener = duties.serve.then(|| listen(config.http.listen)).transpose()?;
     let address = listener.as_ref().map_or(Ok(config.http.listen), TcpListener::local_addr)?;
     let public_url = config.accounts.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let Parts { app, sequencing, verifying, notary, cutter, health, db, envelope, journal, bookkeeping } =
+    let Parts { app, sequencing, verifying, notary, of_logs, health, db, envelope, journal, bookkeeping } =
         build(config, duties, public_url).await?;
     let bookkeeping = Arc::new(bookkeeping);
     journal.prepare()?;
@@ -167,8 +170,11 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
         let every = config.notary.interval;
         workers.push(tokio::spawn(worker::notarise(notary, app.clone(), every, stopping.clone())));
     }
-    if let Some(cutter) = cutter {
+    if let Some(cutter) = of_logs.cutter {
         workers.push(tokio::spawn(worker::cut_segments(cutter, app.metrics.clone(), stopping.clone())));
+    }
+    if let Some(pruner) = of_logs.pruner {
+        workers.push(tokio::spawn(worker::prune_logs(pruner, stopping.clone())));
     }
     // Until after the workers: what they call for at last is counted too, and others hear how it goes.
     let (books_stop, books_stopping) = watch::channel(false);

@@ -17,7 +17,7 @@ use api::{
 use chrono::TimeDelta;
 use domain::{
     accounts::{Accounts, AccountsPorts, events::AccountFact},
-    compliance::{Compliance, CompliancePorts, Cutter, LogVerifier, Notary, Sequencer, SequencerPorts},
+    compliance::{Compliance, CompliancePorts, LogVerifier, Notary, Sequencer, SequencerPorts},
     content::{Content, ContentPorts, events::ContentFact, ports::ObjectStore},
     identity::{Identity, IdentityPorts, events::IdentityFact, ports::Geography},
     kernel::{
@@ -80,8 +80,8 @@ pub struct Parts {
     pub verifying: Option<LogVerifier>,
     /// Makes the platform's log grow; only where that is a duty and somebody signs.
     pub notary: Option<Notary>,
-    /// Makes files of logs ready for reports; only where that is a duty.
-    pub cutter: Option<Cutter>,
+    /// Works on whole logs of tenants; only where that is a duty.
+    pub of_logs: crate::reports::OfLogs,
     /// What `/readyz` asks.
     pub health: Arc<Health>,
     /// The service's pool, for figures.
@@ -159,8 +159,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         Some(path) => Arc::new(MaxMindGeography::open(path)?),
         None => Arc::new(NoGeography),
     };
-    let cutter = duties.has(Queue::Reports).then(|| crate::reports::cutter(config, &units, &objects));
-    let cutter = cutter.transpose()?.flatten();
+    let of_logs = crate::reports::of_logs(config, duties, (&db, &units), &log_keys, &objects)?;
     let of_auditors = crate::reports::open(config, (&db, &units), &log_keys, &objects);
     let (reports, records) = Box::pin(of_auditors).await?;
     let app = Arc::new(App {
@@ -199,7 +198,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
     });
     let (sequencing, verifying, notary) = over_all_logs(config, duties, log_keys).await?;
     let health = Arc::new(Health { dependencies: dependencies(&db, &redis), draining: false.into() });
-    Ok(Parts { app, sequencing, verifying, notary, cutter, health, db, envelope, journal, bookkeeping })
+    Ok(Parts { app, sequencing, verifying, notary, of_logs, health, db, envelope, journal, bookkeeping })
 }
 
 /// Keys of single persons.

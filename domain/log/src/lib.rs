@@ -15,7 +15,7 @@
 //!   the work it causes is bounded by its length, which is capped.
 //! - A signature by a known key that does not verify condemns the whole note.
 //!
-//! Absent on purpose: what an event says, which is the domain's; storage, clocks and randomness; any way to remove or change a leaf; ECDSA and ML-DSA
+//! Absent on purpose: what an event says, which is the domain's; storage, clocks and randomness; any way to change a leaf, or to remove one unsaid; ECDSA and ML-DSA
 //! signatures, whose lines are read and passed over as those of unknown keys.
 
 pub mod anchor;
@@ -26,6 +26,7 @@ pub mod merkle;
 pub mod note;
 pub mod policy;
 pub mod proof;
+pub mod prune;
 pub mod tile;
 pub mod trust;
 pub mod witness;

@@ -28,6 +28,8 @@ actions! {
     RELEASE_HOLD = "release_hold", Admin, API_ACTIVITY, 3, Some(Permission::ManagePrivacy), Optional, PERSONAL;
     /// A record of processing is made anew, or can't be.
     MAKE_RECORD = "make_record", Admin, API_ACTIVITY, 1, None, Optional, PERSONAL;
+    /// Leaves of a log that need not be kept any longer are thrown away; the reason says of which.
+    PRUNE_LOG = "prune_log", Admin, API_ACTIVITY, 4, None, Optional, PERSONAL;
     /// Somebody has looked at what changed in a record of processing.
     REVIEW_RECORD = "review_record", Admin, API_ACTIVITY, 3, Some(Permission::ManagePrivacy), Optional, PERSONAL;
     /// A record of processing is signed.
@@ -36,7 +38,7 @@ actions! {
 
 /// What nobody asks for by a mutation: what workers do, and what happens at the door for files.
 pub const WITHOUT_MUTATION: &[Action] =
-    &[MAKE_REPORT, DOWNLOAD_REPORT, EXPIRE_REPORT, CHANGE_ROWS, MAKE_RECORD, SIGN_RECORD];
+    &[MAKE_REPORT, DOWNLOAD_REPORT, EXPIRE_REPORT, CHANGE_ROWS, MAKE_RECORD, SIGN_RECORD, PRUNE_LOG];
 
 /// OCSF class Entity Management, activity Update.
 const fn of_keys(name: &'static str) -> Action {

@@ -116,6 +116,13 @@ impl ReportBinder for Bundles {
         segments::is_sound(&*self.objects, folder, segment).await
     }
 
+    async fn remove_segment(&self, folder: &str, segment: &Segment) -> Result<(), PortError> {
+        for key in segments::keys(folder, segment.first, &segment.facts) {
+            self.objects.remove(&key).await?;
+        }
+        Ok(())
+    }
+
     async fn read(&self, pieces: &[Piece], offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError> {
         let mut before = 0;
         for piece in pieces {

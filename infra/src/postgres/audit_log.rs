@@ -8,7 +8,7 @@ use domain::{
             merkle::Hash,
             tile::{Tile, TileId},
         },
-        ports::{AuditStore, EventFilter, EventKey, LoggedEvent, SignedHead},
+        ports::{AuditStore, EventFilter, EventKey, LoggedEvent, Prune, SignedHead},
     },
     kernel::{
         fault::PortError,
@@ -172,6 +172,10 @@ impl AuditStore for PgWork {
             .into_iter()
             .map(|row| tile_of(row.level, row.index, &row.hashes))
             .collect()
+    }
+
+    async fn pruned(&mut self, stream: Stream) -> Result<Option<Prune>, PortError> {
+        self.newest_prune(stream).await
     }
 }
 

@@ -221,6 +221,11 @@ holdings! {
     "compliance.erasures", Audit, Noted => {
         subject, kind, basis, erased_at, erased_by Conduct, openings, reports
     }
+    "compliance.prunes", Audit, Unnoted(
+        "what is said, signed, of leaves that were thrown away; an event of the admin log tells of each"
+    ) => {
+        stream, until, root, note, pruned_at
+    }
     "compliance.processing_records", Audit, Noted => {
         id, activity, version, content, sha256, changed, made_at, checked_at, reviewed_at, reviewed_by Conduct,
         signature, signed_at

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{
     compliance::{
         log::tile::{Tile, TileId},
-        ports::{KeptAnchor, KeptLeaf, LogEnds, LogId, LogReader, SignedHead, WhichLog},
+        ports::{KeptAnchor, KeptLeaf, LogEnds, LogId, LogReader, Prune, SignedHead, WhichLog},
     },
     kernel::{
         fault::PortError,
@@ -317,6 +317,27 @@ impl LogReader for PgLogReader {
         .await
         .map_err(fault)?;
         rows.iter().map(head).collect()
+    }
+
+    async fn pruned(&self, log: LogId) -> Result<Option<Prune>, PortError> {
+        let row = sqlx::query(
+            "SELECT until, root, note, pruned_at FROM compliance.prunes
+             WHERE tenant_id = $1 AND stream = $2 ORDER BY until DESC LIMIT 1",
+        )
+        .bind(log.tenant.uuid())
+        .bind(log.stream.as_str())
+        .fetch_optional(self.db.pool())
+        .await
+        .map_err(fault)?;
+        let prune = |row: PgRow| {
+            Ok(Prune {
+                until: unsigned(PORT, row.get("until"))?,
+                root: stored_hash(PORT, row.get("root"))?,
+                note: row.get("note"),
+                at: row.get("pruned_at"),
+            })
+        };
+        row.map(prune).transpose()
     }
 
     async fn keys(&self, log: WhichLog) -> Result<Vec<[u8; 32]>, PortError> {

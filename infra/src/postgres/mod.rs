@@ -28,6 +28,7 @@ mod openings;
 mod platform_log;
 mod pool;
 pub mod provision;
+mod prunes;
 mod publishing;
 pub mod recorder;
 mod records;

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use domain::{
     compliance::{
         bundle::{opening::Field, query::Query},
-        ports::{ReportSchedule, ReportStore, Segment, SignedHead},
+        ports::{Prune, ReportSchedule, ReportStore, Segment, SignedHead},
         report::{Bundle, Piece, Report, ReportDraft, ReportFailure, ReportState},
     },
     kernel::{
@@ -275,6 +275,23 @@ impl ReportStore for PgWork {
 
     async fn add_segment(&mut self, stream: Stream, segment: &Segment) -> Result<(), PortError> {
         self.insert_segment(stream, segment).await
+    }
+
+    async fn add_prune(&mut self, stream: Stream, prune: &Prune) -> Result<(), PortError> {
+        self.insert_prune(stream, prune).await
+    }
+
+    async fn drop_segments(&mut self, stream: Stream, until: u64) -> Result<Vec<Segment>, PortError> {
+        self.forget_segments(stream, until).await
+    }
+
+    async fn head_from(&mut self, stream: Stream, size: u64) -> Result<Option<SignedHead>, PortError> {
+        use audit_head::Column;
+        // A size beyond what is kept has no head.
+        let Ok(size) = i64::try_from(size) else { return Ok(None) };
+        let heads = self.tx.scoped::<audit_head::Entity>().filter(Column::Stream.eq(stream.as_str()));
+        let smallest = heads.filter(Column::Size.gte(size)).order_by_asc(Column::Size).one(&self.tx).await;
+        smallest.map_err(|e| orm_error(HEADS, e))?.map(head_of).transpose()
     }
 
     async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError> {

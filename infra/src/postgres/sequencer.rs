@@ -75,6 +75,11 @@ impl PgSequencerStore {
         Self { db }
     }
 
+    /// The pool, for what else is done under the role.
+    pub(super) const fn pool(&self) -> &sqlx::PgPool {
+        self.db.pool()
+    }
+
     /// How many events wait, counted up to 10,000, and for how many seconds the oldest has.
     ///
     /// # Errors

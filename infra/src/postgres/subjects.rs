@@ -259,6 +259,12 @@ impl SubjectStore for PgWork {
         in_force.map(|hold| hold.is_some()).map_err(|e| orm_error(HOLDS, e))
     }
 
+    async fn is_anything_held(&mut self) -> Result<bool, PortError> {
+        let all = self.tx.scoped::<legal_hold::Entity>();
+        let in_force = all.filter(legal_hold::Column::ReleasedAt.is_null()).one(&self.tx).await;
+        in_force.map(|hold| hold.is_some()).map_err(|e| orm_error(HOLDS, e))
+    }
+
     async fn holds(&mut self, page: PageRequest) -> Result<Page<LegalHold>, PortError> {
         let all = self.tx.scoped::<legal_hold::Entity>();
         let rows =

@@ -310,9 +310,10 @@ async fn checkpoint(
     let head =
         compliance.audit_checkpoint(&mut *work, &actor, stream.into(), size_of(size.as_ref())?).await?;
     let Some(head) = head else { return Ok(None) };
+    let prune = compliance.audit_prune(&mut *work, &actor, stream.into()).await?;
     work.let_go();
     let keys = compliance.audit_verifier_keys(&actor, stream.into()).await?;
-    Ok(Some(AuditCheckpoint::new(head, keys)))
+    Ok(Some(AuditCheckpoint::new(head, keys).after(prune)))
 }
 
 async fn platform_checkpoint(ctx: &Context<'_>) -> Result<Option<PlatformCheckpoint>, ApiError> {

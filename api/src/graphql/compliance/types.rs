@@ -7,7 +7,7 @@ use domain::{
     compliance::{
         self, AuditProof,
         event::EventParty,
-        ports::{LoggedEvent, SignedHead},
+        ports::{LoggedEvent, Prune, SignedHead},
     },
     kernel::outbox::{self},
 };
@@ -149,6 +149,11 @@ pub struct AuditCheckpoint {
     /// Keys that verify checkpoints of this log (C2SP signed-note), newest first. Compare them with those you were
     /// given by another way.
     pub(super) verifier_keys: Vec<String>,
+    /// Leaves with a lower index were thrown away, as they need not be kept any longer; their hashes stay. A decimal
+    /// number; null when none was, and where a checkpoint is part of a proof.
+    pruned_until: Option<String>,
+    /// The statement of that as a signed note: which log, how many leaves, the root over them.
+    prune_statement: Option<String>,
 }
 
 impl AuditCheckpoint {
@@ -159,7 +164,16 @@ impl AuditCheckpoint {
             note: head.note,
             signed_at: head.signed_at,
             verifier_keys,
+            pruned_until: None,
+            prune_statement: None,
         }
+    }
+
+    /// With what was said of the leaves that were thrown away.
+    pub(super) fn after(self, prune: Option<Prune>) -> Self {
+        let (pruned_until, prune_statement) =
+            prune.map(|prune| (prune.until.to_string(), prune.note)).unzip();
+        Self { pruned_until, prune_statement, ..self }
     }
 }
 

@@ -94,6 +94,19 @@ pub struct SignedHead {
     pub signed_at: Timestamp,
 }
 
+/// That leaves of a log were thrown away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// Leaves with a lower index; a multiple of 256.
+    pub until: u64,
+    /// The root over them.
+    pub root: Hash,
+    /// The statement as a signed note ([`super::log::prune`]).
+    pub note: String,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
 /// Reading the logs of one tenant.
 #[async_trait]
 pub trait AuditStore: Send {
@@ -111,6 +124,8 @@ pub trait AuditStore: Send {
     async fn head(&mut self, stream: Stream, size: Option<u64>) -> Result<Option<SignedHead>, PortError>;
     /// The tiles named, in any order; those that do not exist are left out.
     async fn tiles(&mut self, stream: Stream, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;
+    /// What was thrown away of a log, all in all.
+    async fn pruned(&mut self, stream: Stream) -> Result<Option<Prune>, PortError>;
 }
 
 /// All of compliance's stores in one transaction of one tenant.
@@ -268,8 +283,18 @@ pub trait LogReader: Send + Sync {
     async fn strays(&self, log: WhichLog) -> Result<Vec<(u8, u64)>, PortError>;
     /// The signed heads of more than `after` and up to `until` leaves, smallest first.
     async fn heads(&self, log: WhichLog, after: u64, until: u64) -> Result<Vec<SignedHead>, PortError>;
+    /// What was thrown away of a log, all in all.
+    async fn pruned(&self, log: LogId) -> Result<Option<Prune>, PortError>;
     /// The public keys that may have signed the log's heads.
     async fn keys(&self, log: WhichLog) -> Result<Vec<[u8; 32]>, PortError>;
+}
+
+/// Throws leaves away. Across all tenants, so under a role of its own, which may throw away what a statement names and nothing
+/// else.
+#[async_trait]
+pub trait LogPruner: Send + Sync {
+    /// Up to `most` leaves with an index below `until`, and what opens them; how many those were.
+    async fn prune(&self, log: LogId, until: u64, most: u32) -> Result<u32, PortError>;
 }
 
 /// Keys that sign a tenant's checkpoints.

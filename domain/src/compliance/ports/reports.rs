@@ -7,7 +7,7 @@ use report_bundle::{
     writer::{FileFacts, Heads, ReportHead, TypeRun},
 };
 
-use super::{ReportTx, SignedHead};
+use super::{Prune, ReportTx, SignedHead};
 use crate::compliance::log::merkle::Hash;
 use crate::{
     compliance::report::{Piece, Report},
@@ -46,6 +46,12 @@ pub trait ReportStore: Send {
     async fn cut_until(&mut self, stream: Stream) -> Result<u64, PortError>;
     /// Remembers one; no error when it is there already.
     async fn add_segment(&mut self, stream: Stream, segment: &Segment) -> Result<(), PortError>;
+    /// Remembers that leaves of a log are thrown away.
+    async fn add_prune(&mut self, stream: Stream, prune: &Prune) -> Result<(), PortError>;
+    /// Forgets files that have leaves below `until` alone, and names them.
+    async fn drop_segments(&mut self, stream: Stream, until: u64) -> Result<Vec<Segment>, PortError>;
+    /// The smallest head of a log that has at least `size` leaves.
+    async fn head_from(&mut self, stream: Stream, size: u64) -> Result<Option<SignedHead>, PortError>;
     /// The newest head that is signed and that everybody who cosigned it had cosigned before then.
     async fn platform_head_before(&mut self, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
     /// The newest head of a log that was signed before then.
@@ -107,6 +113,8 @@ pub trait ReportBinder: Send + Sync {
     ) -> Result<Option<Segment>, PortError>;
     /// Whether a file that was kept below `folder` is there and what it was, every byte.
     async fn is_sound(&self, folder: &str, segment: &Segment) -> bool;
+    /// Throws away a file that was kept below `folder`; no error when it is gone.
+    async fn remove_segment(&self, folder: &str, segment: &Segment) -> Result<(), PortError>;
     /// Some bytes of a bundle that is made of these pieces: at most `most`, none of them behind its end, and at least one.
     async fn read(&self, pieces: &[Piece], offset_bytes: u64, most: usize) -> Result<Vec<u8>, PortError>;
     /// Throws away what is in a folder; no error when there is none.

@@ -45,6 +45,8 @@ pub trait SubjectStore: Send {
     async fn update_hold(&mut self, hold: &LegalHold) -> Result<(), PortError>;
     /// Whether one on the subject is in force.
     async fn is_held(&mut self, subject: Uuid) -> Result<bool, PortError>;
+    /// Whether any is in force.
+    async fn is_anything_held(&mut self) -> Result<bool, PortError>;
     /// Newest last.
     async fn holds(&mut self, page: PageRequest) -> Result<Page<LegalHold>, PortError>;
     /// Reports that show what events commit to, and are there or being made. Nobody asks for one until the transaction ends.

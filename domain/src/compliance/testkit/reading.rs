@@ -14,7 +14,7 @@ use crate::{
             tile::{Tile, TileId},
         },
         ports::{
-            Anchor, AnchorStore, AuditStore, ComplianceTx, EventFilter, EventKey, LogId, LoggedEvent,
+            Anchor, AnchorStore, AuditStore, ComplianceTx, EventFilter, EventKey, LogId, LoggedEvent, Prune,
             SignedHead, Unsequenced,
         },
     },
@@ -123,6 +123,10 @@ impl AuditStore for MemoryAudit {
     async fn head(&mut self, stream: Stream, size: Option<u64>) -> Result<Option<SignedHead>, PortError> {
         let heads = self.log(stream).heads;
         Ok(heads.into_iter().rev().find(|head| size.is_none_or(|size| head.size == size)))
+    }
+
+    async fn pruned(&mut self, _: Stream) -> Result<Option<Prune>, PortError> {
+        Ok(None)
     }
 
     async fn tiles(&mut self, stream: Stream, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {

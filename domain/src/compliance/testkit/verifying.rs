@@ -9,7 +9,7 @@ use crate::{
     compliance::{
         event::AuditEvent,
         log::tile::{Tile, TileId},
-        ports::{KeptAnchor, KeptLeaf, LogEnds, LogId, LogKeys as _, LogReader, SignedHead, WhichLog},
+        ports::{KeptAnchor, KeptLeaf, LogEnds, LogId, LogKeys as _, LogReader, Prune, SignedHead, WhichLog},
     },
     kernel::{
         fault::PortError,
@@ -113,6 +113,10 @@ impl LogReader for MemoryReader {
         heads.retain(|head| head.size > after && head.size <= until);
         heads.sort_by_key(|head| head.size);
         Ok(heads)
+    }
+
+    async fn pruned(&self, _: LogId) -> Result<Option<Prune>, PortError> {
+        Ok(None)
     }
 
     async fn keys(&self, log: WhichLog) -> Result<Vec<[u8; 32]>, PortError> {

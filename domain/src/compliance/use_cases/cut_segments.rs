@@ -156,7 +156,9 @@ impl Cutter {
     async fn cut_next(&self, log: LogId, size: u64) -> Result<bool, ComplianceError> {
         let stream = log.stream;
         let mut tx = self.begin(log).await?;
-        let first = tx.cut_until(stream).await?;
+        // What was thrown away is in no file any more.
+        let gone = tx.pruned(stream).await?.map_or(0, |prune| prune.until);
+        let first = tx.cut_until(stream).await?.max(gone.div_ceil(SEGMENT_LEAVES_MAX) * SEGMENT_LEAVES_MAX);
         let end = first.saturating_add(SEGMENT_LEAVES_MAX);
         if size < end {
             return Ok(false);

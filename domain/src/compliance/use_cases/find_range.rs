@@ -91,6 +91,9 @@ impl Reports {
             (before, _) => before,
         };
         let before = before.filter(|before| before.head.size <= ending.head.size);
+        let Some(before) = self.behind_pruned(tx, stream, before, (&ending, platform)).await? else {
+            return Ok(Found::Failed(ReportFailure::LogEmpty));
+        };
         let (first, end) = (before.as_ref().map_or(0, |before| before.head.size), ending.head.size);
         let broken = || ComplianceError::Broken { stream, size: end };
         let tiles = TileSet::new(tx.tiles(stream, &tiles_for_root(first)).await?);
@@ -118,6 +121,26 @@ impl Reports {
             policy: Some(self.policy(tx, scope, stream).await?),
         };
         Ok(Found::Reach(Box::new(Reach { first, end, boundary, heads })))
+    }
+
+    /// Where the range begins when leaves were thrown away: at the first head behind those. `None` when there is none before its
+    /// end.
+    async fn behind_pruned(
+        &self,
+        tx: &mut dyn ReportTx,
+        stream: Stream,
+        before: Option<Edge>,
+        (ending, platform): (&Edge, Option<&SignedHead>),
+    ) -> Result<Option<Option<Edge>>, ComplianceError> {
+        let gone = tx.pruned(stream).await?.map_or(0, |prune| prune.until);
+        if before.as_ref().map_or(0, |before| before.head.size) >= gone {
+            return Ok(Some(before));
+        }
+        let Some(head) = tx.head_from(stream, gone).await? else { return Ok(None) };
+        if head.size > ending.head.size {
+            return Ok(None);
+        }
+        Ok(self.at(tx, stream, head.size, platform).await?.map(Some))
     }
 
     /// Where the range ends: behind all that was logged by then, and all that whoever asks has kept. `None` while there is no

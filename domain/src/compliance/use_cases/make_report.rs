@@ -303,6 +303,10 @@ impl Reports {
                 let mut tx = self.0.units.begin(shift.scope, &shift.origin).await?;
                 let leaves = tx.leaves(stream, at, until).await?;
                 let is_whole = u64::try_from(leaves.len()).is_ok_and(|leaves| leaves == until - at);
+                if !is_whole && tx.pruned(stream).await?.is_some_and(|prune| at < prune.until) {
+                    // Thrown away meanwhile: the range begins elsewhere now.
+                    return Ok(Some(End::NotYet));
+                }
                 (until, if is_whole { binding.add(leaves).await? } else { None })
             };
             let Some(asked) = asked else { return Ok(Some(End::Failed(ReportFailure::LogBroken))) };

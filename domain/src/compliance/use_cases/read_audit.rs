@@ -8,7 +8,7 @@ use super::super::{
         tile::{TileSet, tiles_for_consistency, tiles_for_inclusion},
         trust::TrustPolicy,
     },
-    ports::{ComplianceTx, EventFilter, EventKey, LogKeys, LoggedEvent, SignedHead},
+    ports::{ComplianceTx, EventFilter, EventKey, LogKeys, LoggedEvent, Prune, SignedHead},
 };
 use crate::kernel::{
     actor::{Actor, Denied, Permission},
@@ -185,6 +185,20 @@ impl Compliance {
     ) -> Result<Option<SignedHead>, ComplianceError> {
         actor.require(Permission::ReadAudit)?;
         Ok(tx.head(stream, size).await?)
+    }
+
+    /// What was thrown away of a log, as it need not be kept any longer; `None` when nothing was.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn audit_prune(
+        &self,
+        tx: &mut dyn ComplianceTx,
+        actor: &Actor,
+        stream: Stream,
+    ) -> Result<Option<Prune>, ComplianceError> {
+        actor.require(Permission::ReadAudit)?;
+        Ok(tx.pruned(stream).await?)
     }
 
     /// The verifier keys (C2SP signed note) of the actor's logs, newest first.

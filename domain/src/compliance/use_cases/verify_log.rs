@@ -10,8 +10,9 @@ use super::{
         finding::{LogReport, Place, check_anchor, check_leaf},
         log::{
             merkle::{CompactRange, Hash},
-            note::{VerifierKey, VerifierKind},
+            note::{Note, VerifierKey, VerifierKind},
             policy::LogPolicy,
+            prune::PruneStatement,
             tile::{TILE_WIDTH, Tile, TileId, append, edge_tiles},
         },
         ports::{LogEnds, LogReader, SignedHead, WhichLog},
@@ -42,6 +43,8 @@ struct Derived {
     right: u64,
     /// A head's root was wrong: those after it say nothing new.
     is_astray: bool,
+    /// What was thrown away by right.
+    pruned: Option<PruneStatement>,
 }
 
 /// What is kept of a stretch of a log, beside its leaves.
@@ -88,10 +91,16 @@ impl LogVerifier {
         }
         // Of a log that has not begun, or of which only tiles are left, nobody need have a key.
         let has_begun = ends != LogEnds::default();
-        let policy = if has_begun { self.policy(log, &mut report).await? } else { None };
+        let (policy, keys) =
+            if has_begun { self.policy(log, &mut report).await? } else { (None, Vec::new()) };
         let end = ends.leaves.max(ends.head);
-        let mut derived =
-            Derived { edge: Vec::new(), range: CompactRange::starting_at(0), right: 0, is_astray: false };
+        let mut derived = Derived {
+            edge: Vec::new(),
+            range: CompactRange::starting_at(0),
+            right: 0,
+            is_astray: false,
+            pruned: self.pruned(log, &keys, &mut report).await?,
+        };
         let mut begin = 0;
         while begin < end {
             let until = end.min(begin + RANGE);
@@ -108,8 +117,33 @@ impl LogVerifier {
         Ok(report)
     }
 
-    /// What the log's heads must show; `None` when it has no key.
-    async fn policy(&self, log: WhichLog, report: &mut LogReport) -> Result<Option<LogPolicy>, PortError> {
+    /// What the log says was thrown away of it, if that is signed by one of its keys.
+    async fn pruned(
+        &self,
+        log: WhichLog,
+        keys: &[VerifierKey],
+        report: &mut LogReport,
+    ) -> Result<Option<PruneStatement>, PortError> {
+        let WhichLog::Tenant(id) = log else { return Ok(None) };
+        let Some(prune) = self.reader.pruned(id).await? else { return Ok(None) };
+        let note = Note::parse(prune.note.as_bytes()).ok();
+        let is_signed = |note: &Note| note.verify(keys).is_ok_and(|by| !by.is_empty());
+        let said = note.filter(is_signed).and_then(|note| PruneStatement::parse(note.text()).ok());
+        let origin = origin(&self.host, id.tenant, id.stream);
+        let said =
+            said.filter(|said| said.origin == origin && (said.until, said.root) == (prune.until, prune.root));
+        if said.is_none() {
+            report.add(Place::Log, "prune", "is not what the log's key has signed: what is gone is missing");
+        }
+        Ok(said)
+    }
+
+    /// What the log's heads must show, `None` when it has no key; and its keys.
+    async fn policy(
+        &self,
+        log: WhichLog,
+        report: &mut LogReport,
+    ) -> Result<(Option<LogPolicy>, Vec<VerifierKey>), PortError> {
         let origin = match log {
             WhichLog::Tenant(log) => origin(&self.host, log.tenant, log.stream),
             WhichLog::Platform => platform_origin(&self.host),
@@ -121,11 +155,11 @@ impl LogVerifier {
                 Err(fault) => report.add(Place::Log, "public_key", fault.to_string()),
             }
         }
-        let policy = LogPolicy::new(&origin, keys, Vec::new(), 0);
+        let policy = LogPolicy::new(&origin, keys.clone(), Vec::new(), 0);
         if let Err(fault) = &policy {
             report.add(Place::Log, "public_key", fault.to_string());
         }
-        Ok(policy.ok())
+        Ok((policy.ok(), keys))
     }
 
     /// Checks the leaves `begin..until` and what stands on them. Whether the tree could be derived to the end of them.
@@ -141,10 +175,17 @@ impl LogVerifier {
             tiles: self.reader.tiles(log, &leaf_tiles(begin, until)).await?,
             heads: self.reader.heads(log, begin, until).await?,
         };
-        let Some(hashes) = self.hashes((begin, until), &kept, report).await? else { return Ok(false) };
+        let gone = derived.pruned.as_ref().map_or(0, |pruned| pruned.until);
+        let hashes = self.hashes((begin, until), gone, &kept, report).await?;
+        let Some(hashes) = hashes else { return Ok(false) };
         let mut heads = kept.heads.iter().peekable();
         for hash in &hashes {
             derived.range.append_leaf(*hash).map_err(|e| PortError::lasting(PORT, e))?;
+            if let Some(pruned) = derived.pruned.as_ref().filter(|pruned| pruned.until == derived.range.end())
+                && derived.range.root().map_err(|e| PortError::lasting(PORT, e))? != pruned.root
+            {
+                report.add(Place::Log, "prune", "names another root than the tiles of what is gone");
+            }
             while let Some(head) = heads.next_if(|head| head.size == derived.range.end()) {
                 check_head(head, policy, derived, report)?;
             }
@@ -164,11 +205,12 @@ impl LogVerifier {
         Ok(true)
     }
 
-    /// The hashes of the leaves `begin..until`: a leaf that is gone is told, and its tile stands in for it. `None` when that
-    /// has not got it either.
+    /// The hashes of the leaves `begin..until`: a leaf that is gone is told, unless it is one of the first `gone`, which were
+    /// thrown away; its tile stands in for it. `None` when that has not got it either.
     async fn hashes(
         &self,
         (begin, until): (u64, u64),
+        gone: u64,
         kept: &Kept,
         report: &mut LogReport,
     ) -> Result<Option<Vec<Hash>>, PortError> {
@@ -192,7 +234,9 @@ impl LogVerifier {
         let mut hashes = Vec::with_capacity(usize::try_from(until - begin).unwrap_or_default());
         for index in begin..until {
             let hash = found.get(&index).copied().unwrap_or_else(|| {
-                report.add(Place::Leaf(index), "row", "is missing");
+                if index >= gone {
+                    report.add(Place::Leaf(index), "row", "is missing");
+                }
                 kept.hash(index)
             });
             let Some(hash) = hash else { return Ok(None) };

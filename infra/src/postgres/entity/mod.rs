@@ -116,6 +116,9 @@ tenant_entity!(processing_record, "compliance", "processing_records", keys { id:
     checked_at: super::At, reviewed_at: Option<super::At>, reviewed_by: Option<uuid::Uuid>, signature: Option<Vec<u8>>,
     signed_at: Option<super::At>,
 });
+tenant_entity!(prune, "compliance", "prunes", keys { stream: String, until: i64 }, columns {
+    root: Vec<u8>, note: String, pruned_at: super::At,
+});
 tenant_entity!(audit_tile, "compliance", "audit_tiles", keys { stream: String, level: i16, index: i64 }, columns {
     width: i16, hashes: Vec<u8>,
 });
