@@ -35,6 +35,7 @@ mod m20261128_0024_compliance_segments;
 mod m20261128_0025_compliance_erasure;
 mod m20261128_0026_compliance_records;
 mod m20261128_0027_compliance_retention;
+mod m20261128_0028_identity_awaiting_erasure;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -72,6 +73,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_0025_compliance_erasure::Migration),
             Box::new(m20261128_0026_compliance_records::Migration),
             Box::new(m20261128_0027_compliance_retention::Migration),
+            Box::new(m20261128_0028_identity_awaiting_erasure::Migration),
         ]
     }
 }

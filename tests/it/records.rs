@@ -41,9 +41,16 @@ fn of<'r>(records: &'r [Value], activity: &str) -> &'r Value {
     records.iter().find(|record| record["activity"] == activity).unwrap()
 }
 
-/// Has every tenant's turn be now.
+/// Has every tenant's turn be now, once it is nobody's.
 async fn hurry(app: &TestApp) {
     let mut database = app.superuser_connection().await.unwrap();
+    let under_way =
+        "SELECT count(*) FROM compliance.daily_turns WHERE task = 'records' AND leased_until > now()";
+    let begun = tokio::time::Instant::now();
+    while sqlx::query_scalar::<_, i64>(under_way).fetch_one(&mut database).await.unwrap() > 0 {
+        assert!(begun.elapsed() < harness::client::PATIENCE, "a turn never ends");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     let due =
         "UPDATE compliance.daily_turns SET due_at = now(), leased_until = '-infinity' WHERE task = 'records'";
     sqlx::query(due).execute(&mut database).await.unwrap();

@@ -111,6 +111,7 @@ fn bundles(config: &Config, objects: &Arc<dyn ObjectStore>) -> Bundles {
     Bundles {
         objects: Arc::clone(objects),
         scratch: scratch(config),
+        can_sign: config.reports.signer.is_some(),
         key: None,
         authority: None,
         clock: Arc::new(System),
@@ -145,14 +146,16 @@ async fn key(config: &Config) -> Result<Option<Arc<ReportKey>>, StartupError> {
 
 /// Reports, and records of processing, which one key signs.
 pub(crate) async fn open(
-    config: &Config,
+    (config, duties): (&Config, &Duties),
     (db, units): (&Db, &Arc<PgUnits>),
     log_keys: &Arc<PgLogKeys>,
     objects: &Arc<dyn ObjectStore>,
 ) -> Result<(Arc<Reports>, Arc<Records>), StartupError> {
+    // Nobody else signs, or needs the right to.
+    let signs = duties.has(Queue::Reports) || duties.has(Queue::Records);
     let authority = |url: &String| TimeStampingAuthority::new(url.clone()).map(Arc::new);
     let binder = Arc::new(Bundles {
-        key: key(config).await?,
+        key: if signs { key(config).await? } else { None },
         authority: config.reports.authority.as_ref().map(authority).transpose()?,
         ..bundles(config, objects)
     });
@@ -183,29 +186,38 @@ pub(crate) async fn open(
 fn house(config: &Config) -> Option<House> {
     let [controller, representative, officer, country] = config.records.responsible.clone()?;
     let erased = "on request, by `eraseSubject`; what was done stays in the log under a pseudonym";
-    let limits = vec![
+    let logs =
+        config.privacy.keep_days.iter().map(|(log, days)| format!("{} after {days} days", log.as_str()));
+    let logs: Vec<_> = logs.collect();
+    let limits = [
         (
             Activity::Membership,
-            format!("sessions after {SESSION_MAX_DAYS} days at most, invitations after 7; all else {erased}"),
+            format!(
+                "{erased}; no other limit: a session is good for {SESSION_MAX_DAYS} days at most and an invitation for 7, \
+                 and the rows stay"
+            ),
         ),
         (
             Activity::AccountLinks,
-            format!("tokens when an account is unlinked or consent ends; all else {erased}"),
+            format!("tokens when an account is unlinked or consent ends; all else {erased}; no other limit"),
         ),
         (
             Activity::Content,
-            "files when they are cancelled, and those that never arrived after a day".to_owned(),
+            "files when they are cancelled, and those that never arrived after a day; no limit for others"
+                .to_owned(),
         ),
-        (Activity::Publishing, "with the tenant".to_owned()),
+        (Activity::Publishing, "no limit".to_owned()),
         (
             Activity::Audit,
             format!(
-                "what opens events about a person {erased}; keys of a month {} days after nothing is under them",
-                config.privacy.backup_days
+                "what opens events about a person {erased}; keys of a month {} days after nothing is under them; logs: {}",
+                config.privacy.backup_days,
+                if logs.is_empty() { "no limit".to_owned() } else { logs.join(", ") }
             ),
         ),
         (Activity::Reports, format!("{} days after one is made", config.reports.keep_days)),
     ];
+    let limits = limits.to_vec();
     Some(House {
         controller,
         representative,

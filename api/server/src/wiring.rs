@@ -160,7 +160,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         None => Arc::new(NoGeography),
     };
     let of_logs = crate::reports::of_logs(config, duties, (&db, &units), &log_keys, &objects)?;
-    let of_auditors = crate::reports::open(config, (&db, &units), &log_keys, &objects);
+    let of_auditors = crate::reports::open((config, duties), (&db, &units), &log_keys, &objects);
     let (reports, records) = Box::pin(of_auditors).await?;
     let app = Arc::new(App {
         identity,

@@ -16,6 +16,7 @@ pub async fn make_records(records: Arc<Records>, metrics: Arc<Metrics>, mut stop
         match records.make_records().await {
             Ok(RecordsTurn { made, signed, faults, broken }) => {
                 for (scope, error) in &broken {
+                    metrics.record_faults.inc();
                     tracing::warn!(tenant = %scope.tenant(), error = %error, "records of processing were not made");
                 }
                 metrics.records_made.inc_by(made.into());

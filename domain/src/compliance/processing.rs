@@ -138,7 +138,7 @@ pub struct ProcessingRecord {
     pub version: u32,
     /// What it says.
     pub content: Content,
-    /// Fields that the version before had otherwise.
+    /// Fields that the newest version before that somebody had looked at, or the first, had otherwise.
     pub changed: Vec<String>,
     /// When it was made.
     pub made_at: Timestamp,
@@ -166,7 +166,8 @@ fn receiving(activity: Activity, tenant: &TenantFacts, house: &House) -> BTreeSe
     if activity == Activity::Membership {
         keys.insert("mail".to_owned());
     }
-    if house.is_bucket && matches!(activity, Activity::Content | Activity::Reports) {
+    // Files of the log lie there too, keys of months, and who was erased.
+    if house.is_bucket && matches!(activity, Activity::Content | Activity::Reports | Activity::Audit) {
         keys.insert("bucket".to_owned());
     }
     keys
@@ -348,7 +349,9 @@ mod tests {
         assert_eq!(made(Activity::Publishing, &tenant(), &without), undeclared("douyin"));
         assert_eq!(made(Activity::Membership, &tenant(), &without), undeclared("mail"));
         let bucket = House { is_bucket: true, ..house() };
-        assert_eq!(made(Activity::Reports, &tenant(), &bucket), undeclared("bucket"));
+        for activity in [Activity::Content, Activity::Reports, Activity::Audit] {
+            assert_eq!(made(activity, &tenant(), &bucket), undeclared("bucket"));
+        }
         assert!(made(Activity::Audit, &tenant(), &without).is_ok(), "nobody gets it");
     }
 

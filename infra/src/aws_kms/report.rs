@@ -37,13 +37,13 @@ impl AwsKmsReportSigner {
 
 #[async_trait]
 impl ReportSigner for AwsKmsReportSigner {
-    async fn public_key(&self) -> Result<PublicKey, PortError> {
+    async fn public_keys(&self) -> Result<Vec<PublicKey>, PortError> {
         let answer = self.client.get_public_key().key_id(&self.key).send().await.map_err(|e| refused(&e))?;
         let key = answer.public_key.ok_or_else(|| incomplete("a public key"))?;
-        Ok(PublicKey::Info(key.into_inner()))
+        Ok(vec![PublicKey::Info(key.into_inner())])
     }
 
-    async fn sign(&self, request: SignatureRequest<'_>) -> Result<Vec<u8>, PortError> {
+    async fn sign(&self, request: SignatureRequest<'_>, _: &PublicKey) -> Result<Vec<u8>, PortError> {
         let algorithm = match request.algorithm {
             SignatureAlgorithm::EcdsaP256Sha256 => SigningAlgorithmSpec::EcdsaSha256,
             SignatureAlgorithm::RsaSha256 => SigningAlgorithmSpec::RsassaPkcs1V15Sha256,

@@ -5,12 +5,16 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use aws_lc_rs::{
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
+    signature::{
+        ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
+    },
 };
 use domain::{
     compliance::bundle::cms::{SignatureAlgorithm, SignatureRequest},
@@ -62,21 +66,23 @@ pub enum PublicKey {
 /// Signs with a key that it does not give out.
 #[async_trait]
 pub trait ReportSigner: Send + Sync {
-    /// The public key.
-    async fn public_key(&self) -> Result<PublicKey, PortError>;
-    /// The signature: ECDSA in DER, RSA by PKCS #1 v1.5.
-    async fn sign(&self, request: SignatureRequest<'_>) -> Result<Vec<u8>, PortError>;
+    /// The public keys of those it could sign with: at least one.
+    async fn public_keys(&self) -> Result<Vec<PublicKey>, PortError>;
+    /// The signature by one of them: ECDSA in DER, RSA by PKCS #1 v1.5.
+    async fn sign(&self, request: SignatureRequest<'_>, by: &PublicKey) -> Result<Vec<u8>, PortError>;
 }
 
 enum Pair {
     Ecdsa(EcdsaKeyPair),
     Rsa(RsaKeyPair),
-    Elsewhere(Arc<dyn ReportSigner>, SignatureAlgorithm),
+    Elsewhere(Arc<dyn ReportSigner>, PublicKey, SignatureAlgorithm),
 }
 
 /// A private key (ECDSA on P-256, or RSA) and the certificates up to but without the root (PEM, the key's own first).
 pub struct ReportKey {
     pair: Pair,
+    /// That of the first certificate, as it is in there.
+    public: Vec<u8>,
     certificates: Vec<Vec<u8>>,
 }
 
@@ -89,6 +95,15 @@ impl fmt::Debug for ReportKey {
 const PORT: &str = "report_key";
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+
+/// Longest that whoever has the key may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+async fn in_time<T>(call: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
+    let answer = tokio::time::timeout(TIMEOUT, call).await;
+    answer.unwrap_or_else(|_| Err(PortError::passing(PORT, "whoever has the key does not answer")))
+}
 
 fn unfit(path: &Path, problem: &'static str) -> ReportKeyFault {
     ReportKeyFault::Unfit { path: path.to_owned(), problem }
@@ -142,7 +157,7 @@ impl ReportKey {
         if info.subject_public_key.as_bytes() != Some(public.as_slice()) {
             return Err(unfit(key, "is not the key of the first certificate"));
         }
-        Ok(Self { pair, certificates })
+        Ok(Self { pair, public, certificates })
     }
 
     /// Reads the certificates of a key that somebody else has.
@@ -156,21 +171,23 @@ impl ReportKey {
         let path = certificates;
         let (first, certificates) = chain(path)?;
         let info = first.tbs_certificate().subject_public_key_info();
+        let curve = || info.algorithm.parameters.as_ref()?.decode_as::<ObjectIdentifier>().ok();
         let algorithm = match info.algorithm.oid {
             RSA => SignatureAlgorithm::RsaSha256,
-            EC => SignatureAlgorithm::EcdsaP256Sha256,
+            EC if curve() == Some(P256) => SignatureAlgorithm::EcdsaP256Sha256,
             _ => return Err(unfit(path, "is of a key that is neither ECDSA on P-256 nor RSA")),
         };
-        let is_same = match signer.public_key().await.map_err(ReportKeyFault::Away)? {
+        let public = info.subject_public_key.as_bytes().unwrap_or_default().to_vec();
+        let is_same = |theirs: &PublicKey| match theirs {
             PublicKey::Info(der) => {
-                SubjectPublicKeyInfoOwned::from_der(&der).is_ok_and(|theirs| theirs == *info)
+                SubjectPublicKeyInfoOwned::from_der(der).is_ok_and(|theirs| theirs == *info)
             }
-            PublicKey::Point(point) => info.subject_public_key.as_bytes() == Some(point.as_slice()),
+            PublicKey::Point(point) => *point == public,
         };
-        if !is_same {
-            return Err(unfit(path, "is not of the key that signs reports"));
-        }
-        Ok(Self { pair: Pair::Elsewhere(signer, algorithm), certificates })
+        let theirs = in_time(signer.public_keys()).await.map_err(ReportKeyFault::Away)?;
+        let same = theirs.into_iter().find(is_same);
+        let by = same.ok_or_else(|| unfit(path, "is not of the key that signs reports"))?;
+        Ok(Self { pair: Pair::Elsewhere(signer, by, algorithm), public, certificates })
     }
 
     /// How it signs.
@@ -178,7 +195,7 @@ impl ReportKey {
         match self.pair {
             Pair::Ecdsa(_) => SignatureAlgorithm::EcdsaP256Sha256,
             Pair::Rsa(_) => SignatureAlgorithm::RsaSha256,
-            Pair::Elsewhere(_, algorithm) => algorithm,
+            Pair::Elsewhere(_, _, algorithm) => algorithm,
         }
     }
 
@@ -187,21 +204,30 @@ impl ReportKey {
         &self.certificates
     }
 
-    /// Signs.
+    /// Signs, and looks whether the first certificate's key finds it right: whoever has the key may have another by now.
     ///
     /// # Errors
-    /// The library refuses, or whoever has the key does not answer.
+    /// The library refuses, or whoever has the key does not answer, or signs with another one.
     pub async fn sign(&self, request: SignatureRequest<'_>) -> Result<Vec<u8>, PortError> {
         let random = SystemRandom::new();
         let refused = |_| PortError::lasting(PORT, "the library does not sign");
-        match &self.pair {
-            Pair::Ecdsa(pair) => Ok(pair.sign(&random, request.message).map_err(refused)?.as_ref().to_vec()),
+        let message = request.message;
+        let signature = match &self.pair {
+            Pair::Ecdsa(pair) => pair.sign(&random, message).map_err(refused)?.as_ref().to_vec(),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, request.message, &mut signature).map_err(refused)?;
-                Ok(signature)
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(refused)?;
+                signature
             }
-            Pair::Elsewhere(signer, _) => signer.sign(request).await,
-        }
+            Pair::Elsewhere(signer, by, _) => in_time(signer.sign(request, by)).await?,
+        };
+        let algorithm: &dyn VerificationAlgorithm = match self.algorithm() {
+            SignatureAlgorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_ASN1,
+            SignatureAlgorithm::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
+        };
+        UnparsedPublicKey::new(algorithm, &self.public)
+            .verify(message, &signature)
+            .map_err(|_| PortError::lasting(PORT, "the signature is not by the key of the certificate"))?;
+        Ok(signature)
     }
 }

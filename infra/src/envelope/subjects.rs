@@ -79,8 +79,8 @@ pub struct SubjectVault {
     entropy: Arc<dyn Entropy>,
     ticks: Arc<dyn Ticks>,
     held: Mutex<HashMap<(TenantId, Uuid), Held>>,
-    /// Held while the store is asked, with until when it is left alone.
-    flight: tokio::sync::Mutex<Duration>,
+    /// Until when the store is left alone.
+    rests_until: Mutex<Duration>,
 }
 
 impl fmt::Debug for SubjectVault {
@@ -105,7 +105,7 @@ impl SubjectVault {
         entropy: Arc<dyn Entropy>,
         ticks: Arc<dyn Ticks>,
     ) -> Self {
-        Self { vault, objects, entropy, ticks, held: Mutex::default(), flight: tokio::sync::Mutex::default() }
+        Self { vault, objects, entropy, ticks, held: Mutex::default(), rests_until: Mutex::default() }
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<(TenantId, Uuid), Held>> {
@@ -120,19 +120,23 @@ impl SubjectVault {
         self.in_time(self.objects.put(&name(scope, epoch), sealed.0)).await
     }
 
-    /// Asks the store, one at a time, unless it failed a moment ago.
+    fn rests_until(&self) -> MutexGuard<'_, Duration> {
+        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the store, unless it failed a moment ago. Who asks holds a connection to the database: there are no more of them
+    /// than of those, and none waits for another's answer.
     async fn in_time<T: Send>(
         &self,
         call: impl Future<Output = Result<T, PortError>> + Send,
     ) -> Result<T, PortError> {
-        let mut rests_until = self.flight.lock().await;
-        if self.ticks.elapsed() < *rests_until {
+        if self.ticks.elapsed() < *self.rests_until() {
             return Err(PortError::passing(PORT, "the store of keys failed a moment ago"));
         }
         let answer = tokio::time::timeout(STORE_TIMEOUT, call).await;
         let answer = answer.unwrap_or_else(|_| Err(PortError::passing(PORT, "the store does not answer")));
         if answer.as_ref().is_err_and(|fault| fault.retry == Retry::MayHelp) {
-            *rests_until = self.ticks.elapsed().saturating_add(STORE_REST);
+            *self.rests_until() = self.ticks.elapsed().saturating_add(STORE_REST);
         }
         answer
     }

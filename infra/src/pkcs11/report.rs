@@ -1,5 +1,5 @@
-//! The key that signs reports, in a hardware module: a pair on P-256 (`CKK_EC`) with a label of its own, told from older ones by
-//! `CKA_ID`, of which the highest signs. With OpenSC:
+//! The key that signs reports, in a hardware module: a pair on P-256 (`CKK_EC`) with a label of its own. Of several that have it,
+//! the one signs that the certificate is of; `CKA_ID` names its two halves. With OpenSC:
 //!
 //! ```text
 //! pkcs11-tool --module M --login --keypairgen --key-type EC:prime256v1 --label matricula-reports --id 01 --sensitive
@@ -32,19 +32,20 @@ impl Pkcs11Token {
 
 #[async_trait]
 impl ReportSigner for Pkcs11ReportSigner {
-    async fn public_key(&self) -> Result<PublicKey, PortError> {
+    async fn public_keys(&self) -> Result<Vec<PublicKey>, PortError> {
         let label = self.label.clone();
-        let point = self.token.call(move |connection| connection.with(|open| open.public_point(&label)));
-        point.await.map(PublicKey::Point)
+        let points = self.token.call(move |connection| connection.with(|open| open.public_points(&label)));
+        Ok(points.await?.into_iter().map(PublicKey::Point).collect())
     }
 
-    async fn sign(&self, request: SignatureRequest<'_>) -> Result<Vec<u8>, PortError> {
-        if request.algorithm != SignatureAlgorithm::EcdsaP256Sha256 {
+    async fn sign(&self, request: SignatureRequest<'_>, by: &PublicKey) -> Result<Vec<u8>, PortError> {
+        let (SignatureAlgorithm::EcdsaP256Sha256, PublicKey::Point(point)) = (request.algorithm, by) else {
             return Err(PortError::lasting(PORT, "the certificate is not of a key on P-256"));
-        }
-        let (label, digest) = (self.label.clone(), request.digest);
-        let raw =
-            self.token.call(move |connection| connection.with(|open| open.sign_digest(&label, &digest)));
+        };
+        let (label, point, digest) = (self.label.clone(), point.clone(), request.digest);
+        let raw = self
+            .token
+            .call(move |connection| connection.with(|open| open.sign_digest(&label, &point, &digest)));
         ecdsa_der(&raw.await?).ok_or_else(|| PortError::lasting(PORT, "a signature is not 64 bytes"))
     }
 }

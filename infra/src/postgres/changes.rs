@@ -371,6 +371,13 @@ struct By {
     id: Option<Uuid>,
 }
 
+impl PgWork {
+    /// Left changes are one's at a time.
+    pub(super) async fn hold_left_changes(&self) -> Result<(), PortError> {
+        self.tx.hold("compliance.left_changes").await.map_err(|e| orm_error(PORT, e))
+    }
+}
+
 #[async_trait]
 impl ChangeStore for PgWork {
     async fn openings(&mut self, events: &[EventId]) -> Result<Vec<(EventId, Opening)>, PortError> {
@@ -379,6 +386,7 @@ impl ChangeStore for PgWork {
 
     async fn tell_left_changes(&mut self, most: u32) -> Result<u32, PortError> {
         const TAKE: &str = "SELECT at, role, told_by, changes FROM compliance.take_left_changes($1)";
+        self.hold_left_changes().await?;
         let most = i32::try_from(most).unwrap_or(i32::MAX);
         let rows = self.tx.query_all_raw(TenantTx::statement(TAKE, [most.into()])).await;
         let rows = rows.map_err(|e| orm_error(PORT, e))?;

@@ -18,7 +18,7 @@ pub struct Holding {
     /// Whether the log is told of changes of its rows.
     pub changes: Changes,
     /// Its columns but the tenant's, each with what it says about a person.
-    pub columns: &'static [(&'static str, Option<Category>)],
+    pub columns: &'static [(&'static str, &'static [Category])],
 }
 
 /// Whether the log is told of changes.
@@ -33,12 +33,12 @@ pub enum Changes {
 impl Holding {
     /// What there is about persons in it.
     pub fn categories(&self) -> BTreeSet<Category> {
-        self.columns.iter().filter_map(|(_, category)| *category).collect()
+        self.columns.iter().flat_map(|(_, categories)| categories.iter().copied()).collect()
     }
 
     /// The regimes it matters to.
     pub fn scopes(&self) -> &'static [Scope] {
-        if self.columns.iter().any(|(_, category)| category.is_some()) { PERSONAL } else { SECURITY }
+        if self.columns.iter().any(|(_, categories)| !categories.is_empty()) { PERSONAL } else { SECURITY }
     }
 }
 
@@ -59,17 +59,15 @@ pub fn holding(table: &str) -> Option<&'static Holding> {
 /// A line for each table: its name, what it is kept for, whether its changes are noted, and its columns, each followed by what it
 /// says about somebody if it does.
 macro_rules! holdings {
-    ($($table:literal, $activity:ident, $changes:expr => { $($column:tt $($category:ident)?),+ })+) => {
+    ($($table:literal, $activity:ident, $changes:expr => { $($column:tt $($category:ident)*),+ })+) => {
         /// All tables of tenants.
         pub const HOLDINGS: &[Holding] = &[$(Holding {
             table: $table,
             activity: Activity::$activity,
             changes: $changes,
-            columns: &[$((stringify!($column), holdings!(@category $($category)?))),+],
+            columns: &[$((stringify!($column), &[$(Category::$category),*])),+],
         }),+];
     };
-    (@category) => { None };
-    (@category $category:ident) => { Some(Category::$category) };
 }
 
 use Changes::{Noted, Unnoted};
@@ -191,11 +189,11 @@ holdings! {
     }
     "compliance.audit_outbox", Audit, Unnoted(LOG) => {
         event_id, stream, compliance_id, type, outcome, actor_id Conduct, target_id Conduct, occurred_at
-        Conduct, leaf Conduct
+        Conduct, leaf Conduct DeviceAndPlace
     }
     "compliance.audit_leaves", Audit, Unnoted(LOG) => {
         stream, index, event_id, compliance_id, type, outcome, actor_id Conduct, target_id Conduct,
-        occurred_at Conduct, leaf Conduct, leaf_hash
+        occurred_at Conduct, leaf Conduct DeviceAndPlace, leaf_hash
     }
     "compliance.audit_tiles", Audit, Unnoted(LOG) => {
         stream, level, index, width, hashes
@@ -206,7 +204,7 @@ holdings! {
     "compliance.audit_openings", Audit, Unnoted(
         "what opens the log's commitments to changes: it would tell of itself"
     ) => {
-        event_id, subject Conduct, sealed Conduct, sealed_under
+        event_id, subject Conduct, sealed Conduct DeviceAndPlace PlatformIdentity Works, sealed_under
     }
     "compliance.subject_epochs", Audit, Unnoted(
         "what the key of each month is called, which is kept elsewhere; nobody is named"
@@ -255,6 +253,7 @@ holdings! {
     "compliance.reports", Reports, Noted => {
         id, kind, stream, query Conduct, query_text, zone, kept_first, kept_last, compliance_id, requested_at,
         state, failure, done_permille, attempts, place, size_bytes, sha256, first_leaf, end_leaf, row_count,
-        is_timestamped, expires_at, ended_at, version, disclosed, pieces
+        is_timestamped, expires_at, ended_at, version, disclosed,
+        pieces Conduct DeviceAndPlace PlatformIdentity Works
     }
 }

@@ -11,9 +11,13 @@ use domain::{
     compliance::{
         erasure::epoch_of,
         log::merkle::Hash,
-        ports::{Opened, Opening},
+        ports::{Opened, Opening, Rewrapped},
     },
-    kernel::{fault::PortError, ids::EventId, secret::Place},
+    kernel::{
+        fault::{PortError, Retry},
+        ids::EventId,
+        secret::Place,
+    },
 };
 use sea_orm::{ConnectionTrait as _, QueryResult};
 use serde::{Deserialize, Serialize};
@@ -54,7 +58,7 @@ const ADD_EPOCH: &str = "
 const OLDER_KEYS: &str = "
     SELECT k.subject, e.object_id, k.wrapped FROM compliance.subject_keys AS k
     JOIN compliance.subject_epochs AS e ON e.tenant_id = k.tenant_id AND e.epoch = k.epoch
-    WHERE k.tenant_id = $1 AND k.epoch < $2 ORDER BY k.subject LIMIT $3 FOR UPDATE OF k SKIP LOCKED";
+    WHERE k.tenant_id = $1 AND k.epoch < $2 AND k.subject > $4 ORDER BY k.subject LIMIT $3 FOR UPDATE OF k SKIP LOCKED";
 const REWRAP: &str = "
     UPDATE compliance.subject_keys SET epoch = $3, wrapped = $4 WHERE tenant_id = $1 AND subject = $2";
 const OPENINGS: &str = "
@@ -188,21 +192,35 @@ impl PgWork {
         found().await?.ok_or_else(|| lasting("the key of this month was destroyed"))
     }
 
-    pub(super) async fn rewrap_older_keys(&self, epoch: i32, most: u32) -> Result<u32, PortError> {
-        let most = i64::from(most);
-        let older = self.rows_of(OLDER_KEYS, vec![self.tenant(), epoch.into(), most.into()]).await?;
+    pub(super) async fn rewrap_older_keys(
+        &self,
+        epoch: i32,
+        after: Option<Uuid>,
+        most: u32,
+    ) -> Result<Rewrapped, PortError> {
+        let (most, after) = (i64::from(most), after.unwrap_or(Uuid::nil()));
+        let older = vec![self.tenant(), epoch.into(), most.into(), after.into()];
+        let older = self.rows_of(OLDER_KEYS, older).await?;
+        let mut turn = Rewrapped::default();
         if older.is_empty() {
-            return Ok(0);
+            return Ok(turn);
         }
         let (scope, vault) = (self.tx.scope(), &self.shared.subjects);
         let object = self.epoch_object(epoch).await?;
         for row in &older {
             let (subject, wrapped): (Uuid, Vec<u8>) = (column(row, "subject")?, column(row, "wrapped")?);
-            let key = vault.unwrap(&scope, column(row, "object_id")?, subject, &wrapped).await?;
+            turn.last = Some(subject);
+            let key = match vault.unwrap(&scope, column(row, "object_id")?, subject, &wrapped).await {
+                Err(fault) if fault.retry == Retry::Useless => {
+                    turn.stuck += 1;
+                    continue;
+                }
+                key => key?,
+            };
             let wrapped = vault.wrap(&scope, object, subject, &key).await?;
             self.done(REWRAP, vec![self.tenant(), subject.into(), epoch.into(), wrapped.into()]).await?;
         }
-        u32::try_from(older.len()).map_err(lasting)
+        Ok(turn)
     }
 
     /// Seals what opens an event: under the subject's key, or the tenant's when it is about nobody, or says nothing of somebody

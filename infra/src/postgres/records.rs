@@ -8,6 +8,7 @@ use domain::{
         records::Activity,
     },
     kernel::{
+        clock::Timestamp,
         fault::PortError,
         ids::{MemberId, RecordId},
         page::{Page, PageRequest},
@@ -15,7 +16,7 @@ use domain::{
 };
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityName as _, EntityTrait as _,
-    ExprTrait as _, IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+    ExprTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, UpdateMany,
     sea_query::{Expr, Query},
 };
 
@@ -68,6 +69,12 @@ impl PgWork {
         })
     }
 
+    /// A change of one, and of nothing that it does not name: others may change the rest.
+    fn change(&self, id: RecordId) -> UpdateMany<Entity> {
+        let tenant = self.tx.scope().tenant().uuid();
+        Entity::update_many().filter(Column::TenantId.eq(tenant)).filter(Column::Id.eq(id.uuid()))
+    }
+
     /// The condition that a version is the newest of its record.
     fn is_newest(&self) -> sea_orm::sea_query::SimpleExpr {
         let tenant = self.tx.scope().tenant().uuid();
@@ -108,20 +115,48 @@ impl RecordStore for PgWork {
         added.map(drop).map_err(|e| orm_error(PORT, e))
     }
 
-    async fn update_record(&mut self, record: &ProcessingRecord) -> Result<(), PortError> {
-        let row = self.record_row(record)?;
-        let updated = Entity::update_many()
-            .col_expr(Column::CheckedAt, Expr::value(row.checked_at))
-            .col_expr(Column::ReviewedAt, Expr::value(row.reviewed_at))
-            .col_expr(Column::ReviewedBy, Expr::value(row.reviewed_by))
-            .col_expr(Column::Signature, Expr::value(row.signature))
-            .col_expr(Column::SignedAt, Expr::value(row.signed_at))
-            .filter(Column::TenantId.eq(row.tenant_id))
-            .filter(Column::Id.eq(row.id))
+    async fn looked_at(&mut self, activity: Activity) -> Result<Option<ProcessingRecord>, PortError> {
+        let of = self.tx.scoped::<Entity>().filter(Column::Activity.eq(activity.as_str()));
+        let known = of.filter(Column::ReviewedAt.is_not_null().or(Column::Version.eq(1)));
+        let newest = known.order_by_desc(Column::Version).limit(1).one(&self.tx).await;
+        newest.map_err(|e| orm_error(PORT, e))?.map(record_of).transpose()
+    }
+
+    async fn record_checked(&mut self, id: RecordId, at: Timestamp) -> Result<(), PortError> {
+        let checked = self.change(id).col_expr(Column::CheckedAt, Expr::value(at)).exec(&self.tx).await;
+        one_changed(PORT, checked.map_err(|e| orm_error(PORT, e))?.rows_affected)
+    }
+
+    async fn record_reviewed(
+        &mut self,
+        id: RecordId,
+        at: Timestamp,
+        by: MemberId,
+    ) -> Result<bool, PortError> {
+        let reviewed = self
+            .change(id)
+            .col_expr(Column::ReviewedAt, Expr::value(at))
+            .col_expr(Column::ReviewedBy, Expr::value(by.uuid()))
+            .filter(Column::ReviewedAt.is_null())
             .exec(&self.tx)
-            .await
-            .map_err(|e| orm_error(PORT, e))?;
-        one_changed(PORT, updated.rows_affected)
+            .await;
+        Ok(reviewed.map_err(|e| orm_error(PORT, e))?.rows_affected > 0)
+    }
+
+    async fn record_signed(
+        &mut self,
+        id: RecordId,
+        at: Timestamp,
+        signature: Vec<u8>,
+    ) -> Result<bool, PortError> {
+        let signed = self
+            .change(id)
+            .col_expr(Column::Signature, Expr::value(signature))
+            .col_expr(Column::SignedAt, Expr::value(at))
+            .filter(Column::SignedAt.is_null())
+            .exec(&self.tx)
+            .await;
+        Ok(signed.map_err(|e| orm_error(PORT, e))?.rows_affected > 0)
     }
 
     async fn lock_record(&mut self, id: RecordId) -> Result<Option<ProcessingRecord>, PortError> {

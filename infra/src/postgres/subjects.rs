@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use domain::{
     compliance::{
         erasure::{Erasure, ErasureBasis, LegalHold, Subject, SubjectKind},
-        ports::{DailySchedule, ErasureSchedule, SubjectStore},
+        ports::{DailySchedule, ErasureSchedule, Rewrapped, SubjectStore},
         report::ReportState,
     },
     kernel::{
@@ -38,8 +38,9 @@ const HOLDS: &str = "postgres.legal_holds";
 const PORT: &str = "postgres.subjects";
 
 /// What goes with a member, those first that name others: $1 tenant, $2 member. What they did keeps their id, which is nobody's
-/// any more.
-const OF_MEMBER: [&str; 12] = [
+/// any more. Their row is held before, so that nothing comes that names it.
+const OF_MEMBER: [&str; 13] = [
+    "SELECT FROM identity.members WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
     "DELETE FROM identity.refresh_tokens AS r USING identity.sessions AS s
      WHERE r.tenant_id = $1 AND s.tenant_id = $1 AND r.session_id = s.id AND s.member_id = $2",
     "DELETE FROM identity.sessions WHERE tenant_id = $1 AND member_id = $2",
@@ -58,7 +59,8 @@ const OF_MEMBER: [&str; 12] = [
 
 /// The same of the owner of an account. The account's row stays, so that what was posted with it can be told of; nobody finds it
 /// by the platform's name for it any more.
-const OF_ACCOUNT: [&str; 4] = [
+const OF_ACCOUNT: [&str; 5] = [
+    "SELECT FROM accounts.accounts WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
     "DELETE FROM accounts.tokens WHERE tenant_id = $1 AND account_id = $2",
     "DELETE FROM accounts.links WHERE tenant_id = $1 AND (account_id = $2 OR again_account_id = $2)",
     "UPDATE accounts.accounts SET open_id_sealed = '', open_id_index = uuid_send($2), profile_sealed = '', kind = NULL,
@@ -71,7 +73,10 @@ const OF_ACCOUNT: [&str; 4] = [
 const HAS_MEMBER: &str = "SELECT 1 FROM identity.members WHERE tenant_id = $1 AND id = $2";
 const HAS_ACCOUNT: &str =
     "SELECT 1 FROM accounts.accounts WHERE tenant_id = $1 AND id = $2 AND length(open_id_sealed) > 0";
-const SUSPEND: &str = "UPDATE identity.tenants SET status = 'suspended' WHERE tenant_id = $1";
+const KEEP_OUT: &str =
+    "UPDATE identity.tenants SET status = 'awaiting_erasure' WHERE tenant_id = $1 AND status = 'active'";
+const LET_IN: &str =
+    "UPDATE identity.tenants SET status = 'active' WHERE tenant_id = $1 AND status = 'awaiting_erasure'";
 const COUNT: &str =
     "SELECT count(*) AS openings FROM compliance.audit_openings WHERE tenant_id = $1 AND subject = $2";
 const OPENINGS: &str = "DELETE FROM compliance.audit_openings WHERE tenant_id = $1 AND subject = $2";
@@ -138,6 +143,8 @@ impl PgWork {
 #[async_trait]
 impl SubjectStore for PgWork {
     async fn lock_subject(&mut self, subject: Uuid) -> Result<(), PortError> {
+        // Whoever tells of left changes holds them, and wants subjects' keys after.
+        self.hold_left_changes().await?;
         self.lock_subject_alone(subject).await
     }
 
@@ -283,12 +290,19 @@ impl SubjectStore for PgWork {
         Ok(disclosing.map(|row| ReportId::from_uuid(row.id)).collect())
     }
 
-    async fn suspend_tenant(&mut self) -> Result<(), PortError> {
-        self.call(SUSPEND, vec![self.tenant()]).await
+    async fn keep_tenant_out(&mut self, is_kept_out: bool) -> Result<bool, PortError> {
+        let sql = if is_kept_out { KEEP_OUT } else { LET_IN };
+        let done = self.tx.execute_raw(TenantTx::statement(sql, [self.tenant()])).await;
+        done.map(|done| done.rows_affected() > 0).map_err(|e| orm_error(PORT, e))
     }
 
-    async fn rewrap_subject_keys(&mut self, epoch: i32, most: u32) -> Result<u32, PortError> {
-        self.rewrap_older_keys(epoch, most).await
+    async fn rewrap_subject_keys(
+        &mut self,
+        epoch: i32,
+        after: Option<Uuid>,
+        most: u32,
+    ) -> Result<Rewrapped, PortError> {
+        self.rewrap_older_keys(epoch, after, most).await
     }
 
     async fn destroy_epochs(

@@ -82,12 +82,12 @@ async fn a_key_service_signs_reports_and_keeps_the_key() {
     for spec in [KeySpec::EccNistP256, KeySpec::Rsa2048] {
         let made = service.client.create_key().key_spec(spec).key_usage(KeyUsageType::SignVerify);
         last = made.send().await.unwrap().key_metadata.unwrap().arn.unwrap();
-        crate::report_keys::holds(Arc::new(AwsKmsReportSigner::over(service.client.clone(), last.clone())))
-            .await;
+        let signer = AwsKmsReportSigner::over(service.client.clone(), last.clone());
+        crate::report_keys::holds(Arc::new(signer), async || {}).await;
     }
     service.moto.kill();
     let away = AwsKmsReportSigner::over(service.client.clone(), last);
-    let fault = infra::bundles::ReportSigner::public_key(&away).await.unwrap_err();
+    let fault = infra::bundles::ReportSigner::public_keys(&away).await.unwrap_err();
     assert_eq!(fault.retry, Retry::MayHelp, "{:?}", fault.source);
 }
 

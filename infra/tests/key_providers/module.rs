@@ -16,6 +16,7 @@ use cryptoki::{
 };
 use domain::{
     compliance::{
+        bundle::cms::{SignatureAlgorithm, SignatureRequest},
         log::note::{Note, VerifierKey, VerifierKind},
         ports::CheckpointSigner as _,
     },
@@ -149,11 +150,11 @@ async fn signs(session: &Session, provider: &Pkcs11Token) {
     assert!(open.source.to_string().contains("could be taken out"), "{:?}", open.source);
 }
 
-/// Reports are signed by the newest pair on P-256 with the label, which can't be taken out.
+/// Reports are signed by the pair on P-256 that the certificate is of, which can't be taken out.
 async fn signs_reports(session: &Session, provider: &Pkcs11Token) {
-    let make = |label: &str, extractable: bool| {
+    let make = |label: &str, id: u8, extractable: bool| {
         let of_both =
-            [Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec()), Attribute::Id(vec![1])];
+            [Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec()), Attribute::Id(vec![id])];
         // prime256v1, as an object identifier.
         let curve = vec![0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
         let public = [&of_both[..], &[Attribute::EcParams(curve), Attribute::Verify(true)]].concat();
@@ -167,9 +168,16 @@ async fn signs_reports(session: &Session, provider: &Pkcs11Token) {
         session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private).unwrap();
     };
     let signer = provider.report_signer("reports".to_owned());
-    assert!(infra::bundles::ReportSigner::public_key(&signer).await.is_err(), "there is none yet");
-    make("reports", false);
-    crate::report_keys::holds(Arc::new(signer)).await;
+    assert!(infra::bundles::ReportSigner::public_keys(&signer).await.is_err(), "there is none yet");
+    make("reports", 1, false);
+    crate::report_keys::holds(Arc::new(signer), async || make("reports", 2, false)).await;
+    make("open reports", 1, true);
+    let open = provider.report_signer("open reports".to_owned());
+    let by = infra::bundles::ReportSigner::public_keys(&open).await.unwrap().remove(0);
+    let request =
+        SignatureRequest { algorithm: SignatureAlgorithm::EcdsaP256Sha256, message: b"x", digest: [7; 32] };
+    let error = infra::bundles::ReportSigner::sign(&open, request, &by).await.unwrap_err();
+    assert!(error.source.to_string().contains("could be taken out"), "{:?}", error.source);
 }
 
 async fn refusal(settings: Pkcs11Settings) -> String {

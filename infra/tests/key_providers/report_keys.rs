@@ -55,21 +55,24 @@ fn certificate(folder: &Path, key: PublicKey) -> PathBuf {
 }
 
 /// Signs with it, and has openssl check that.
-pub(crate) async fn holds(signer: Arc<dyn ReportSigner>) {
+pub(crate) async fn holds(signer: Arc<dyn ReportSigner>, another_is_made: impl AsyncFnOnce()) {
     let folder = std::env::temp_dir().join(format!("report-key-{}", System.next_uuid().simple()));
     std::fs::create_dir_all(&folder).unwrap();
-    let path = certificate(&folder, signer.public_key().await.unwrap());
+    let path = certificate(&folder, signer.public_keys().await.unwrap().remove(0));
     let other = ReportKey::elsewhere(Arc::clone(&signer), &folder.join("other.pem")).await.unwrap_err();
     assert!(matches!(other, ReportKeyFault::Unfit { .. }), "{other}");
     let bundles = Bundles {
         objects: Arc::new(NoObjects),
         scratch: folder.clone(),
+        can_sign: true,
         key: Some(Arc::new(ReportKey::elsewhere(signer, &path).await.unwrap())),
         authority: None,
         clock: Arc::new(System),
         entropy: Arc::new(System),
         ids: Arc::new(System),
     };
+    // Whose certificate is still to come.
+    another_is_made().await;
     for content in ["a list of files\n", ""] {
         let signature = bundles.sign(content.as_bytes()).await.unwrap();
         std::fs::write(folder.join("content"), content).unwrap();

@@ -1,5 +1,7 @@
 //! Records of processing.
 
+use std::collections::BTreeSet;
+
 use domain::compliance::processing::Recipient;
 
 use super::sections::Reader;
@@ -15,13 +17,22 @@ pub struct Records {
     pub measures: Vec<String>,
 }
 
+/// Whether it is like a code of ISO 3166-1 alpha-2.
+fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 fn recipient(text: &str) -> Option<Recipient> {
     let (key, rest) = text.split_once('=')?;
     let mut parts = rest.split(';').map(|part| part.trim().to_owned());
     let (who, country, safeguard) = (parts.next()?, parts.next()?, parts.next()?);
-    let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
     let is_whole = !who.is_empty() && !safeguard.is_empty() && parts.next().is_none();
-    (is_country && is_whole).then(|| Recipient { key: key.trim().to_owned(), who, country, safeguard })
+    (is_country(&country) && is_whole).then(|| Recipient {
+        key: key.trim().to_owned(),
+        who,
+        country,
+        safeguard,
+    })
 }
 
 impl Records {
@@ -39,11 +50,15 @@ impl Records {
                 "must each be \"<key>=<who>; <country, as CN>; <what protects data there, or none needed>\"",
             );
         }
-        Self {
-            responsible: is_wanted.then_some(texts),
-            recipients: recipients.into_iter().flatten().collect(),
-            measures: r.list("records.measures"),
+        if is_wanted && !is_country(&texts[3]) {
+            r.fault("records.country", "must be two letters, as CN");
         }
+        let recipients: Vec<_> = recipients.into_iter().flatten().collect();
+        let keys: BTreeSet<_> = recipients.iter().map(|recipient| &recipient.key).collect();
+        if keys.len() < recipients.len() {
+            r.fault("records.recipients", "must name each key once");
+        }
+        Self { responsible: is_wanted.then_some(texts), recipients, measures: r.list("records.measures") }
     }
 }
 

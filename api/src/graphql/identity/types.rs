@@ -92,6 +92,8 @@ pub enum TenantStatus {
     Active,
     /// Nobody signs in and no key works.
     Suspended,
+    /// The same, until who was erased before the database was put back is erased again.
+    AwaitingErasure,
 }
 
 /// What became of an invitation.

@@ -31,7 +31,7 @@ pub use reports::{
     Added, Asked, Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportRow, ReportSchedule,
     ReportStore, Segment,
 };
-pub use subjects::{DailySchedule, ErasureLedger, ErasureSchedule, SubjectStore};
+pub use subjects::{DailySchedule, ErasureLedger, ErasureSchedule, Rewrapped, SubjectStore};
 
 /// One log: a stream of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

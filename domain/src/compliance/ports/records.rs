@@ -8,8 +8,9 @@ use crate::{
         records::Activity,
     },
     kernel::{
+        clock::Timestamp,
         fault::PortError,
-        ids::RecordId,
+        ids::{MemberId, RecordId},
         page::{Page, PageRequest},
     },
 };
@@ -32,8 +33,20 @@ pub trait RecordStore: Send {
     async fn newest_records(&mut self) -> Result<Vec<ProcessingRecord>, PortError>;
     /// Stores a new version.
     async fn add_record(&mut self, record: &ProcessingRecord) -> Result<(), PortError>;
-    /// Stores when it was checked, who looked at it, and its signature.
-    async fn update_record(&mut self, record: &ProcessingRecord) -> Result<(), PortError>;
+    /// The newest version of one that somebody has looked at, or nobody had to.
+    async fn looked_at(&mut self, activity: Activity) -> Result<Option<ProcessingRecord>, PortError>;
+    /// It is so still.
+    async fn record_checked(&mut self, id: RecordId, at: Timestamp) -> Result<(), PortError>;
+    /// Stores who looked at it, unless somebody has. Whether that is news.
+    async fn record_reviewed(&mut self, id: RecordId, at: Timestamp, by: MemberId)
+    -> Result<bool, PortError>;
+    /// Stores its signature, unless it has one. Whether that is news.
+    async fn record_signed(
+        &mut self,
+        id: RecordId,
+        at: Timestamp,
+        signature: Vec<u8>,
+    ) -> Result<bool, PortError>;
     /// One, locked until the transaction ends.
     async fn lock_record(&mut self, id: RecordId) -> Result<Option<ProcessingRecord>, PortError>;
     /// One.

@@ -15,6 +15,15 @@ use crate::{
     },
 };
 
+/// What came of wrapping keys anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// The last subject that was looked at; `None` when there are no more.
+    pub last: Option<Uuid>,
+    /// Keys that can't be opened, and stay as they are.
+    pub stuck: u32,
+}
+
 /// Keeps what there is about persons, takes it away, and remembers that it did.
 #[async_trait]
 pub trait SubjectStore: Send {
@@ -51,10 +60,15 @@ pub trait SubjectStore: Send {
     async fn holds(&mut self, page: PageRequest) -> Result<Page<LegalHold>, PortError>;
     /// Reports that show what events commit to, and are there or being made. Nobody asks for one until the transaction ends.
     async fn disclosing_reports(&mut self) -> Result<Vec<ReportId>, PortError>;
-    /// Wraps up to `most` keys that are under the key of an older month under that of `epoch`; how many those were.
-    async fn rewrap_subject_keys(&mut self, epoch: i32, most: u32) -> Result<u32, PortError>;
-    /// Nobody of the tenant signs in, and no key of its works, until somebody looks at why.
-    async fn suspend_tenant(&mut self) -> Result<(), PortError>;
+    /// Wraps up to `most` keys, of subjects behind `after`, that are under the key of an older month under that of `epoch`.
+    async fn rewrap_subject_keys(
+        &mut self,
+        epoch: i32,
+        after: Option<Uuid>,
+        most: u32,
+    ) -> Result<Rewrapped, PortError>;
+    /// Nobody of the tenant signs in, and no key of its works, until it is let in again. Whether that is news.
+    async fn keep_tenant_out(&mut self, is_kept_out: bool) -> Result<bool, PortError>;
     /// Destroys the keys of months before `epoch` under which nothing has been since `emptied_before`; how many those were.
     async fn destroy_epochs(
         &mut self,

@@ -20,6 +20,7 @@ use super::{
 use crate::kernel::{
     actor::{Actor, Permission},
     clock::{Clock, Timestamp},
+    fault::PortError,
     ids::{ComplianceId, HoldId, IdSource, MemberId},
     outbox::{Origin, Outcome, Record},
     page::{Page, PageRequest},
@@ -31,6 +32,9 @@ const COMPARED_AT_ONCE: usize = 1_000;
 
 /// Erasures that are written down in one go.
 const KEPT_AT_ONCE: u32 = 64;
+
+/// How often somebody is erased again before their tenant is kept out.
+const TRIES: u32 = 3;
 
 /// Keys that are wrapped anew in one transaction.
 const KEYS_AT_ONCE: u32 = 500;
@@ -103,19 +107,26 @@ impl Erasures {
         if tx.is_held(subject.id).await? {
             return Err(ComplianceError::OnHold);
         }
-        self.erase(tx, (subject, basis), actor.member(), basis.as_str()).await
+        if !self.erase(tx, (subject, basis), actor.member(), basis.as_str()).await? {
+            return Err(ComplianceError::NotFound { field: "id" });
+        }
+        Ok(())
     }
 
-    /// Rows first: whoever holds one of them ends before, and tells of it under the key that is then taken away.
+    /// Rows first: whoever holds one of them ends before, and tells of it under the key that is then taken away. False when
+    /// somebody else was first.
     async fn erase(
         &self,
         tx: &mut dyn ReportTx,
         (subject, basis): (Subject, ErasureBasis),
         by: Option<MemberId>,
         reason: &'static str,
-    ) -> Result<(), ComplianceError> {
+    ) -> Result<bool, ComplianceError> {
         tx.forget_subject(subject).await?;
         tx.lock_subject(subject.id).await?;
+        if !tx.erasures_of(&[subject.id]).await?.is_empty() {
+            return Ok(false);
+        }
         // Placed meanwhile. What was erased before is erased again, whatever was placed since.
         if reason != AGAIN && tx.is_held(subject.id).await? {
             return Err(ComplianceError::OnHold);
@@ -137,7 +148,7 @@ impl Erasures {
         let openings = tx.count_openings(subject.id).await?;
         tx.record(Record { reason: Some(reason), ..Record::success(ERASE_SUBJECT, subject.party()) }).await?;
         tx.add_erasure(&Erasure { subject, basis, at: now, by, openings, reports }).await?;
-        Ok(())
+        Ok(true)
     }
 
     /// How long the oldest erasure has waited to be written down outside of the database, in seconds.
@@ -173,7 +184,8 @@ impl Erasures {
     }
 
     /// Erases again what was erased before the database was put back to a time when it was not: to be done before anything
-    /// is served, and now and then. A tenant for which that fails is suspended, so that nothing of it is served.
+    /// is served, and now and then. Nobody is let into a tenant that has somebody in it who can't be erased again, until they
+    /// are.
     ///
     /// # Errors
     /// `Port`: it can't be said who was erased.
@@ -185,48 +197,64 @@ impl Erasures {
         let mut turn = Kept::default();
         for (tenant, erased) in by_tenant {
             let scope = TenantScope::of(tenant);
-            let erased: Vec<_> = erased.into_iter().collect();
-            for some in erased.chunks(COMPARED_AT_ONCE) {
-                match self.erase_some_again(scope, some).await {
-                    Ok(again) => turn.done += again,
-                    Err(error) => {
-                        self.suspend(scope).await?;
-                        turn.faults.push((scope, error));
-                        break;
-                    }
-                }
+            // Whom there is may not be known now, for reasons that have nothing to do with them.
+            if let Err(error) = self.erase_all_again(scope, erased, &mut turn).await {
+                turn.faults.push((scope, error));
             }
         }
         Ok(turn)
     }
 
-    async fn erase_some_again(
+    async fn erase_all_again(
         &self,
         scope: TenantScope,
-        erased: &[(Subject, ErasureBasis)],
-    ) -> Result<u32, ComplianceError> {
-        let ids: Vec<_> = erased.iter().map(|(subject, _)| subject.id).collect();
-        let known = self.begin(scope).await?.erasures_of(&ids).await?;
-        let known: BTreeSet<_> = known.into_iter().map(|erasure| erasure.subject).collect();
-        let mut again = 0;
-        for (subject, basis) in erased.iter().filter(|(subject, _)| !known.contains(subject)) {
-            let mut tx = self.begin(scope).await?;
-            // Put back to before they came, there is nobody to forget.
-            if tx.has_subject(*subject).await? {
-                self.erase(&mut *tx, (*subject, *basis), None, AGAIN).await?;
-                tx.commit().await?;
-                again += 1;
+        erased: BTreeSet<(Subject, ErasureBasis)>,
+        turn: &mut Kept,
+    ) -> Result<(), ComplianceError> {
+        let faults = turn.faults.len();
+        let erased: Vec<_> = erased.into_iter().collect();
+        for some in erased.chunks(COMPARED_AT_ONCE) {
+            let ids: Vec<_> = some.iter().map(|(subject, _)| subject.id).collect();
+            let known = self.begin(scope).await?.erasures_of(&ids).await?;
+            let known: BTreeSet<_> = known.into_iter().map(|erasure| erasure.subject).collect();
+            for of in some.iter().filter(|(subject, _)| !known.contains(subject)) {
+                match self.erase_one_again(scope, *of).await? {
+                    Ok(is_done) => turn.done += u32::from(is_done),
+                    Err(error) => turn.faults.push((scope, error)),
+                }
             }
         }
-        Ok(again)
+        let mut tx = self.begin(scope).await?;
+        let is_kept_out = turn.faults.len() > faults;
+        if tx.keep_tenant_out(is_kept_out).await? && is_kept_out {
+            let refused = Record::refused(ERASE_SUBJECT, None, AGAIN);
+            tx.record(Record { outcome: Outcome::Failure, ..refused }).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
-    async fn suspend(&self, scope: TenantScope) -> Result<(), ComplianceError> {
-        let mut tx = self.begin(scope).await?;
-        tx.suspend_tenant().await?;
-        let refused = Record::refused(ERASE_SUBJECT, None, AGAIN);
-        tx.record(Record { outcome: Outcome::Failure, ..refused }).await?;
-        Ok(tx.commit().await?)
+    /// False when there was nobody to forget; why not, when there is and each try failed.
+    async fn erase_one_again(
+        &self,
+        scope: TenantScope,
+        of: (Subject, ErasureBasis),
+    ) -> Result<Result<bool, ComplianceError>, ComplianceError> {
+        let mut tries = 0;
+        loop {
+            let mut tx = self.begin(scope).await?;
+            // Put back to before they came, there is nobody to forget.
+            if !tx.has_subject(of.0).await? {
+                return Ok(Ok(false));
+            }
+            let done = match self.erase(&mut *tx, of, None, AGAIN).await {
+                Ok(true) => tx.commit().await.map(|()| true).map_err(ComplianceError::from),
+                other => other,
+            };
+            tries += 1;
+            if done.is_ok() || tries == TRIES {
+                return Ok(done);
+            }
+        }
     }
 
     /// Has keys of persons be wrapped under this month's key, for tenants whose turn it is, and destroys the keys of months
@@ -251,11 +279,14 @@ impl Erasures {
 
     async fn tend(&self, scope: TenantScope, now: Timestamp) -> Result<u32, ComplianceError> {
         let epoch = epoch_of(now);
+        let (mut after, mut stuck) = (None, 0);
         loop {
             let mut tx = self.begin(scope).await?;
-            let wrapped = tx.rewrap_subject_keys(epoch, KEYS_AT_ONCE).await?;
+            let wrapped = tx.rewrap_subject_keys(epoch, after, KEYS_AT_ONCE).await?;
             tx.commit().await?;
-            if wrapped < KEYS_AT_ONCE {
+            stuck += wrapped.stuck;
+            after = wrapped.last;
+            if after.is_none() {
                 break;
             }
         }
@@ -263,6 +294,11 @@ impl Erasures {
         let mut tx = self.begin(scope).await?;
         let destroyed = tx.destroy_epochs(epoch, now, now - self.0.backups).await?;
         tx.commit().await?;
+        if stuck > 0 {
+            let told =
+                format!("keys of {stuck} persons open no more, and hold up the end of their month's key");
+            return Err(PortError::lasting("subject_keys", told).into());
+        }
         self.next_turn(scope, now + TimeDelta::days(1)).await?;
         Ok(destroyed)
     }

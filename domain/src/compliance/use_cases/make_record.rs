@@ -18,7 +18,7 @@ use super::{
     ComplianceError,
 };
 use crate::kernel::{
-    actor::{Actor, Permission},
+    actor::{Actor, Denied, Permission},
     clock::Clock,
     ids::{ComplianceId, IdSource, RecordId},
     outbox::{Origin, Outcome, Party, Record},
@@ -109,23 +109,50 @@ impl Records {
         house: &House,
         turn: &mut RecordsTurn,
     ) -> Result<(), ComplianceError> {
-        let faults = turn.faults.len();
         let mut tx = self.begin(scope).await?;
-        let mut next = TimeDelta::seconds(SOON_S);
-        if let Some(facts) = tx.tenant_facts().await? {
-            let newest = tx.newest_records().await?;
-            for activity in Activity::ALL {
-                let before = newest.iter().find(|record| record.activity == activity).cloned();
-                self.make_record(&mut *tx, (scope, &facts, house), (activity, before), turn).await?;
+        let Some(facts) = tx.tenant_facts().await? else {
+            return self.next_turn(scope, TimeDelta::seconds(SOON_S)).await;
+        };
+        let newest = tx.newest_records().await?;
+        let (mut made, mut faults) = (0, Vec::new());
+        for activity in Activity::ALL {
+            let before = newest.iter().find(|record| record.activity == activity);
+            match self.make_record(&mut *tx, (scope, &facts, house), (activity, before)).await? {
+                Ok(is_new) => made += u32::from(is_new),
+                Err(fault) => faults.push((scope, activity, fault)),
             }
-            let is_whole = faults == turn.faults.len();
-            next = if is_whole { TimeDelta::days(1) } else { TimeDelta::seconds(AGAIN_S) };
         }
-        tx.daily_done(TASK, self.0.clock.now() + next).await?;
+        // Made is made, also where nothing can be signed now.
+        tx.commit().await?;
+        turn.made += made;
+        let next = if faults.is_empty() { TimeDelta::days(1) } else { TimeDelta::seconds(AGAIN_S) };
+        turn.faults.append(&mut faults);
+        if self.0.binder.can_sign() {
+            let newest = self.begin(scope).await?.newest_records().await?;
+            for record in newest.iter().filter(|record| record.may_be_signed()) {
+                let signature = self.0.binder.sign(record.content.text.as_bytes()).await?;
+                let mut tx = self.begin(scope).await?;
+                let is_new = self.sign_record(&mut *tx, record, signature).await?;
+                tx.commit().await?;
+                turn.signed += u32::from(is_new);
+            }
+        }
+        self.next_turn(scope, next).await
+    }
+
+    async fn next_turn(&self, scope: TenantScope, next: TimeDelta) -> Result<(), ComplianceError> {
+        let now = self.0.clock.now();
+        let mut tx = self.begin(scope).await?;
+        tx.daily_done(TASK, now + next).await?;
+        // Whoever has looked at one meanwhile has waited for the turn's row, or is seen here.
+        if self.0.binder.can_sign() && tx.newest_records().await?.iter().any(ProcessingRecord::may_be_signed)
+        {
+            tx.daily_done(TASK, now).await?;
+        }
         Ok(tx.commit().await?)
     }
 
-    /// Makes a version of one when what it says is not what it said before, and signs it when it may be.
+    /// Makes a version of one when what it says is not what it said before; whether it did, or why it can't be said.
     ///
     /// # Errors
     /// `Port`.
@@ -133,9 +160,8 @@ impl Records {
         &self,
         tx: &mut dyn ReportTx,
         (scope, facts, house): (TenantScope, &TenantFacts, &House),
-        (activity, before): (Activity, Option<ProcessingRecord>),
-        turn: &mut RecordsTurn,
-    ) -> Result<(), ComplianceError> {
+        (activity, before): (Activity, Option<&ProcessingRecord>),
+    ) -> Result<Result<bool, RecordFault>, ComplianceError> {
         let none = BTreeSet::new();
         let categories = self.0.categories.get(&activity).unwrap_or(&none);
         let now = self.0.clock.now();
@@ -144,61 +170,52 @@ impl Records {
             Err(fault) => {
                 let refused = Record::refused(MAKE_RECORD, None, fault.reason());
                 tx.record(Record { outcome: Outcome::Failure, ..refused }).await?;
-                turn.faults.push((scope, activity, fault));
-                return Ok(());
+                return Ok(Err(fault));
             }
         };
-        let record = match before {
-            Some(mut same) if same.content == content => {
-                same.checked_at = now;
-                tx.update_record(&same).await?;
-                same
-            }
-            before => {
-                let record = ProcessingRecord {
-                    id: RecordId::new(&*self.0.ids),
-                    activity,
-                    version: before.as_ref().map_or(1, |before| before.version + 1),
-                    changed: match &before {
-                        Some(before) => changed(&before.content.text, &content.text)?,
-                        None => Vec::new(),
-                    },
-                    content,
-                    made_at: now,
-                    checked_at: now,
-                    reviewed: None,
-                    signature: None,
-                };
-                tx.add_record(&record).await?;
-                tx.record(Record::success(MAKE_RECORD, party(&record))).await?;
-                turn.made += 1;
-                record
-            }
-        };
-        if record.may_be_signed() && self.0.binder.can_sign() {
-            self.sign_record(tx, record).await?;
-            turn.signed += 1;
+        if let Some(same) = before.filter(|before| before.content == content) {
+            tx.record_checked(same.id, now).await?;
+            return Ok(Ok(false));
         }
-        Ok(())
+        // Since somebody looked: what nobody has looked at yet is among it.
+        let changed = match tx.looked_at(activity).await? {
+            Some(known) => changed(&known.content.text, &content.text)?,
+            None => Vec::new(),
+        };
+        let record = ProcessingRecord {
+            id: RecordId::new(&*self.0.ids),
+            activity,
+            version: before.map_or(1, |before| before.version + 1),
+            changed,
+            content,
+            made_at: now,
+            checked_at: now,
+            reviewed: None,
+            signature: None,
+        };
+        tx.add_record(&record).await?;
+        tx.record(Record::success(MAKE_RECORD, party(&record))).await?;
+        Ok(Ok(true))
     }
 
-    /// Signs one.
+    /// Keeps its signature; whether it had none.
     ///
     /// # Errors
     /// `Port`.
     pub async fn sign_record(
         &self,
         tx: &mut dyn ReportTx,
-        mut record: ProcessingRecord,
-    ) -> Result<(), ComplianceError> {
-        let signature = self.0.binder.sign(record.content.text.as_bytes()).await?;
-        record.signature = Some((self.0.clock.now(), signature));
-        tx.update_record(&record).await?;
-        tx.record(Record::success(SIGN_RECORD, party(&record))).await?;
-        Ok(())
+        record: &ProcessingRecord,
+        signature: Vec<u8>,
+    ) -> Result<bool, ComplianceError> {
+        let is_new = tx.record_signed(record.id, self.0.clock.now(), signature).await?;
+        if is_new {
+            tx.record(Record::success(SIGN_RECORD, party(record))).await?;
+        }
+        Ok(is_new)
     }
 
-    /// Somebody has looked at what changed: the version they name by its hash is signed from then on.
+    /// Somebody has looked at what changed: the version they name by its hash is signed from then on. A key looks at nothing.
     ///
     /// # Errors
     /// `Denied`, `NotFound`, `Invalid`, `Port`.
@@ -210,19 +227,18 @@ impl Records {
         sha256: &str,
     ) -> Result<(), ComplianceError> {
         actor.require(Permission::ManagePrivacy)?;
-        let mut record = tx.lock_record(id).await?.ok_or(ComplianceError::NotFound { field: "id" })?;
+        let by = actor.member().ok_or(Denied(Permission::ManagePrivacy))?;
+        let record = tx.lock_record(id).await?.ok_or(ComplianceError::NotFound { field: "id" })?;
         let newest = tx.newest_records().await?;
         let is_newest = newest.iter().any(|newest| newest.id == id);
         if !is_newest || super::super::log::merkle::Hash(record.content.sha256).to_hex() != sha256 {
             let problem = "is not that of the newest version: look at it again";
             return Err(ComplianceError::Invalid { field: "sha256", problem });
         }
-        if record.reviewed.is_none() {
-            record.reviewed = Some((self.0.clock.now(), actor.member()));
-            tx.update_record(&record).await?;
-        }
+        let now = self.0.clock.now();
+        tx.record_reviewed(id, now, by).await?;
         // Now, and not tomorrow.
-        tx.daily_done(TASK, self.0.clock.now()).await?;
+        tx.daily_done(TASK, now).await?;
         tx.record(Record::success(REVIEW_RECORD, party(&record))).await?;
         Ok(())
     }

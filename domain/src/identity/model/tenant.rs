@@ -37,6 +37,8 @@ pub enum TenantStatus {
     Active,
     /// Nobody signs in and no key works.
     Suspended,
+    /// The same, until who was erased before the database was put back is erased again.
+    AwaitingErasure,
 }
 
 impl TenantStatus {
@@ -45,12 +47,13 @@ impl TenantStatus {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::AwaitingErasure => "awaiting_erasure",
         }
     }
 
     /// The status of that text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Suspended].into_iter().find(|s| s.as_str() == text)
+        [Self::Active, Self::Suspended, Self::AwaitingErasure].into_iter().find(|s| s.as_str() == text)
     }
 }
 
