@@ -33,9 +33,14 @@ async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let hold = "mutation ($id: ID!) { placeHold(input: { id: $id, matter: \"seed\" }) { hold { id } } }";
     let member = json!({ "id": tenant.owner.id });
     let hold = app.client.graphql(&tenant.owner.token, hold, member).await.unwrap();
+    let leaver = app.member(tenant, Role::Analyst).await.unwrap();
+    let erase =
+        "mutation ($id: ID!) { eraseSubject(input: { id: $id, basis: OBJECTED }) { erasure { id } } }";
+    let erased = app.client.graphql(&tenant.owner.token, erase, json!({ "id": leaver.id })).await.unwrap();
     let record = Value::from(app.record(tenant).await.unwrap().0);
     let ids = [
         &record,
+        &erased.data("eraseSubject")["erasure"]["id"],
         &hold.data("placeHold")["hold"]["id"],
         &report,
         &plan,

@@ -9,7 +9,7 @@ use domain::kernel::ids::{
 use super::{
     accounts::{Account, App, Group, Link},
     command::app,
-    compliance::{AuditEventNode, LegalHold, ProcessingRecord, Report},
+    compliance::{AuditEventNode, Erasure, LegalHold, ProcessingRecord, Report},
     content::Upload,
     error::ApiError,
     identity::{ApiKey, Invitation, Member, Session, Tenant},
@@ -56,6 +56,8 @@ pub enum Node {
     LegalHold(LegalHold),
     /// A version of a record of processing.
     ProcessingRecord(ProcessingRecord),
+    /// That what was kept about somebody was erased.
+    Erasure(Erasure),
 }
 
 /// Most ids `nodes` takes.
@@ -121,6 +123,10 @@ async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>, ApiError> {
         Kind::Hold => {
             let hold = app.erasures.hold(&mut *work, &actor, HoldId::from_uuid(uuid)).await?;
             hold.map(|h| Node::LegalHold(h.into()))
+        }
+        Kind::Erasure => {
+            let erasure = app.erasures.erasure(&mut *work, &actor, uuid).await?;
+            erasure.map(|e| Node::Erasure(e.into()))
         }
         Kind::Record => {
             let record = app.records.record(&mut *work, &actor, RecordId::from_uuid(uuid)).await?;

@@ -26,10 +26,11 @@ pub(super) enum Kind {
     Report,
     Hold,
     Record,
+    Erasure,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Tenant,
         Self::Member,
         Self::Invitation,
@@ -47,6 +48,7 @@ impl Kind {
         Self::Report,
         Self::Hold,
         Self::Record,
+        Self::Erasure,
     ];
 
     const fn as_str(self) -> &'static str {
@@ -68,6 +70,7 @@ impl Kind {
             Self::Report => "report",
             Self::Hold => "hold",
             Self::Record => "record",
+            Self::Erasure => "erasure",
         }
     }
 }

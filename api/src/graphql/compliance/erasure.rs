@@ -76,6 +76,8 @@ fn member(id: Option<MemberId>) -> Option<ID> {
 /// That what was kept about somebody was erased. What they did stays in the log, under a name that is nobody's any more.
 #[derive(SimpleObject, Output, Clone)]
 pub struct Erasure {
+    /// Opaque.
+    pub(in crate::graphql) id: ID,
     /// Who it was about, as events name them.
     subject: AuditParty,
     /// Why.
@@ -94,6 +96,7 @@ pub struct Erasure {
 impl From<erasure::Erasure> for Erasure {
     fn from(erasure: erasure::Erasure) -> Self {
         Self {
+            id: global_id(Kind::Erasure, erasure.subject.id),
             subject: party(erasure.subject),
             basis: erasure.basis.into(),
             erased_at: erasure.at,

@@ -8,7 +8,7 @@ mod report;
 mod subscription;
 mod types;
 
-pub use erasure::LegalHold;
+pub use erasure::{Erasure, LegalHold};
 pub use mutation::ComplianceMutation;
 pub use query::ComplianceQuery;
 pub use records::ProcessingRecord;
