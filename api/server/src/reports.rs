@@ -13,7 +13,7 @@ use domain::{
     kernel::outbox::Stream,
 };
 use infra::{
-    aws_kms::{AwsKmsReportSigner, AwsKmsSettings},
+    aws_kms::AwsKmsReportSigner,
     bundles::{Bundles, ReportKey, TimeStampingAuthority},
     erasure_ledger::ObjectLedger,
     postgres::{
@@ -28,7 +28,7 @@ use crate::{
     file_store::scratch,
     notary::trust,
     serve::{Duties, Queue},
-    wiring::{ROLE_CONNECTIONS, StartupError, log_reader, pool, token},
+    wiring::{ROLE_CONNECTIONS, StartupError, aws_kms, log_reader, pool, token},
 };
 
 /// Tells the log of changes that it was not told of.
@@ -127,12 +127,7 @@ async fn key(config: &Config) -> Result<Option<Arc<ReportKey>>, StartupError> {
     let key = match signer {
         ReportSigner::File(file) => ReportKey::open(file, certificates)?,
         ReportSigner::AwsKms(key) => {
-            let settings = AwsKmsSettings {
-                key: key.clone(),
-                region: keys.aws_kms_region.clone(),
-                endpoint: keys.aws_kms_endpoint.clone(),
-            };
-            let signer = Arc::new(AwsKmsReportSigner::connect(&settings).await);
+            let signer = Arc::new(AwsKmsReportSigner::connect(&aws_kms(keys, key)).await);
             ReportKey::elsewhere(signer, certificates).await?
         }
         ReportSigner::Pkcs11(label) => {
@@ -189,7 +184,7 @@ fn house(config: &Config) -> Option<House> {
     let logs =
         config.privacy.keep_days.iter().map(|(log, days)| format!("{} after {days} days", log.as_str()));
     let logs: Vec<_> = logs.collect();
-    let limits = [
+    let limits = vec![
         (
             Activity::Membership,
             format!(
@@ -217,7 +212,6 @@ fn house(config: &Config) -> Option<House> {
         ),
         (Activity::Reports, format!("{} days after one is made", config.reports.keep_days)),
     ];
-    let limits = limits.to_vec();
     Some(House {
         controller,
         representative,

@@ -328,6 +328,15 @@ pub(crate) async fn token(keys: &Keys, module: &Path) -> Result<Pkcs11Token, Sta
     Ok(Pkcs11Token::open(settings).await?)
 }
 
+/// How a key of the service is reached.
+pub(crate) fn aws_kms(keys: &Keys, key: &str) -> AwsKmsSettings {
+    AwsKmsSettings {
+        key: key.to_owned(),
+        region: keys.aws_kms_region.clone(),
+        endpoint: keys.aws_kms_endpoint.clone(),
+    }
+}
+
 /// All key providers that are set up; the one for new tenants first.
 async fn key_providers(keys: &Keys, metrics: &Arc<Metrics>) -> Result<Providers, StartupError> {
     let mut providers: Vec<Arc<dyn KeyProvider>> = Vec::new();
@@ -337,12 +346,7 @@ async fn key_providers(keys: &Keys, metrics: &Arc<Metrics>) -> Result<Providers,
         providers.push(Arc::new(LocalKeyring::open(path)?));
     }
     if let Some(key) = &keys.aws_kms_key {
-        let settings = AwsKmsSettings {
-            key: key.clone(),
-            region: keys.aws_kms_region.clone(),
-            endpoint: keys.aws_kms_endpoint.clone(),
-        };
-        providers.push(Arc::new(AwsKms::connect(&settings).await));
+        providers.push(Arc::new(AwsKms::connect(&aws_kms(keys, key)).await));
     }
     if let Some(module) = &keys.pkcs11_module {
         providers.push(Arc::new(token(keys, module).await?));

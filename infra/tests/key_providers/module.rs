@@ -108,12 +108,17 @@ fn make_key_of(session: &Session, label: &str, version: &[u8], extractable: bool
     session.generate_key(&Mechanism::AesKeyGen, &template).unwrap();
 }
 
-/// Makes an Ed25519 key pair. The parameters are the curve's name, as a PrintableString.
-fn make_pair(session: &Session, label: &str, id: u8, extractable: bool) {
+const ED25519: (Mechanism<'static>, &[u8]) = (Mechanism::EccEdwardsKeyPairGen, b"\x13\x0cedwards25519");
+/// prime256v1, as an object identifier.
+const P256: (Mechanism<'static>, &[u8]) =
+    (Mechanism::EccKeyPairGen, &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
+
+/// Makes a key pair of a kind: how, and the parameters, which name the curve.
+fn make_pair(session: &Session, kind: (Mechanism<'_>, &[u8]), label: &str, id: u8, extractable: bool) {
+    let (mechanism, curve) = kind;
     let of_both =
         [Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec()), Attribute::Id(vec![id])];
-    let curve = [&[0x13, 12][..], b"edwards25519"].concat();
-    let public = [&of_both[..], &[Attribute::EcParams(curve), Attribute::Verify(true)]].concat();
+    let public = [&of_both[..], &[Attribute::EcParams(curve.to_vec()), Attribute::Verify(true)]].concat();
     let hidden = [
         Attribute::Private(true),
         Attribute::Sensitive(!extractable),
@@ -121,7 +126,7 @@ fn make_pair(session: &Session, label: &str, id: u8, extractable: bool) {
         Attribute::Sign(true),
     ];
     let private = [&of_both[..], &hidden].concat();
-    session.generate_key_pair(&Mechanism::EccEdwardsKeyPairGen, &public, &private).unwrap();
+    session.generate_key_pair(&mechanism, &public, &private).unwrap();
 }
 
 /// The platform's log is signed by the newest pair with the label, which can't be taken out.
@@ -136,7 +141,7 @@ async fn signs(session: &Session, provider: &Pkcs11Token) {
     let text = "audit.matricula.example/platform\n";
     let mut keys = Vec::new();
     for id in [1, 2] {
-        make_pair(session, "log", id, false);
+        make_pair(session, ED25519, "log", id, false);
         let public = signer.public_key().await.unwrap();
         let key = VerifierKey::new("log", VerifierKind::Ed25519, &public).unwrap();
         let line = key.line(signer.sign(text.as_bytes()).await.unwrap().to_vec());
@@ -145,28 +150,14 @@ async fn signs(session: &Session, provider: &Pkcs11Token) {
         keys.push(public);
     }
     assert_ne!(keys[0], keys[1], "the newest signs");
-    make_pair(session, "open log", 1, true);
+    make_pair(session, ED25519, "open log", 1, true);
     let open = provider.signer("open log".to_owned()).sign(b"x").await.unwrap_err();
     assert!(open.source.to_string().contains("could be taken out"), "{:?}", open.source);
 }
 
 /// Reports are signed by the pair on P-256 that the certificate is of, which can't be taken out.
 async fn signs_reports(session: &Session, provider: &Pkcs11Token) {
-    let make = |label: &str, id: u8, extractable: bool| {
-        let of_both =
-            [Attribute::Token(true), Attribute::Label(label.as_bytes().to_vec()), Attribute::Id(vec![id])];
-        // prime256v1, as an object identifier.
-        let curve = vec![0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-        let public = [&of_both[..], &[Attribute::EcParams(curve), Attribute::Verify(true)]].concat();
-        let hidden = [
-            Attribute::Private(true),
-            Attribute::Sensitive(!extractable),
-            Attribute::Extractable(extractable),
-            Attribute::Sign(true),
-        ];
-        let private = [&of_both[..], &hidden].concat();
-        session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private).unwrap();
-    };
+    let make = |label: &str, id, extractable| make_pair(session, P256, label, id, extractable);
     let signer = provider.report_signer("reports".to_owned());
     assert!(infra::bundles::ReportSigner::public_keys(&signer).await.is_err(), "there is none yet");
     make("reports", 1, false);

@@ -129,10 +129,9 @@ impl Pruner {
             tx.record(Record { reason: Some(stream.as_str()), ..Record::success(PRUNE_LOG, target) }).await?;
             turn.logs += 1;
         }
+        let said = tx.pruned(stream).await?;
         tx.commit().await?;
-        let mut tx = self.begin(scope).await?;
-        let Some(prune) = tx.pruned(stream).await? else { return Ok(()) };
-        drop(tx);
+        let Some(prune) = said else { return Ok(()) };
         let log = LogId { tenant: scope.tenant(), stream };
         loop {
             let gone = self.0.pruner.prune(log, prune.until, LEAVES_AT_ONCE).await?;
