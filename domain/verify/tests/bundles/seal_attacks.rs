@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use der::asn1::{OctetString, SetOfVec};
+use der::{
+    Any, Decode as _, Encode as _,
+    asn1::{OctetString, SetOfVec},
+};
 use matricula_verify::{Anchors, Demands, Step, verify};
 use report_bundle::{
     cms::{ContentInfo, RawSigner as _},
@@ -144,8 +147,8 @@ fn a_signature_is_over_sums_that_were_written_anew() {
     assert_eq!(bundle.refused(&pki, &Memory::new(files)), Step::Hashes);
 }
 
-fn refused_with(signer: &str, tsa: &str) -> Step {
-    let pki = Pki::with(KeyKind::P256, signer, tsa);
+fn refused_with(signer: &str) -> Step {
+    let pki = Pki::with(KeyKind::P256, signer, TSA_USAGE);
     let bundle = Maker::new().make(&pki, Seal::Stamped);
     match bundle.judge(&pki, &bundle.files()) {
         Ok(_) => Step::Counts,
@@ -155,11 +158,11 @@ fn refused_with(signer: &str, tsa: &str) -> Step {
 
 #[test]
 fn certificates_are_for_something_else() {
-    assert_eq!(refused_with(SIGNER_USAGE, TSA_USAGE), Step::Counts);
+    assert_eq!(refused_with(SIGNER_USAGE), Step::Counts);
     let email = format!("{SIGNER_USAGE}extendedKeyUsage=emailProtection\n");
-    assert_eq!(refused_with(&email, TSA_USAGE), Step::Counts, "what openssl asks for");
+    assert_eq!(refused_with(&email), Step::Counts, "what openssl asks for");
     let both = format!("{SIGNER_USAGE}extendedKeyUsage=1.3.6.1.5.5.7.3.36,emailProtection\n");
-    assert_eq!(refused_with(&both, TSA_USAGE), Step::Counts, "for documents as well");
+    assert_eq!(refused_with(&both), Step::Counts, "for documents as well");
     for (signer, what) in [
         ("keyUsage=critical,digitalSignature\nextendedKeyUsage=1.3.6.1.5.5.7.3.36\n", "for documents alone"),
         ("keyUsage=critical,digitalSignature\nnameConstraints=permitted;DNS:example.com\n", "constraints"),
@@ -172,22 +175,53 @@ fn certificates_are_for_something_else() {
             "something critical that nobody knows",
         ),
     ] {
-        assert_eq!(refused_with(signer, TSA_USAGE), Step::Chain, "{what}");
+        assert_eq!(refused_with(signer), Step::Chain, "{what}");
     }
-    for (tsa, what) in [
-        ("keyUsage=critical,digitalSignature\nextendedKeyUsage=timeStamping\n", "not critical"),
+}
+
+#[test]
+fn an_authority_may_do_something_else_as_well() {
+    let pki = Pki::new(KeyKind::P256);
+    let others = [
+        ("not-critical", "keyUsage=critical,digitalSignature\nextendedKeyUsage=timeStamping\n"),
         (
+            "two-usages",
             "keyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping,emailProtection\n",
-            "two usages",
         ),
-    ] {
-        // openssl will not stamp with some of these; what it will is refused here.
-        let pki = Pki::with(KeyKind::P256, SIGNER_USAGE, tsa);
-        let request = tsp::request(b"data", pki.nonce()).expect("a request");
-        let Ok(answer) = pki.stamp(&request) else { continue };
-        if tsp::keep(&answer, b"data", pki.nonce()).is_ok() {
-            assert_eq!(refused_with(SIGNER_USAGE, tsa), Step::Timestamp, "{what}");
-        }
+        ("no-usage", "keyUsage=critical,digitalSignature\n"),
+    ];
+    // Before the stamp, so that they are good then.
+    for (name, usage) in [("as-good", TSA_USAGE)].into_iter().chain(others) {
+        pki.issue(name, "tsa-root", usage);
+    }
+    let bundle = Maker::new().make(&pki, Seal::Stamped);
+    let files = bundle.files().files;
+    let good = tsp::parse(&files[names::TIMESTAMP]).expect("a token");
+    pki.folder.write("tst", &good.content);
+    let resigned = |name: &str| {
+        // Without openssl's `ts`, which will not stamp with such a certificate.
+        let (signed, said) = openssl(
+            pki.folder.path(),
+            &format!(
+                "cms -sign -cades -binary -nosmimecap -nodetach -md sha256 -econtent_type 1.2.840.113549.1.9.16.1.4 \
+                 -in tst -signer {name}.pem -inkey {name}.key -outform DER -out {name}.token"
+            ),
+        );
+        assert!(signed, "{said}");
+        let status = Any::from_der(&[0x30, 0x03, 0x02, 0x01, 0x00]).expect("granted");
+        let token = Any::from_der(&pki.folder.read(&format!("{name}.token"))).expect("a token");
+        let answer = vec![status, token].to_der().expect("an answer");
+        let kept = tsp::keep(&answer, &files[names::SIGNATURE], pki.nonce()).expect("kept");
+        let mut files = files.clone();
+        files.insert(names::TIMESTAMP.to_owned(), kept);
+        bundle.judge(&pki, &Memory::new(files))
+    };
+    let verdict = resigned("as-good");
+    assert!(verdict.is_ok(), "a token that is signed anew is a token: {:?}", verdict.err());
+    for (name, _) in others {
+        let refusal = resigned(name).expect_err(name);
+        assert_eq!(refusal.step, Step::Timestamp, "{name}");
+        assert!(refusal.to_string().contains("may not stamp times"), "{name}: {refusal}");
     }
 }
 
