@@ -5,17 +5,18 @@
 //! left over by a `change_rows`. No event speaks about two persons' rows, so that what opens one can be taken away without the
 //! other's.
 
+mod noted;
+
 use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
-use aws_lc_rs::digest::{SHA256, digest};
 use chrono::SecondsFormat;
 use domain::{
     compliance::{
         actions::CHANGE_ROWS,
         compose,
         event::{AuditEvent, EventParty},
-        log::{commitment::Commitment, jcs::canonical, merkle::Hash},
+        log::{commitment::Commitment, merkle::Hash},
         ports::{ChangeSchedule, ChangeStore, Opening},
     },
     kernel::{
@@ -29,7 +30,7 @@ use domain::{
 };
 use sea_orm::{ConnectionTrait as _, QueryResult, Value as Bound};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -40,17 +41,12 @@ use super::{
     scope::TenantTx,
     work::PgWork,
 };
+use noted::{Change, read};
 
 const PORT: &str = "postgres.audit_openings";
 
 /// About how many bytes of changes an event tells of: more than that no spreadsheet shows in a cell.
 const GROUP_BYTES: usize = 16 * 1024;
-
-/// A row's value that is longer is told by its digest.
-const VALUE_MAX_BYTES: usize = 256 * 1024;
-
-/// The largest whole number that every reader of JSON takes for itself.
-const WHOLE_MAX: i64 = (1 << 53) - 1;
 
 /// Writes events and what opens them in one go. $1 tenant; $2 to $10 columns of events, $11 to $14 of openings.
 const TELL: &str = "
@@ -66,39 +62,6 @@ const TELL: &str = "
     SELECT $1, e, nullif(s, '00000000-0000-0000-0000-000000000000'), x, u
     FROM unnest($11::uuid[], $12::uuid[], $13::bytea[], $14::text[]) AS r (e, s, x, u)";
 
-/// As the trigger notes it.
-#[derive(Deserialize)]
-struct Noted {
-    table: String,
-    op: String,
-    key: Map<String, Value>,
-    subject: Option<Uuid>,
-    before: Option<Value>,
-    after: Option<Value>,
-}
-
-/// One change of one row.
-struct Change {
-    table: String,
-    subject: Option<Uuid>,
-    /// What says which row it is.
-    ids: Vec<Uuid>,
-    diff: Value,
-    before: Option<Value>,
-    bytes: usize,
-}
-
-impl Change {
-    /// Leaves no more than that there was a change: of somebody who was erased.
-    fn forget(&mut self) {
-        if let Some(diff) = self.diff.as_object_mut() {
-            diff.remove("after");
-        }
-        self.before = None;
-        self.bytes = 0;
-    }
-}
-
 /// What one event tells of.
 #[derive(Default)]
 struct Group {
@@ -112,60 +75,6 @@ struct Group {
 
 fn lasting(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
     PortError::lasting(PORT, error)
-}
-
-/// The value with a canonical form: numbers that not everybody reads alike become texts.
-fn plain(value: Value) -> Value {
-    match value {
-        Value::Number(number) => {
-            let is_whole = number.as_i64().is_some_and(|whole| (-WHOLE_MAX..=WHOLE_MAX).contains(&whole));
-            if is_whole { Value::Number(number) } else { text_of(&number) }
-        }
-        Value::Array(values) => Value::Array(values.into_iter().map(plain).collect()),
-        Value::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, plain(value))).collect())
-        }
-        Value::Null | Value::Bool(_) | Value::String(_) => value,
-    }
-}
-
-fn text_of(number: &Number) -> Value {
-    Value::String(number.to_string())
-}
-
-/// The value, or the digest of one that is too long; with its length in JSON.
-fn bounded(value: Value) -> Result<(Value, usize), PortError> {
-    let value = plain(value);
-    let bytes = canonical(&value).map_err(lasting)?;
-    if bytes.len() <= VALUE_MAX_BYTES {
-        return Ok((value, bytes.len()));
-    }
-    let sha256 = Hash::from_slice(digest(&SHA256, &bytes).as_ref()).map_err(lasting)?.to_hex();
-    Ok((json!({ "bytes": bytes.len(), "sha256": sha256 }), 0))
-}
-
-fn read(notes: &str) -> Result<Vec<Change>, PortError> {
-    let read = |line: &str| {
-        let change: Noted = serde_json::from_str(line).map_err(lasting)?;
-        let ids = change.key.values().filter_map(|id| Uuid::try_parse(id.as_str()?).ok()).collect();
-        let (after, long) = bounded(change.after.unwrap_or(Value::Null))?;
-        let (before, longer) = change.before.map(bounded).transpose()?.unzip();
-        let row = json!({ "table": change.table, "op": change.op, "key": plain(Value::Object(change.key)) });
-        let with = |name: &str, value: Value| {
-            let mut row = row.clone();
-            row[name] = value;
-            row
-        };
-        Ok(Change {
-            subject: change.subject,
-            ids,
-            diff: if after.is_null() { row.clone() } else { with("after", after) },
-            before: before.map(|before| with("before", before)),
-            table: change.table,
-            bytes: long + longer.unwrap_or_default(),
-        })
-    };
-    notes.lines().map(read).collect()
 }
 
 /// What is told together: of one person, by one event, and not more than fits.
@@ -447,23 +356,7 @@ impl ChangeSchedule for PgChangeSchedule {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    fn noted(table: &str, subject: Option<u128>, after: &Value) -> String {
-        let id = Uuid::from_u128(7);
-        let subject = subject.map(Uuid::from_u128);
-        json!({ "tenant": id, "table": table, "op": "insert", "key": { "id": id }, "subject": subject, "before": null,
-            "after": after })
-        .to_string()
-    }
-
-    #[test]
-    fn numbers_that_not_everybody_reads_alike_become_texts() {
-        let found =
-            read(&noted("a.b", None, &json!({ "n": 1.5, "m": 9_007_199_254_740_993_i64, "k": 3 }))).unwrap();
-        assert_eq!(found[0].diff["after"], json!({ "n": "1.5", "m": "9007199254740993", "k": 3 }));
-        assert!(read("{").is_err());
-    }
+    use super::{noted::tests::noted, *};
 
     #[test]
     fn what_is_told_together_is_about_one_person_and_fits() {
@@ -478,12 +371,5 @@ mod tests {
         let shape: Vec<_> = groups.iter().map(|group| (group.subject, group.diff.len())).collect();
         let (one, two) = (Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2)));
         assert_eq!(shape, [(one, 2), (two, 1), (one, 1)]);
-    }
-
-    #[test]
-    fn a_value_that_is_too_long_is_told_by_its_digest() {
-        let found = read(&noted("a.b", None, &json!({ "v": "x".repeat(VALUE_MAX_BYTES) }))).unwrap();
-        let after = found[0].diff["after"].as_object().unwrap();
-        assert_eq!(after.keys().map(String::as_str).collect::<Vec<_>>(), ["bytes", "sha256"]);
     }
 }
