@@ -27,6 +27,7 @@ pub mod note;
 pub mod policy;
 pub mod proof;
 pub mod prune;
+pub mod sha256;
 pub mod tile;
 pub mod trust;
 pub mod witness;

@@ -2,21 +2,25 @@
 
 use std::{
     collections::BTreeMap,
-    io::Read as _,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use audit_log::merkle::Hash;
+use audit_log::{
+    merkle::Hash,
+    sha256::{Together, WIDTH},
+};
 use report_bundle::{names, sums};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     Refusal, Step,
     container::{Container, read_small},
 };
+
+/// So many bytes of each file are hashed at a time.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Reads the sums and compares which files there are.
 ///
@@ -36,6 +40,9 @@ pub(crate) fn read_sums(bundle: &dyn Container) -> Result<BTreeMap<String, Hash>
     }
 }
 
+/// A file that is listed, and its place in the list.
+type Listed<'s> = (usize, &'s str, &'s Hash);
+
 /// Hashes every file.
 ///
 /// # Errors
@@ -45,19 +52,26 @@ pub(crate) fn check_hashes(
     sums: &BTreeMap<String, Hash>,
     threads: usize,
 ) -> Result<(), Refusal> {
-    let files: Vec<_> = sums.iter().collect();
+    let mut files: Vec<Listed<'_>> =
+        sums.iter().enumerate().map(|(position, (name, hash))| (position, name.as_str(), hash)).collect();
+    // Files that are hashed together are of about one length, and there is as much to do for each thread.
+    files.sort_by_key(|(_, name, _)| std::cmp::Reverse(bundle.files().get(*name).copied()));
+    let rounds = files.len().div_ceil(WIDTH * threads.max(1)).max(1);
+    let groups: Vec<_> = files.chunks(files.len().div_ceil(rounds * threads.max(1)).max(1)).collect();
     let next = AtomicUsize::new(0);
     let first: Mutex<Option<(usize, String)>> = Mutex::new(None);
     let work = || {
-        while let Some((position, (name, expected))) = take(&files, &next) {
-            let why = match hash(bundle, name) {
-                Ok(hash) if hash == **expected => continue,
-                Ok(_) => format!("{name} is another file"),
-                Err(fault) => format!("{name}: {fault}"),
-            };
-            let Ok(mut first) = first.lock() else { return };
-            if first.as_ref().is_none_or(|(earlier, _)| position < *earlier) {
-                *first = Some((position, why));
+        while let Some(group) = take(&groups, &next) {
+            for ((position, name, expected), hash) in group.iter().zip(hash(bundle, group)) {
+                let why = match hash {
+                    Ok(hash) if hash == **expected => continue,
+                    Ok(_) => format!("{name} is another file"),
+                    Err(fault) => format!("{name}: {fault}"),
+                };
+                let Ok(mut first) = first.lock() else { return };
+                if first.as_ref().is_none_or(|(earlier, _)| position < earlier) {
+                    *first = Some((*position, why));
+                }
             }
         }
     };
@@ -69,10 +83,9 @@ pub(crate) fn check_hashes(
     }
 }
 
-/// The next that nobody has taken, and its position.
-fn take<'f, F>(all: &'f [F], next: &AtomicUsize) -> Option<(usize, &'f F)> {
-    let position = next.fetch_add(1, Ordering::Relaxed);
-    all.get(position).map(|item| (position, item))
+/// The next that nobody has taken.
+fn take<'f, F>(all: &'f [F], next: &AtomicUsize) -> Option<&'f F> {
+    all.get(next.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Runs the same work in so many threads, in this one when there is to be one.
@@ -88,14 +101,36 @@ pub(crate) fn in_threads(threads: usize, work: &(dyn Fn() + Sync)) {
     });
 }
 
-fn hash(bundle: &dyn Container, name: &str) -> std::io::Result<Hash> {
-    let mut file = bundle.open(name)?;
-    let (mut sha256, mut buffer) = (Sha256::new(), vec![0; 128 << 10]);
+/// Hashes up to [`WIDTH`] files side by side.
+fn hash(bundle: &dyn Container, group: &[Listed<'_>]) -> Vec<std::io::Result<Hash>> {
+    let mut together = Together::new(group.len());
+    let mut open: Vec<_> = group.iter().map(|(_, name, _)| bundle.open(name)).collect();
+    let mut buffers = vec![vec![0; PIECE_BYTES]; group.len()];
     loop {
-        let read = file.read(&mut buffer)?;
-        match buffer.get(..read) {
-            Some(piece) if !piece.is_empty() => sha256.update(piece),
-            Some(_) | None => return Ok(Hash(sha256.finalize().into())),
+        let mut pieces: [&[u8]; WIDTH] = [&[]; WIDTH];
+        for ((piece, buffer), file) in pieces.iter_mut().zip(&mut buffers).zip(&mut open) {
+            let read = file.as_mut().map_or(Ok(0), |file| fill(file, buffer));
+            match read {
+                Ok(read) => *piece = buffer.get(..read).unwrap_or_default(),
+                Err(fault) => *file = Err(fault),
+            }
+        }
+        if pieces.iter().all(|piece| piece.is_empty()) {
+            break;
+        }
+        together.update(pieces);
+    }
+    open.into_iter().zip(together.finish()).map(|(file, hash)| file.map(|_| hash)).collect()
+}
+
+/// Reads until the buffer is full or the file ends; how many bytes.
+fn fill(file: &mut dyn std::io::Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match file.read(room)? {
+            0 => break,
+            read => filled += read,
         }
     }
+    Ok(filled)
 }

@@ -70,8 +70,13 @@ pub(super) struct Writing {
     thread: Option<JoinHandle<Written>>,
     keeper: JoinHandle<Result<(), PortError>>,
     /// Types of leaves that may be asked for; `None` for all.
-    types: Option<BTreeSet<String>>,
+    types: Arc<Option<BTreeSet<String>>>,
+    /// The file that is expected next, as it is being read.
+    ahead: Option<(Segment, JoinHandle<LeavesRead>)>,
 }
+
+/// What is read of a file that lies ready; `None` when it is not what it was.
+type LeavesRead = Result<Option<Vec<(u64, Vec<u8>)>>, PortError>;
 
 /// Keeps objects as they come.
 async fn keep(objects: Arc<dyn ObjectStore>, mut made: mpsc::Receiver<Object>) -> Result<(), PortError> {
@@ -168,12 +173,22 @@ impl Writing {
         let (objects, made) = mpsc::channel(2);
         let rope = Rope::new(place.to_owned(), objects);
         let types = head.query.types();
-        let types = types.map(|types| types.into_iter().map(str::to_owned).collect());
+        let types = Arc::new(types.map(|types| types.into_iter().map(str::to_owned).collect()));
         let key = Arc::clone(&parts.key);
         let thread =
             tokio::task::spawn_blocking(move || write(&scratch, &rope, head, key.certificates(), waiting));
         let keeper = tokio::spawn(keep(Arc::clone(&parts.objects), made));
-        Self { parts, tasks, thread: Some(thread), keeper, types }
+        Self { parts, tasks, thread: Some(thread), keeper, types, ahead: None }
+    }
+
+    /// Begins to read a file that lies ready.
+    fn read(&self, folder: &str, segment: &Segment) -> JoinHandle<LeavesRead> {
+        let (objects, types) = (Arc::clone(&self.parts.objects), Arc::clone(&self.types));
+        let (folder, segment) = (folder.to_owned(), segment.clone());
+        tokio::spawn(async move {
+            let is_wanted = |name: &str| types.as_ref().as_ref().is_none_or(|types| types.contains(name));
+            segments::leaves(&*objects, &folder, &segment, is_wanted).await
+        })
     }
 
     /// Has the thread do something; `None` when the leaves or rows are not what they should be.
@@ -237,9 +252,19 @@ impl Binding for Writing {
         Ok(self.tell(Task::Erasure(index, proof, told), done).await?.is_some())
     }
 
-    async fn add_segment(&mut self, folder: &str, segment: &Segment) -> Result<Added, PortError> {
-        let is_wanted = |name: &str| self.types.as_ref().is_none_or(|types| types.contains(name));
-        let leaves = segments::leaves(&*self.parts.objects, folder, segment, is_wanted).await?;
+    async fn add_segment(
+        &mut self,
+        folder: &str,
+        segment: &Segment,
+        next: Option<&Segment>,
+    ) -> Result<Added, PortError> {
+        let reading = match self.ahead.take() {
+            Some((of, reading)) if of == *segment => reading,
+            Some(_) | None => self.read(folder, segment),
+        };
+        let leaves = reading.await.map_err(fault)??;
+        // While rows are made of these, the next are read.
+        self.ahead = next.map(|next| (next.clone(), self.read(folder, next)));
         let Some(leaves) = leaves else {
             tracing::warn!(
                 folder,

@@ -32,8 +32,8 @@ const OUT: Rule = Rule {
               then added to deny.toml",
 };
 
-/// All the domain may build on: values, serialisation, hashes and signatures, errors, async traits.
-const DOMAIN: [&str; 15] = [
+/// All the domain may build on: values, serialisation, hashes and signatures, wide registers, errors, async traits.
+const DOMAIN: [&str; 16] = [
     "async-trait",
     "audit-log",
     "base64",
@@ -42,6 +42,7 @@ const DOMAIN: [&str; 15] = [
     "croner",
     "ed25519-dalek",
     "futures-core",
+    "pulp",
     "serde",
     "serde_json",
     "sha2",

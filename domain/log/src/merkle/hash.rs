@@ -5,6 +5,8 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
+use crate::sha256;
+
 /// A SHA-256 hash. Shown in lower-case hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash(pub [u8; 32]);
@@ -92,6 +94,19 @@ impl fmt::Debug for Hash {
 /// The hash of a leaf: SHA-256 of 0x00 and the leaf (RFC 6962 section 2.1).
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
     Hash(Sha256::new().chain_update([0x00]).chain_update(leaf).finalize().into())
+}
+
+/// The hash of each leaf, as [`leaf_hash`] tells it of one.
+pub fn leaf_hashes(leaves: &[&[u8]]) -> Vec<Hash> {
+    sha256::prefixed(0x00, leaves)
+}
+
+/// The hash of each inner node above two hashes that stand one behind the other, as [`node_hash`] tells it of one. An odd last
+/// one is left out.
+pub(super) fn node_hashes(below: &[Hash]) -> Vec<Hash> {
+    let bytes: Vec<u8> = below.iter().flat_map(|hash| hash.0).collect();
+    let (pairs, _) = bytes.as_chunks::<64>();
+    sha256::prefixed(0x01, &pairs.iter().map(<[u8; 64]>::as_slice).collect::<Vec<_>>())
 }
 
 /// The hash of an inner node: SHA-256 of 0x01, the left and the right hash (RFC 6962 section 2.1).

@@ -12,7 +12,7 @@ mod prove;
 mod range;
 mod verify;
 
-pub use hash::{Hash, HashFault, leaf_hash, node_hash};
+pub use hash::{Hash, HashFault, leaf_hash, leaf_hashes, node_hash};
 pub use node::{Node, complete_subtrees};
 pub use prove::{consistency_nodes, consistency_proof, inclusion_nodes, inclusion_proof, root};
 pub use range::CompactRange;

@@ -1,6 +1,12 @@
 //! Hashing a tree leaf by leaf while keeping only its complete subtrees.
 
-use super::{Hash, MerkleError, Node, node_hash};
+use super::{
+    Hash, MerkleError, Node,
+    hash::{node_hash, node_hashes},
+};
+
+/// The height of the largest subtree that is hashed at once.
+const BATCH_HEIGHT_MAX: u32 = 12;
 
 /// The leaves `begin..end` as the hashes of their largest complete subtrees: at most 126 hashes, however many
 /// leaves. Appending anything gives the same range as appending its leaves.
@@ -54,6 +60,30 @@ impl CompactRange {
     /// `TooManyLeaves`.
     pub fn append_leaf(&mut self, leaf_hash: Hash) -> Result<(), MerkleError> {
         self.append_subtree(Node::leaf(self.end), leaf_hash)
+    }
+
+    /// Appends leaves, by hashing many inner nodes at once: the same as [`Self::append_leaf`] of each.
+    ///
+    /// # Errors
+    /// `TooManyLeaves`.
+    pub fn append_leaves(&mut self, leaf_hashes: &[Hash]) -> Result<(), MerkleError> {
+        let mut rest = leaf_hashes;
+        while !rest.is_empty() {
+            // The largest subtree that begins here, is whole, and is worth it.
+            let fits = rest.len().ilog2().min(BATCH_HEIGHT_MAX);
+            let height = self.end.trailing_zeros().min(fits);
+            let (mine, behind) = rest.split_at(1 << height);
+            let mut hashes = mine.to_vec();
+            while hashes.len() > 1 {
+                hashes = node_hashes(&hashes);
+            }
+            let node = Node { height: u8::try_from(height).unwrap_or_default(), index: self.end >> height };
+            for hash in hashes {
+                self.append_subtree(node, hash)?;
+            }
+            rest = behind;
+        }
+        Ok(())
     }
 
     /// Appends a complete subtree, which must begin where the range ends.
@@ -129,6 +159,21 @@ mod tests {
                     assert_eq!(CompactRange::from_hashes(a, c, &hashes), Ok(joined));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn leaves_at_once_are_leaves_one_by_one() {
+        let hashes: Vec<_> = (0..9_000_u64).map(|i| leaf_hash(&i.to_be_bytes())).collect();
+        for (begin, end) in
+            [(0, 0), (0, 1), (0, 9_000), (1, 9_000), (7, 8), (255, 515), (4_096, 8_192), (4_095, 8_999)]
+        {
+            let mut range = CompactRange::starting_at(begin);
+            let at = |index: u64| usize::try_from(index).expect("small");
+            range.append_leaves(&hashes[at(begin)..at(end)]).expect("in order");
+            let mut wanted = CompactRange::starting_at(begin);
+            hashes[at(begin)..at(end)].iter().for_each(|hash| wanted.append_leaf(*hash).expect("in order"));
+            assert_eq!(range, wanted, "{begin} to {end}");
         }
     }
 

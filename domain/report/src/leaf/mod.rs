@@ -6,6 +6,7 @@
 //! Absent on purpose: what events mean beyond that. Fields that this version does not know are let through: the tree
 //! vouches for them, and no column shows them.
 
+mod layout;
 mod scan;
 
 use std::borrow::Cow;
@@ -13,6 +14,9 @@ use std::borrow::Cow;
 use audit_log::jcs::JcsError;
 
 use crate::{opening::Field, time::Time};
+use layout::Layouts;
+use scan::Found;
+
 pub use scan::canonical_text;
 
 /// The version of leaves that this version of the format reads.
@@ -62,18 +66,21 @@ pub enum LeafFault {
 /// Reads leaves, one after another, in the same memory.
 #[derive(Debug, Default)]
 pub struct LeafReader {
-    members: Vec<Member>,
+    layouts: Layouts,
 }
 
+/// From where to where in the text, in bytes.
+type Span = (u32, u32);
+
 /// A member of the leaf or of an object in it, as positions in the text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Member {
     /// Position in the list of the member whose object this one stands in; `NO_PARENT` for the leaf's own.
     parent: u32,
     /// The name, without quotes.
-    name: (u32, u32),
+    name: Span,
     /// The value, as it is written.
-    value: (u32, u32),
+    value: Span,
 }
 
 const NO_PARENT: u32 = u32::MAX;
@@ -83,6 +90,8 @@ const NO_PARENT: u32 = u32::MAX;
 pub struct Leaf<'l> {
     bytes: &'l [u8],
     members: &'l [Member],
+    tenant_id: &'l [u8],
+    stream: &'l [u8],
     occurred_at: Time,
     recorded_at: Time,
 }
@@ -96,14 +105,20 @@ impl LeafReader {
         if bytes.len() > LEAF_MAX_BYTES {
             return Err(LeafFault::TooLong(bytes.len()));
         }
-        self.members.clear();
-        if !scan::scan(bytes, &mut self.members) {
-            return Err(scan::why(bytes));
-        }
-        if bytes.first() != Some(&b'{') {
-            return Err(LeafFault::NotObject);
-        }
-        Leaf::checked(bytes, &self.members)
+        let at = if let Some(at) = self.layouts.find(bytes) {
+            at
+        } else {
+            let mut found = Found::default();
+            if !scan::scan(bytes, &mut found) {
+                return Err(scan::why(bytes));
+            }
+            if bytes.first() != Some(&b'{') {
+                return Err(LeafFault::NotObject);
+            }
+            self.layouts.keep(bytes, found)
+        };
+        let layout = self.layouts.get(at);
+        Leaf::checked(bytes, &layout.members, &layout.known)
     }
 }
 
@@ -113,25 +128,39 @@ impl<'l> Leaf<'l> {
         self.bytes
     }
 
-    fn checked(bytes: &'l [u8], members: &'l [Member]) -> Result<Self, LeafFault> {
+    fn checked(bytes: &'l [u8], members: &'l [Member], known: &Known) -> Result<Self, LeafFault> {
         let fields = Fields { bytes, members };
-        if fields.get(&[b"v"]) != Some(LEAF_VERSION) {
+        let value = |span: Option<Span>| span.map(|span| fields.slice(span));
+        if value(known.version) != Some(LEAF_VERSION) {
             return Err(LeafFault::Version);
         }
-        for name in ["event_id", "compliance_id", "tenant_id", "stream", "type", "outcome"] {
-            let value = fields.get(&[name.as_bytes()]);
-            value.filter(|value| value.starts_with(b"\"")).ok_or(LeafFault::Field(name))?;
+        let text =
+            |span, name| value(span).filter(|value| value.starts_with(b"\"")).ok_or(LeafFault::Field(name));
+        text(known.event_id, "event_id")?;
+        text(known.compliance_id, "compliance_id")?;
+        let tenant_id = text(known.tenant_id, "tenant_id")?;
+        let stream = text(known.stream, "stream")?;
+        text(known.type_name, "type")?;
+        text(known.outcome, "outcome")?;
+        text(known.actor_kind, "actor")?;
+        if known.ip_hash.is_some() && value(known.ip_hash_alg) != Some(IP_HASH_ALG) {
+            return Err(LeafFault::Field("ip_hash"));
         }
-        let actor = fields.get(&[b"actor", b"kind"]);
-        actor.filter(|value| value.starts_with(b"\"")).ok_or(LeafFault::Field("actor"))?;
-        match fields.get(&[b"ip_hash"]) {
-            Some(_) if fields.get(&[b"ip_hash", b"alg"]) != Some(IP_HASH_ALG) => {
-                return Err(LeafFault::Field("ip_hash"));
-            }
-            Some(_) | None => {}
-        }
-        let (occurred_at, recorded_at) = (fields.time("occurred_at")?, fields.time("recorded_at")?);
-        Ok(Self { bytes, members, occurred_at, recorded_at })
+        let (occurred, recorded) = (value(known.occurred_at), value(known.recorded_at));
+        let occurred_at = time(occurred, "occurred_at")?;
+        // As a rule it was written down when it happened.
+        let recorded_at = if recorded == occurred { occurred_at } else { time(recorded, "recorded_at")? };
+        Ok(Self { bytes, members, tenant_id, stream, occurred_at, recorded_at })
+    }
+
+    /// Whose it is, as it is written.
+    pub const fn tenant_id(&self) -> &'l [u8] {
+        self.tenant_id
+    }
+
+    /// Which log it is of, as it is written.
+    pub const fn stream(&self) -> &'l [u8] {
+        self.stream
     }
 
     /// Checks what columns show: texts that say what they are of, and pairs whose first part cannot be taken for both.
@@ -204,6 +233,28 @@ impl<'l> Leaf<'l> {
     }
 }
 
+/// Where what every leaf is asked for is written.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    version: Option<Span>,
+    event_id: Option<Span>,
+    compliance_id: Option<Span>,
+    tenant_id: Option<Span>,
+    stream: Option<Span>,
+    type_name: Option<Span>,
+    outcome: Option<Span>,
+    actor_kind: Option<Span>,
+    ip_hash: Option<Span>,
+    ip_hash_alg: Option<Span>,
+    occurred_at: Option<Span>,
+    recorded_at: Option<Span>,
+}
+
+fn time(value: Option<&[u8]>, name: &'static str) -> Result<Time, LeafFault> {
+    let inner = value.unwrap_or_default().strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    inner.and_then(|text| Time::parse(text).ok()).ok_or(LeafFault::Field(name))
+}
+
 /// Looking fields up.
 #[derive(Clone, Copy)]
 struct Fields<'l> {
@@ -229,13 +280,37 @@ impl<'l> Fields<'l> {
         value.map(|span| self.slice(span))
     }
 
-    fn time(self, name: &'static str) -> Result<Time, LeafFault> {
-        let value = self.get(&[name.as_bytes()]).unwrap_or_default();
-        let inner = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
-        inner.and_then(|text| Time::parse(text).ok()).ok_or(LeafFault::Field(name))
+    /// What every leaf is asked for, in one look at all members: each has one name once.
+    fn known(self) -> Known {
+        let mut known = Known::default();
+        let (mut actor, mut ip_hash) = (NO_PARENT, NO_PARENT);
+        for (position, member) in (0..).zip(self.members) {
+            let (name, value) = (self.slice(member.name), Some(member.value));
+            if member.parent == NO_PARENT {
+                match name {
+                    b"v" => known.version = value,
+                    b"event_id" => known.event_id = value,
+                    b"compliance_id" => known.compliance_id = value,
+                    b"tenant_id" => known.tenant_id = value,
+                    b"stream" => known.stream = value,
+                    b"type" => known.type_name = value,
+                    b"outcome" => known.outcome = value,
+                    b"occurred_at" => known.occurred_at = value,
+                    b"recorded_at" => known.recorded_at = value,
+                    b"actor" => actor = position,
+                    b"ip_hash" => (ip_hash, known.ip_hash) = (position, value),
+                    _ => {}
+                }
+            } else if member.parent == actor && name == b"kind" {
+                known.actor_kind = value;
+            } else if member.parent == ip_hash && name == b"alg" {
+                known.ip_hash_alg = value;
+            }
+        }
+        known
     }
 
-    fn slice(self, (from, to): (u32, u32)) -> &'l [u8] {
+    fn slice(self, (from, to): Span) -> &'l [u8] {
         let range = usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0);
         self.bytes.get(range).unwrap_or_default()
     }

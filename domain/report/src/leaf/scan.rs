@@ -15,13 +15,22 @@ pub fn canonical_text(text: &str) -> Vec<u8> {
     canonical(&Value::String(text.to_owned())).unwrap_or_default()
 }
 
-/// Whether the bytes are one value in canonical form. Members of objects that do not stand in arrays are added to
-/// `members`.
-pub(super) fn scan(bytes: &[u8], members: &mut Vec<Member>) -> bool {
+/// What was found in a value.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    /// Members of objects that do not stand in arrays.
+    pub(super) members: Vec<Member>,
+    /// Where values are that are texts in ASCII without escapes, between their quotes: with other such characters in their
+    /// place, the bytes are in canonical form still.
+    pub(super) texts: Vec<(u32, u32)>,
+}
+
+/// Whether the bytes are one value in canonical form; what is in it is added to `found`.
+pub(super) fn scan(bytes: &[u8], found: &mut Found) -> bool {
     if str::from_utf8(bytes).is_err() {
         return false;
     }
-    let mut scanner = Scanner { bytes, at: 0, members };
+    let mut scanner = Scanner { bytes, at: 0, found };
     scanner.value(0, Some(NO_PARENT)).is_some() && scanner.at == bytes.len()
 }
 
@@ -30,10 +39,10 @@ pub(super) fn why(bytes: &[u8]) -> LeafFault {
     parse_strict(bytes).err().map_or(LeafFault::NotCanonical, LeafFault::Strict)
 }
 
-struct Scanner<'b, 'm> {
+struct Scanner<'b, 'f> {
     bytes: &'b [u8],
     at: usize,
-    members: &'m mut Vec<Member>,
+    found: &'f mut Found,
 }
 
 /// Where a text is, between its quotes.
@@ -74,7 +83,13 @@ impl Scanner<'_, '_> {
     /// One value, `depth` containers deep. `parent` is the member whose value it is, `None` inside arrays.
     fn value(&mut self, depth: usize, parent: Option<u32>) -> Option<()> {
         match self.bytes.get(self.at)? {
-            b'"' => self.text().map(|_| ()),
+            b'"' => {
+                let text = self.text()?;
+                if text.plain {
+                    self.found.texts.push(short(text.from, text.to)?);
+                }
+                Some(())
+            }
             b'{' => self.object(depth, parent),
             b'[' => self.array(depth),
             b't' => self.word(b"true"),
@@ -182,17 +197,21 @@ impl Scanner<'_, '_> {
             last = Some(name);
             self.word(b":")?;
             let from = self.at;
-            let position = self.members.len();
+            let position = self.found.members.len();
             let member = match parent {
                 Some(parent) => {
-                    self.members.push(Member { parent, name: short(name.from, name.to)?, value: (0, 0) });
+                    self.found.members.push(Member {
+                        parent,
+                        name: short(name.from, name.to)?,
+                        value: (0, 0),
+                    });
                     Some(u32::try_from(position).ok()?)
                 }
                 None => None,
             };
             self.value(depth + 1, member)?;
             if member.is_some() {
-                self.members.get_mut(position)?.value = short(from, self.at)?;
+                self.found.members.get_mut(position)?.value = short(from, self.at)?;
             }
             match self.next()? {
                 b',' => {}
@@ -228,7 +247,7 @@ mod tests {
     use super::*;
 
     fn scans(bytes: &[u8]) -> bool {
-        scan(bytes, &mut Vec::new())
+        scan(bytes, &mut Found::default())
     }
 
     /// What the scanner must tell, told the long way.

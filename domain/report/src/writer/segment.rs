@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write as _},
 };
 
-use audit_log::merkle::{CompactRange, Hash, leaf_hash};
+use audit_log::merkle::{CompactRange, Hash, leaf_hashes};
 use flate2::{Compression, Crc, GzBuilder, read::GzDecoder, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
 
@@ -116,12 +116,12 @@ pub struct TypeRun {
 /// `Leaf`, `Merkle`.
 pub fn cut_segment(first: u64, leaves: &[Vec<u8>]) -> Result<CutSegment, BundleError> {
     let (mut range, mut file) = (CompactRange::starting_at(first), SegmentBuilder::new(first));
+    range.append_leaves(&leaf_hashes(&leaves.iter().map(Vec::as_slice).collect::<Vec<_>>()))?;
     let mut reader = LeafReader::default();
     let mut types: BTreeMap<String, GzEncoder<Vec<u8>>> = BTreeMap::new();
     for (index, leaf) in (first..).zip(leaves) {
         let read = reader.read(leaf).map_err(|fault| BundleError::Leaf { index, fault })?;
         let name = read.text(&["type"]).unwrap_or_default().into_owned();
-        range.append_leaf(leaf_hash(leaf))?;
         file.push(leaf)?;
         let run =
             types.entry(name).or_insert_with(|| GzBuilder::new().write(Vec::new(), Compression::fast()));

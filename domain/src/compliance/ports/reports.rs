@@ -128,8 +128,14 @@ pub trait Binding: Send {
     /// Adds the next leaves, and gives those that are asked for, when something behind them is to be disclosed: they are not
     /// rows until they are shown. `None` when one can't be shown, or does not belong where it stands.
     async fn add(&mut self, leaves: Vec<Vec<u8>>) -> Result<Option<Vec<Asked>>, PortError>;
-    /// Adds a file of the range that lies ready below `folder`.
-    async fn add_segment(&mut self, folder: &str, segment: &Segment) -> Result<Added, PortError>;
+    /// Adds a file of the range that lies ready below `folder`. `next` will be after it, as far as is known: it may be read
+    /// meanwhile.
+    async fn add_segment(
+        &mut self,
+        folder: &str,
+        segment: &Segment,
+        next: Option<&Segment>,
+    ) -> Result<Added, PortError>;
     /// Adds the rows of what [`Binding::add`] gave, in order. `false` when one is not what its leaf commits to.
     async fn show(&mut self, rows: Vec<ReportRow>) -> Result<bool, PortError>;
     /// Adds the proof of an erasure that rows name, behind all of them: a tlog-proof in the tenant's `admin` log, whose `extra`

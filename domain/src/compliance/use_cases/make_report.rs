@@ -290,7 +290,7 @@ impl Reports {
             let next = ready.peek().map_or(end, |segment| segment.first);
             let (until, asked) = if let Some(segment) = segment {
                 let until = at + SEGMENT_LEAVES_MAX;
-                match binding.add_segment(&segments_folder, &segment).await? {
+                match binding.add_segment(&segments_folder, &segment, ready.peek()).await? {
                     Added::Leaves(asked) => (until, Some(asked)),
                     Added::Broken => (until, None),
                     Added::Unfit => {

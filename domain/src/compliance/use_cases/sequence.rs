@@ -12,7 +12,7 @@ use super::super::{
     event::AuditEvent,
     log::{
         checkpoint::Checkpoint,
-        merkle::leaf_hash,
+        merkle::leaf_hashes,
         note::{NoteError, NoteSigner, VerifierKey, VerifierKind},
         tile,
     },
@@ -187,8 +187,8 @@ impl Sequencer {
                 return Err(PortError::lasting(PORT, "a leaf tells of another event than its row"));
             }
         }
-        let leaves: Vec<_> = events.iter().map(|event| (event.event, leaf_hash(&event.leaf))).collect();
-        let hashes: Vec<_> = leaves.iter().map(|(_, hash)| *hash).collect();
+        let hashes = leaf_hashes(&events.iter().map(|event| event.leaf.as_slice()).collect::<Vec<_>>());
+        let leaves = events.iter().map(|event| event.event).zip(hashes.iter().copied()).collect();
         let grown = tile::append(edge.size, &edge.tiles, &hashes).map_err(|e| PortError::lasting(PORT, e))?;
         let origin = origin(&self.ports.host, edge.log.tenant, edge.log.stream);
         let seed = self.seed(edge.log.tenant, now).await?;

@@ -25,8 +25,9 @@ pub(crate) use erasures::Erasures;
 use rows::Rows;
 use segment::{Piece, Reading};
 
-/// How many pieces of a file may wait for their turn.
-const PIECES_WAITING: usize = 2;
+/// How many pieces of a file may wait for their turn: all of a file, if few of its leaves are rows, so that whoever reads it goes
+/// on while the file before it is taken.
+const PIECES_WAITING: usize = 16;
 
 /// How many threads may read, however many are allowed: each takes memory.
 const THREADS_MAX: usize = 16;

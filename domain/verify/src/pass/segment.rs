@@ -6,10 +6,10 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use audit_log::merkle::{CompactRange, Hash, leaf_hash};
+use audit_log::merkle::{CompactRange, Hash, leaf_hashes};
 use flate2::bufread::GzDecoder;
 use report_bundle::{
-    leaf::{LEAF_MAX_BYTES, Leaf, LeafReader},
+    leaf::{Leaf, LeafReader},
     names::SEGMENT_LEAVES_MAX,
     query::Filter,
 };
@@ -18,7 +18,10 @@ use crate::{Refusal, Step, container::Container};
 
 /// A piece ends after so many leaves, or rows of so many bytes.
 const PIECE_LEAVES: u64 = 8_192;
-const PIECE_ROWS_BYTES: usize = 8 << 20;
+const PIECE_ROWS_BYTES: usize = 1 << 20;
+
+/// So many bytes of leaves are looked at and hashed together: they stay near the processor meanwhile.
+const BATCH_BYTES: usize = 256 << 10;
 
 /// What all readers need.
 pub(super) struct Reading<'r> {
@@ -37,8 +40,10 @@ pub(super) struct Reading<'r> {
 
 /// Some leaves, one after another.
 pub(super) struct Piece {
-    /// Their hashes.
+    /// Their hashes, folded once they are all there.
     pub(super) leaves: CompactRange,
+    /// The hash of each.
+    hashes: Vec<Hash>,
     /// Those that are asked for, one behind the other.
     bytes: Vec<u8>,
     /// Index of each, and where it ends.
@@ -53,6 +58,7 @@ impl Piece {
     const fn starting_at(first: u64) -> Self {
         Self {
             leaves: CompactRange::starting_at(first),
+            hashes: Vec::new(),
             bytes: Vec::new(),
             marks: Vec::new(),
             late: 0,
@@ -70,8 +76,51 @@ impl Piece {
         })
     }
 
-    fn is_full(&self) -> bool {
-        self.leaves.end() - self.leaves.begin() >= PIECE_LEAVES || self.bytes.len() >= PIECE_ROWS_BYTES
+    /// Takes the hashes of the leaves that were looked at; the index behind them.
+    fn hash(&mut self, leaves: &mut Vec<&[u8]>) {
+        self.hashes.append(&mut leaf_hashes(leaves));
+        leaves.clear();
+    }
+
+    fn fold(&mut self) -> Result<(), Refusal> {
+        self.leaves.append_leaves(&std::mem::take(&mut self.hashes)).map_err(Step::Leaves.by())
+    }
+}
+
+/// Text that comes in, as many whole lines at a time as there is room for.
+struct Lines<R> {
+    from: R,
+    buffer: Vec<u8>,
+    /// How much of the buffer was read, and how much of that was given out.
+    filled: usize,
+    given: usize,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(from: R) -> Self {
+        Self { from, buffer: vec![0; BATCH_BYTES], filled: 0, given: 0 }
+    }
+
+    /// Reads on; how many bytes came in.
+    fn fill(&mut self) -> std::io::Result<usize> {
+        self.buffer.copy_within(self.given..self.filled, 0);
+        self.filled -= self.given;
+        self.given = 0;
+        let before = self.filled;
+        while let Some(room) = self.buffer.get_mut(self.filled..).filter(|room| !room.is_empty()) {
+            match self.from.read(room)? {
+                0 => break,
+                read => self.filled += read,
+            }
+        }
+        Ok(self.filled - before)
+    }
+
+    /// The whole lines that are there, and whether something is there that is no whole line.
+    fn whole(&mut self) -> (&[u8], bool) {
+        let there = self.buffer.get(..self.filled).unwrap_or_default();
+        self.given = there.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        (there.get(..self.given).unwrap_or_default(), self.given < self.filled)
     }
 }
 
@@ -89,50 +138,62 @@ impl Reading<'_> {
         let step = Step::Leaves;
         let fault = |fault: std::io::Error| step.because(format!("{name}: {fault}"));
         let file = BufReader::with_capacity(128 << 10, self.bundle.open(name).map_err(fault)?);
-        let mut lines = BufReader::with_capacity(128 << 10, GzDecoder::new(file));
-        let (mut reader, mut line) = (LeafReader::default(), Vec::new());
-        let mut piece = Piece::starting_at(first);
-        let limit = u64::try_from(LEAF_MAX_BYTES + 1).unwrap_or(u64::MAX);
+        let mut lines = Lines::new(GzDecoder::new(file));
+        let mut reader = LeafReader::default();
+        let (mut piece, mut index) = (Piece::starting_at(first), first);
         loop {
-            line.clear();
-            let read = (&mut lines).take(limit).read_until(b'\n', &mut line).map_err(fault)?;
-            if read == 0 {
+            let read = lines.fill().map_err(fault)?;
+            self.spend(read, name)?;
+            let (text, is_more) = lines.whole();
+            if text.is_empty() && (read == 0 || is_more) {
+                if is_more {
+                    return Err(step.because(format!("leaf {index} does not end")));
+                }
                 break;
             }
-            let index = piece.leaves.end();
-            if index - first >= SEGMENT_LEAVES_MAX {
-                return Err(step.because(format!("{name} has too many leaves")));
+            let mut batch = Vec::with_capacity(512);
+            let mut rest = text;
+            while let length @ 1.. = (&mut &*rest).skip_until(b'\n').map_err(fault)? {
+                let (line, behind) = rest.split_at(length);
+                rest = behind;
+                if index - first >= SEGMENT_LEAVES_MAX {
+                    return Err(step.because(format!("{name} has too many leaves")));
+                }
+                let bytes = line.strip_suffix(b"\n").unwrap_or(line);
+                let leaf = reader.read(bytes).map_err(|why| step.because(format!("leaf {index}: {why}")))?;
+                self.check(index, &leaf)?;
+                piece.late += u64::from(self.lateness_s.is_some_and(|lateness_s| leaf.is_late(lateness_s)));
+                if self.filter.asks_for(&leaf) {
+                    piece.bytes.extend_from_slice(bytes);
+                    piece.marks.push((index, piece.bytes.len()));
+                }
+                batch.push(bytes);
+                index += 1;
+                let is_full =
+                    index - piece.leaves.begin() >= PIECE_LEAVES || piece.bytes.len() >= PIECE_ROWS_BYTES;
+                if is_full || self.cuts.contains_key(&index) {
+                    piece.hash(&mut batch);
+                    piece.fold()?;
+                    take(std::mem::replace(&mut piece, Piece::starting_at(index)))?;
+                }
             }
-            self.spend(read, name)?;
-            let bytes = line.strip_suffix(b"\n");
-            let bytes = bytes.ok_or_else(|| step.because(format!("leaf {index} does not end")))?;
-            let leaf = reader.read(bytes).map_err(|why| step.because(format!("leaf {index}: {why}")))?;
-            self.check(index, &leaf)?;
-            piece.late += u64::from(self.lateness_s.is_some_and(|lateness_s| leaf.is_late(lateness_s)));
-            piece.leaves.append_leaf(leaf_hash(bytes)).map_err(step.by())?;
-            if self.filter.asks_for(&leaf) {
-                piece.bytes.extend_from_slice(bytes);
-                piece.marks.push((index, piece.bytes.len()));
-            }
-            if piece.is_full() || self.cuts.contains_key(&piece.leaves.end()) {
-                let next = Piece::starting_at(piece.leaves.end());
-                take(std::mem::replace(&mut piece, next))?;
-            }
+            piece.hash(&mut batch);
         }
-        let behind = lines.into_inner().into_inner().read(&mut [0]).map_err(fault)?;
-        if piece.leaves.end() == first || behind != 0 {
+        let behind = lines.from.into_inner().read(&mut [0]).map_err(fault)?;
+        if index == first || behind != 0 {
             return Err(step.because(format!("{name} has no leaves, or something behind them")));
         }
+        piece.fold()?;
         piece.last = true;
         take(piece)
     }
 
     fn check(&self, index: u64, leaf: &Leaf<'_>) -> Result<(), Refusal> {
         let step = Step::Leaves;
-        if leaf.get(&[b"tenant_id"]) != Some(self.tenant.as_slice()) {
+        if leaf.tenant_id() != self.tenant {
             return Err(step.because(format!("leaf {index} is another tenant's")));
         }
-        if leaf.get(&[b"stream"]) == Some(self.stream.as_slice()) {
+        if leaf.stream() == self.stream {
             Ok(())
         } else {
             Err(step.because(format!("leaf {index} is of another log")))

@@ -1,0 +1,335 @@
+//! One message in each lane.
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into the dispatch is compiled for the least of processors"
+)]
+
+use pulp::{Arch, NullaryFnOnce};
+
+use super::WIDTH;
+use crate::merkle::Hash;
+
+/// A word of each message.
+type Word = [u32; WIDTH];
+
+/// A block of a message (FIPS 180-4 section 5.2.1).
+type Block = [u8; 64];
+
+/// FIPS 180-4 section 4.2.2.
+const ROUNDS: [u32; 64] = [
+    0x428a_2f98,
+    0x7137_4491,
+    0xb5c0_fbcf,
+    0xe9b5_dba5,
+    0x3956_c25b,
+    0x59f1_11f1,
+    0x923f_82a4,
+    0xab1c_5ed5,
+    0xd807_aa98,
+    0x1283_5b01,
+    0x2431_85be,
+    0x550c_7dc3,
+    0x72be_5d74,
+    0x80de_b1fe,
+    0x9bdc_06a7,
+    0xc19b_f174,
+    0xe49b_69c1,
+    0xefbe_4786,
+    0x0fc1_9dc6,
+    0x240c_a1cc,
+    0x2de9_2c6f,
+    0x4a74_84aa,
+    0x5cb0_a9dc,
+    0x76f9_88da,
+    0x983e_5152,
+    0xa831_c66d,
+    0xb003_27c8,
+    0xbf59_7fc7,
+    0xc6e0_0bf3,
+    0xd5a7_9147,
+    0x06ca_6351,
+    0x1429_2967,
+    0x27b7_0a85,
+    0x2e1b_2138,
+    0x4d2c_6dfc,
+    0x5338_0d13,
+    0x650a_7354,
+    0x766a_0abb,
+    0x81c2_c92e,
+    0x9272_2c85,
+    0xa2bf_e8a1,
+    0xa81a_664b,
+    0xc24b_8b70,
+    0xc76c_51a3,
+    0xd192_e819,
+    0xd699_0624,
+    0xf40e_3585,
+    0x106a_a070,
+    0x19a4_c116,
+    0x1e37_6c08,
+    0x2748_774c,
+    0x34b0_bcb5,
+    0x391c_0cb3,
+    0x4ed8_aa4a,
+    0x5b9c_ca4f,
+    0x682e_6ff3,
+    0x748f_82ee,
+    0x78a5_636f,
+    0x84c8_7814,
+    0x8cc7_0208,
+    0x90be_fffa,
+    0xa450_6ceb,
+    0xbef9_a3f7,
+    0xc671_78f2,
+];
+
+/// FIPS 180-4 section 5.3.3.
+const BEGINNING: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+/// The eight words of each message's hash so far.
+type State = [Word; 8];
+
+#[inline(always)]
+fn each(of: impl Fn(usize) -> u32) -> Word {
+    let mut word = [0; WIDTH];
+    for (lane, value) in word.iter_mut().enumerate() {
+        *value = of(lane);
+    }
+    word
+}
+
+/// FIPS 180-4 section 6.2.2, in all lanes.
+#[expect(clippy::many_single_char_names, reason = "the standard's own names")]
+#[inline(always)]
+fn compress(state: &mut State, schedule: &mut [Word; 16]) {
+    let mut now = *state;
+    for (round, constant) in ROUNDS.iter().enumerate() {
+        if round >= 16 {
+            let [before_15, before_2, before_7, before_16] =
+                [15, 2, 7, 16].map(|back| schedule[(round - back) % 16]);
+            schedule[round % 16] = each(|lane| {
+                let (x, y) = (before_15[lane], before_2[lane]);
+                let first = x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
+                let second = y.rotate_right(17) ^ y.rotate_right(19) ^ (y >> 10);
+                before_16[lane].wrapping_add(first).wrapping_add(before_7[lane]).wrapping_add(second)
+            });
+        }
+        let word = schedule[round % 16];
+        let [a, b, c, d, e, f, g, h] = now;
+        let one = each(|lane| {
+            let x = e[lane];
+            let sum = x.rotate_right(6) ^ x.rotate_right(11) ^ x.rotate_right(25);
+            let choice = (x & f[lane]) ^ (!x & g[lane]);
+            let added = h[lane].wrapping_add(sum).wrapping_add(choice);
+            added.wrapping_add(*constant).wrapping_add(word[lane])
+        });
+        let two = each(|lane| {
+            let x = a[lane];
+            let sum = x.rotate_right(2) ^ x.rotate_right(13) ^ x.rotate_right(22);
+            sum.wrapping_add((x & b[lane]) ^ (x & c[lane]) ^ (b[lane] & c[lane]))
+        });
+        let fifth = each(|lane| d[lane].wrapping_add(one[lane]));
+        let first = each(|lane| one[lane].wrapping_add(two[lane]));
+        now = [first, a, b, c, fifth, e, f, g];
+    }
+    for (word, added) in state.iter_mut().zip(now) {
+        *word = each(|lane| word[lane].wrapping_add(added[lane]));
+    }
+}
+
+/// Adds a block to each lane.
+#[inline(always)]
+fn absorb(state: &mut State, blocks: [&Block; WIDTH]) {
+    let mut schedule = [[0; WIDTH]; 16];
+    for (lane, block) in blocks.into_iter().enumerate() {
+        for (word, bytes) in schedule.iter_mut().zip(block.as_chunks::<4>().0) {
+            word[lane] = u32::from_be_bytes(*bytes);
+        }
+    }
+    compress(state, &mut schedule);
+}
+
+#[inline(always)]
+fn begin(state: &mut State, lane: usize) {
+    for (word, value) in state.iter_mut().zip(BEGINNING) {
+        word[lane] = value;
+    }
+}
+
+#[inline(always)]
+fn hash_of(state: &State, lane: usize) -> Hash {
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *bytes = word[lane].to_be_bytes();
+    }
+    Hash(hash)
+}
+
+/// How many blocks so many bytes make, with what is added at their end (FIPS 180-4 section 5.1.1).
+const fn blocks_of(bytes: usize) -> usize {
+    (bytes + 9).div_ceil(64)
+}
+
+/// What stands at the end of a message: its length in bits.
+fn length_of(bytes: u64) -> [u8; 8] {
+    bytes.wrapping_mul(8).to_be_bytes()
+}
+
+/// Writes a block of a message that stands behind a prefix.
+#[inline(always)]
+fn write(into: &mut Block, (prefix, message): (u8, &[u8]), number: usize) {
+    let from = (number * 64).saturating_sub(1);
+    let at = usize::from(number == 0);
+    let room = 64 - at;
+    if let Some(whole) = message.get(from..from + room) {
+        into[at..].copy_from_slice(whole);
+    } else {
+        let rest = message.get(from..).unwrap_or_default();
+        *into = [0; 64];
+        into[at..at + rest.len()].copy_from_slice(rest);
+        // The first bit behind the message is set, once.
+        if from <= message.len() {
+            into[at + rest.len()] = 0x80;
+        }
+        if number + 1 == blocks_of(message.len() + 1) {
+            let bytes = u64::try_from(message.len() + 1).unwrap_or(u64::MAX);
+            into[56..].copy_from_slice(&length_of(bytes));
+        }
+    }
+    if number == 0 {
+        into[0] = prefix;
+    }
+}
+
+/// The hash of each message behind that prefix.
+pub(super) fn prefixed(prefix: u8, messages: &[&[u8]]) -> Vec<Hash> {
+    Arch::new().dispatch(Many { prefix, messages })
+}
+
+struct Many<'m> {
+    prefix: u8,
+    messages: &'m [&'m [u8]],
+}
+
+/// A message on its way through a lane.
+#[derive(Clone, Copy)]
+struct Running {
+    position: usize,
+    block: usize,
+}
+
+impl NullaryFnOnce for Many<'_> {
+    type Output = Vec<Hash>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<Hash> {
+        let mut hashes = vec![Hash([0; 32]); self.messages.len()];
+        let mut state: State = [[0; WIDTH]; 8];
+        let mut blocks = [[0; 64]; WIDTH];
+        let mut lanes: [Option<Running>; WIDTH] = [None; WIDTH];
+        let mut waiting = 0..self.messages.len();
+        loop {
+            let mut are_idle = true;
+            for (lane, running) in lanes.iter_mut().enumerate() {
+                if running.is_none()
+                    && let Some(position) = waiting.next()
+                {
+                    *running = Some(Running { position, block: 0 });
+                    begin(&mut state, lane);
+                }
+                if let Some(Running { position, block }) = *running {
+                    are_idle = false;
+                    write(&mut blocks[lane], (self.prefix, self.messages[position]), block);
+                }
+            }
+            if are_idle {
+                return hashes;
+            }
+            absorb(&mut state, blocks.each_ref());
+            for (lane, running) in lanes.iter_mut().enumerate() {
+                let Some(Running { position, block }) = running else { continue };
+                *block += 1;
+                if *block == blocks_of(self.messages[*position].len() + 1) {
+                    hashes[*position] = hash_of(&state, lane);
+                    *running = None;
+                }
+            }
+        }
+    }
+}
+
+/// A message in each lane, as it comes in.
+pub(super) struct Streams {
+    state: State,
+    /// What is left of each message that is no whole block yet.
+    tails: [Vec<u8>; WIDTH],
+    /// How many bytes of each came in.
+    lengths: [u64; WIDTH],
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { state: BEGINNING.map(|word| [word; WIDTH]), tails: Default::default(), lengths: [0; WIDTH] }
+    }
+}
+
+impl Streams {
+    pub(super) fn update(&mut self, pieces: [&[u8]; WIDTH]) {
+        let mut joined: [Vec<u8>; WIDTH] = Default::default();
+        for ((whole, tail), piece) in joined.iter_mut().zip(&mut self.tails).zip(pieces) {
+            if !tail.is_empty() {
+                *whole = std::mem::take(tail);
+                whole.extend_from_slice(piece);
+            }
+        }
+        let mut blocks: [&[Block]; WIDTH] = [&[]; WIDTH];
+        for (lane, piece) in pieces.into_iter().enumerate() {
+            let whole = if joined[lane].is_empty() { piece } else { &joined[lane] };
+            let (mine, rest) = whole.as_chunks();
+            blocks[lane] = mine;
+            self.tails[lane].extend_from_slice(rest);
+            self.lengths[lane] += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        }
+        Arch::new().dispatch(Absorb { state: &mut self.state, blocks });
+    }
+
+    pub(super) fn finish(mut self) -> [Hash; WIDTH] {
+        let mut ends: [Vec<u8>; WIDTH] = Default::default();
+        for (lane, end) in ends.iter_mut().enumerate() {
+            let held = self.tails[lane].len();
+            end.push(0x80);
+            end.resize(blocks_of(held) * 64 - held - 8, 0);
+            end.extend_from_slice(&length_of(self.lengths[lane]));
+        }
+        self.update(ends.each_ref().map(Vec::as_slice));
+        std::array::from_fn(|lane| hash_of(&self.state, lane))
+    }
+}
+
+struct Absorb<'b> {
+    state: &'b mut State,
+    blocks: [&'b [Block]; WIDTH],
+}
+
+impl NullaryFnOnce for Absorb<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let most = self.blocks.iter().map(|blocks| blocks.len()).max().unwrap_or_default();
+        for number in 0..most {
+            let before = *self.state;
+            let blocks = self.blocks.map(|blocks| blocks.get(number).unwrap_or(&[0; 64]));
+            absorb(self.state, blocks);
+            for (lane, mine) in self.blocks.iter().enumerate() {
+                // A lane that had no block stays as it was.
+                if number >= mine.len() {
+                    for (word, old) in self.state.iter_mut().zip(before) {
+                        word[lane] = old[lane];
+                    }
+                }
+            }
+        }
+    }
+}
