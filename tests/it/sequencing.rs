@@ -1,13 +1,30 @@
 //! How the audit logs keep up: every tenant in turn, before the answer, and no further behind than allowed.
 
+use std::time::Duration;
+
 use domain::{
-    compliance::ports::{SequencerStore as _, SequencingTx},
-    kernel::ids::TenantId,
+    compliance::{
+        compose,
+        ports::{SequencerStore as _, SequencingTx},
+    },
+    identity::actions::CHANGE_PASSWORD,
+    kernel::{
+        clock::Clock as _,
+        ids::{EventId, TenantId},
+        outbox::{Party, Record},
+        scope::TenantScope,
+    },
 };
-use harness::app::TestApp;
-use infra::postgres::{Db, PgSequencerStore, PoolSettings};
+use harness::{
+    app::{TestApp, TestTenant},
+    client::Answer,
+};
+use infra::{
+    postgres::{Db, PgSequencerStore, PoolSettings},
+    system::System,
+};
 use serde_json::json;
-use sqlx::{Executor as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 const INVITE: &str = "mutation ($email: String!) {
     inviteMember(input: { email: $email, role: ANALYST }) @idempotent(key: $email) { complianceId userErrors { code } } }";
@@ -129,5 +146,145 @@ async fn a_log_that_stands_still_delays_a_change_and_then_refuses_the_next() {
         })
         .await
         .unwrap();
+    app.stop().await.unwrap();
+}
+
+/// A trigger that says the disk is full.
+const FULL: &str = "CREATE FUNCTION compliance.full() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$";
+
+async fn invite(app: &TestApp, tenant: &TestTenant, name: &str) -> Answer {
+    let email = json!({ "email": format!("{name}@example.com") });
+    app.client.graphql(&tenant.owner.token, INVITE, email).await.unwrap()
+}
+
+/// How many events of a request wait for their index, and how many have one.
+async fn waiting_and_placed(database: &mut PgConnection, compliance_id: &str) -> (i64, i64) {
+    sqlx::query_as(
+        "SELECT (SELECT count(*) FROM compliance.audit_outbox WHERE compliance_id = $1::uuid AND stream = 'iam'),
+                (SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1::uuid AND stream = 'iam')",
+    )
+    .bind(compliance_id)
+    .fetch_one(database)
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_9_wherever_sequencing_breaks_off_no_event_is_lost_or_doubled() {
+    let app = TestApp::start_with(&[("MATRICULA_AUDIT_INDEX_WAIT_MS", "300")]).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    app.settle().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    database.execute(FULL).await.unwrap();
+    let trigger = |kind: &str, when: &str, table: &str, how: &str| {
+        let made = format!(
+            "CREATE {kind} full_disk {when} ON compliance.{table} {how} FOR EACH ROW EXECUTE FUNCTION compliance.full()"
+        );
+        (table.to_owned(), made)
+    };
+    for (step, (table, made)) in [
+        ("claiming", trigger("TRIGGER", "BEFORE DELETE", "audit_outbox", "")),
+        ("leaves", trigger("TRIGGER", "BEFORE INSERT", "audit_leaves", "")),
+        ("tiles", trigger("TRIGGER", "BEFORE INSERT OR UPDATE", "audit_tiles", "")),
+        ("heads", trigger("TRIGGER", "BEFORE INSERT", "audit_heads", "")),
+        (
+            "commit",
+            trigger("CONSTRAINT TRIGGER", "AFTER INSERT", "audit_heads", "DEFERRABLE INITIALLY DEFERRED"),
+        ),
+    ] {
+        database.execute(sqlx::AssertSqlSafe(made)).await.unwrap();
+        let answer = invite(&app, &tenant, step).await;
+        let id = answer.data("inviteMember")["complianceId"].as_str().unwrap().to_owned();
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(waiting_and_placed(&mut database, &id).await, (1, 0), "{step}");
+        let dropped = format!("DROP TRIGGER full_disk ON compliance.{table}");
+        database.execute(sqlx::AssertSqlSafe(dropped)).await.unwrap();
+        app.settle().await.unwrap();
+        assert_eq!(waiting_and_placed(&mut database, &id).await, (0, 1), "{step}");
+    }
+    let (is_whole, reports) = app.fsck(None).await.unwrap();
+    assert!(is_whole, "{reports:#?}");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attacks_10_and_12_an_event_that_is_written_early_and_committed_late_stalls_nobody() {
+    let app = TestApp::start().await.unwrap();
+    let (early, other) = (app.tenant().await.unwrap(), app.tenant().await.unwrap());
+    app.settle().await.unwrap();
+    let mut idle = app.superuser_connection().await.unwrap();
+    let mut tx = idle.begin().await.unwrap();
+    let record = Record::success(CHANGE_PASSWORD, Party::new("member", early.id.uuid()));
+    let origin = app.origin("tests");
+    let event = compose(TenantScope::of(early.id), &origin, &record, EventId::new(&System), System.now());
+    sqlx::query(
+        "INSERT INTO compliance.audit_outbox
+             (tenant_id, event_id, stream, compliance_id, type, outcome, target_id, occurred_at, leaf)
+         VALUES ($1, $2, 'iam', $3, 'change_password', 'success', $1, $4, $5)",
+    )
+    .bind(early.id.uuid())
+    .bind(event.event_id.uuid())
+    .bind(origin.compliance_id.uuid())
+    .bind(event.occurred_at)
+    .bind(event.to_leaf().unwrap())
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+
+    let mut database = app.superuser_connection().await.unwrap();
+    for tenant in [&early, &other] {
+        let answer = invite(&app, tenant, "meanwhile").await;
+        let id = answer.data("inviteMember")["complianceId"].as_str().unwrap();
+        assert_eq!(waiting_and_placed(&mut database, id).await, (0, 1), "{}", answer.body);
+    }
+    let late = origin.compliance_id.uuid().to_string();
+    assert_eq!(waiting_and_placed(&mut database, &late).await, (0, 0), "nobody sees it yet");
+    tx.commit().await.unwrap();
+    app.settle().await.unwrap();
+    assert_eq!(waiting_and_placed(&mut database, &late).await, (0, 1));
+    let places: Vec<String> = sqlx::query_scalar(
+        "SELECT type FROM compliance.audit_leaves WHERE tenant_id = $1 AND stream = 'iam' ORDER BY index",
+    )
+    .bind(early.id.uuid())
+    .fetch_all(&mut database)
+    .await
+    .unwrap();
+    assert!(places.ends_with(&["invite_member".to_owned(), "change_password".to_owned()]), "{places:?}");
+    let (is_whole, reports) = app.fsck(None).await.unwrap();
+    assert!(is_whole, "{reports:#?}");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_11_what_leaves_no_event_is_not_done() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    let invitations = async |database: &mut PgConnection| -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM identity.invitations WHERE tenant_id = $1")
+            .bind(tenant.id.uuid())
+            .fetch_one(database)
+            .await
+            .unwrap()
+    };
+    assert_eq!(invitations(&mut database).await, 0);
+    database.execute(FULL).await.unwrap();
+    database
+        .execute(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON compliance.audit_outbox FOR EACH ROW
+             WHEN (NEW.type = 'invite_member' AND NEW.outcome = 'success') EXECUTE FUNCTION compliance.full()",
+        )
+        .await
+        .unwrap();
+    let refused = invite(&app, &tenant, "guest").await;
+    assert_eq!(refused.code(), "UNAVAILABLE", "{}", refused.body);
+    assert_eq!(invitations(&mut database).await, 0, "nothing is half done");
+    database.execute("DROP TRIGGER full_disk ON compliance.audit_outbox").await.unwrap();
+    let done = invite(&app, &tenant, "guest").await;
+    let id = done.data("inviteMember")["complianceId"].as_str().unwrap_or_else(|| panic!("{}", done.body));
+    app.settle().await.unwrap();
+    assert_eq!(waiting_and_placed(&mut database, id).await, (0, 1));
+    assert_eq!(invitations(&mut database).await, 1);
     app.stop().await.unwrap();
 }
