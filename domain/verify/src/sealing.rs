@@ -16,7 +16,7 @@ use report_bundle::{names, sums};
 
 use crate::{
     Refusal, Step,
-    container::{Container, read_small},
+    container::{Container, fill, read_small},
 };
 
 /// So many bytes of each file are hashed at a time.
@@ -121,16 +121,4 @@ fn hash(bundle: &dyn Container, group: &[Listed<'_>]) -> Vec<std::io::Result<Has
         together.update(pieces);
     }
     open.into_iter().zip(together.finish()).map(|(file, hash)| file.map(|_| hash)).collect()
-}
-
-/// Reads until the buffer is full or the file ends; how many bytes.
-fn fill(file: &mut dyn std::io::Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match file.read(room)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
 }

@@ -93,7 +93,7 @@ impl fmt::Debug for Hash {
 
 /// The hash of a leaf: SHA-256 of 0x00 and the leaf (RFC 6962 section 2.1).
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
-    Hash(Sha256::new().chain_update([0x00]).chain_update(leaf).finalize().into())
+    sha256::prefixed_one(0x00, leaf)
 }
 
 /// The hash of each leaf, as [`leaf_hash`] tells it of one.

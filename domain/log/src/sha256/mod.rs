@@ -23,9 +23,9 @@ fn has_lanes() -> bool {
     !std::is_x86_feature_detected!("sha") && std::is_x86_feature_detected!("avx2")
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-const fn has_lanes() -> bool {
-    false
+/// The hash of a message behind that prefix.
+pub(crate) fn prefixed_one(prefix: u8, message: &[u8]) -> Hash {
+    Hash(Sha256::new().chain_update([prefix]).chain_update(message).finalize().into())
 }
 
 /// The hash of each message behind that prefix.
@@ -34,9 +34,7 @@ pub(crate) fn prefixed(prefix: u8, messages: &[&[u8]]) -> Vec<Hash> {
     if messages.len() > 1 && has_lanes() {
         return lanes::prefixed(prefix, messages);
     }
-    let alone =
-        |message: &&[u8]| Hash(Sha256::new().chain_update([prefix]).chain_update(message).finalize().into());
-    messages.iter().map(alone).collect()
+    messages.iter().map(|message| prefixed_one(prefix, message)).collect()
 }
 
 /// Up to [`WIDTH`] messages that are hashed as they come in, a piece of each at a time.
@@ -51,11 +49,11 @@ enum Kind {
 impl Together {
     /// As many messages as that, all empty yet.
     pub fn new(messages: usize) -> Self {
+        debug_assert!(messages <= WIDTH, "there are {WIDTH} lanes");
         #[cfg(target_arch = "x86_64")]
         if messages > 1 && has_lanes() {
             return Self(Kind::Lanes(Box::default()));
         }
-        debug_assert!(messages <= WIDTH, "there are {WIDTH} lanes");
         Self(Kind::Alone(Box::default()))
     }
 

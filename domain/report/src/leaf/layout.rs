@@ -3,7 +3,7 @@
 //! A leaf that differs from one that was read only in characters of its texts that could stand for each other needs no
 //! parsing: where its members are is known. That it is so is a comparison of bytes, which takes a tenth of the time.
 
-use super::{Fields, Known, Member, scan::Found};
+use super::{Fields, Known, Member, range, scan::Found};
 
 /// How many are kept.
 const LAYOUTS_MAX: usize = 32;
@@ -24,9 +24,8 @@ pub(super) struct Layout {
 impl Layout {
     fn new(bytes: &[u8], found: Found) -> Self {
         let mut free = vec![0; bytes.len()];
-        for (from, to) in found.texts {
-            let text = usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or(usize::MAX);
-            free.get_mut(text).unwrap_or_default().fill(0xff);
+        for text in found.texts {
+            free.get_mut(range(text)).unwrap_or_default().fill(0xff);
         }
         let known = Fields { bytes, members: &found.members }.known();
         Self { like: bytes.to_vec(), free, members: found.members, known }

@@ -9,7 +9,7 @@
 mod layout;
 mod scan;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use audit_log::jcs::JcsError;
 
@@ -71,6 +71,11 @@ pub struct LeafReader {
 
 /// From where to where in the text, in bytes.
 type Span = (u32, u32);
+
+/// The same, to slice with.
+fn range((from, to): Span) -> Range<usize> {
+    usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or(usize::MAX)
+}
 
 /// A member of the leaf or of an object in it, as positions in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,9 +315,8 @@ impl<'l> Fields<'l> {
         known
     }
 
-    fn slice(self, (from, to): Span) -> &'l [u8] {
-        let range = usize::try_from(from).unwrap_or(0)..usize::try_from(to).unwrap_or(0);
-        self.bytes.get(range).unwrap_or_default()
+    fn slice(self, span: Span) -> &'l [u8] {
+        self.bytes.get(range(span)).unwrap_or_default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use audit_log::jcs::{DEPTH_MAX, INTEGER_MAX, canonical, parse_strict};
 use serde_json::Value;
 
-use super::{LeafFault, Member, NO_PARENT};
+use super::{LeafFault, Member, NO_PARENT, Span};
 
 /// The canonical JSON of a text.
 pub fn canonical_text(text: &str) -> Vec<u8> {
@@ -22,7 +22,7 @@ pub(super) struct Found {
     pub(super) members: Vec<Member>,
     /// Where values are that are texts in ASCII without escapes, between their quotes: with other such characters in their
     /// place, the bytes are in canonical form still.
-    pub(super) texts: Vec<(u32, u32)>,
+    pub(super) texts: Vec<Span>,
 }
 
 /// Whether the bytes are one value in canonical form; what is in it is added to `found`.
@@ -236,7 +236,7 @@ impl Scanner<'_, '_> {
     }
 }
 
-fn short(from: usize, to: usize) -> Option<(u32, u32)> {
+fn short(from: usize, to: usize) -> Option<Span> {
     Some((u32::try_from(from).ok()?, u32::try_from(to).ok()?))
 }
 

@@ -59,3 +59,15 @@ pub(crate) fn read_small(
     file.take(limit).read_to_end(&mut bytes).map_err(|fault| step.because(format!("{name}: {fault}")))?;
     if bytes.len() > max_bytes { Err(fault("is too long")) } else { Ok(bytes) }
 }
+
+/// Reads until the buffer is full or the file ends; how many bytes.
+pub(crate) fn fill(file: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match file.read(room)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}

@@ -14,7 +14,10 @@ use report_bundle::{
     query::Filter,
 };
 
-use crate::{Refusal, Step, container::Container};
+use crate::{
+    Refusal, Step,
+    container::{Container, fill},
+};
 
 /// A piece ends after so many leaves, or rows of so many bytes.
 const PIECE_LEAVES: u64 = 8_192;
@@ -106,14 +109,9 @@ impl<R: Read> Lines<R> {
         self.buffer.copy_within(self.given..self.filled, 0);
         self.filled -= self.given;
         self.given = 0;
-        let before = self.filled;
-        while let Some(room) = self.buffer.get_mut(self.filled..).filter(|room| !room.is_empty()) {
-            match self.from.read(room)? {
-                0 => break,
-                read => self.filled += read,
-            }
-        }
-        Ok(self.filled - before)
+        let read = fill(&mut self.from, self.buffer.get_mut(self.filled..).unwrap_or_default())?;
+        self.filled += read;
+        Ok(read)
     }
 
     /// The whole lines that are there, and whether something is there that is no whole line.
