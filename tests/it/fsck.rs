@@ -157,7 +157,8 @@ fn attacks() -> Vec<(&'static str, &'static str, Vec<Found>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_18_what_was_changed_is_named() {
-    let app = TestApp::start().await.unwrap();
+    // A head that is put there by hand would become a leaf of the platform's log, which is not put back.
+    let app = TestApp::start_for(&[], &Duties::all_but(Queue::Notarise)).await.unwrap();
     let tenant = grown(&app).await;
     let mut database = app.superuser_connection().await.unwrap();
     let (whole, reports) = app.fsck(None).await.unwrap();
@@ -205,7 +206,8 @@ async fn attack_18_what_was_changed_is_named() {
         }
         put_back(&mut database).await;
     }
-    assert!(app.fsck(None).await.unwrap().0, "put back, it is whole");
+    let (whole, reports) = app.fsck(None).await.unwrap();
+    assert!(whole, "put back, it is whole: {reports:#?}");
     app.stop().await.unwrap();
 }
 

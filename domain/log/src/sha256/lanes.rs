@@ -4,7 +4,7 @@
     reason = "what is not inlined into the dispatch is compiled for the least of processors"
 )]
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::{Arch, Simd, WithSimd};
 
 use super::WIDTH;
 use crate::merkle::Hash;
@@ -90,64 +90,116 @@ const BEGINNING: [u32; 8] =
 /// The eight words of each message's hash so far.
 type State = [Word; 8];
 
-#[inline(always)]
-fn each(of: impl Fn(usize) -> u32) -> Word {
-    let mut word = [0; WIDTH];
-    for (lane, value) in word.iter_mut().enumerate() {
-        *value = of(lane);
+/// What FIPS 180-4 does with words, on as many messages as a register holds.
+#[derive(Clone, Copy)]
+struct Words<S>(S);
+
+impl<S: Simd> Words<S> {
+    #[inline(always)]
+    fn rotate(self, word: S::u32s, by: u32) -> S::u32s {
+        let left = self.0.wrapping_dyn_shl_u32s(word, self.0.splat_u32s(32 - by));
+        self.0.or_u32s(self.shift(word, by), left)
     }
-    word
+
+    #[inline(always)]
+    fn shift(self, word: S::u32s, by: u32) -> S::u32s {
+        self.0.wrapping_dyn_shr_u32s(word, self.0.splat_u32s(by))
+    }
+
+    #[inline(always)]
+    fn xor(self, [a, b, c]: [S::u32s; 3]) -> S::u32s {
+        self.0.xor_u32s(self.0.xor_u32s(a, b), c)
+    }
+
+    /// The next word of the schedule, in the place of the one that is not needed any more (section 6.2.2, step 1).
+    #[inline(always)]
+    fn extend<const ROUND: usize>(self, schedule: &mut [S::u32s; 16]) {
+        let (x, y) = (schedule[(ROUND + 1) % 16], schedule[(ROUND + 14) % 16]);
+        let first = self.xor([self.rotate(x, 7), self.rotate(x, 18), self.shift(x, 3)]);
+        let second = self.xor([self.rotate(y, 17), self.rotate(y, 19), self.shift(y, 10)]);
+        let old = self.0.add_u32s(schedule[ROUND], schedule[(ROUND + 9) % 16]);
+        schedule[ROUND] = self.0.add_u32s(old, self.0.add_u32s(first, second));
+    }
+
+    /// One round (section 6.2.2, step 3). Instead of the eight variables their names move on, so that none is copied.
+    #[expect(clippy::many_single_char_names, reason = "the standard's own names")]
+    #[inline(always)]
+    fn round<const ROUND: usize>(self, now: &mut [S::u32s; 8], constant: u32, word: S::u32s) {
+        let at = |name: usize| (name + 16 - ROUND) % 8;
+        let (x, y) = (now[at(0)], now[at(4)]);
+        let (b, c, f, g) = (now[at(1)], now[at(2)], now[at(5)], now[at(6)]);
+        let choice = self.0.xor_u32s(self.0.and_u32s(y, f), self.0.and_u32s(self.0.not_u32s(y), g));
+        let most = self.xor([self.0.and_u32s(x, b), self.0.and_u32s(x, c), self.0.and_u32s(b, c)]);
+        let given = self.0.add_u32s(word, self.0.splat_u32s(constant));
+        let sum = self.xor([self.rotate(y, 6), self.rotate(y, 11), self.rotate(y, 25)]);
+        let one = self.0.add_u32s(self.0.add_u32s(now[at(7)], given), self.0.add_u32s(sum, choice));
+        let sum = self.xor([self.rotate(x, 2), self.rotate(x, 13), self.rotate(x, 22)]);
+        now[at(3)] = self.0.add_u32s(now[at(3)], one);
+        now[at(7)] = self.0.add_u32s(one, self.0.add_u32s(sum, most));
+    }
+
+    /// Section 6.2.2, sixteen rounds at a time, after which all names are where they were.
+    #[inline(always)]
+    fn compress(self, state: &mut [S::u32s; 8], schedule: &mut [S::u32s; 16]) {
+        let mut now = *state;
+        for (sixteen, constants) in ROUNDS.as_chunks::<16>().0.iter().enumerate() {
+            macro_rules! rounds {
+                ($($round:literal)*) => {$(
+                    if sixteen > 0 {
+                        self.extend::<$round>(schedule);
+                    }
+                    self.round::<$round>(&mut now, constants[$round], schedule[$round]);
+                )*};
+            }
+            rounds!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        }
+        for (word, added) in state.iter_mut().zip(now) {
+            *word = self.0.add_u32s(*word, added);
+        }
+    }
 }
 
-/// FIPS 180-4 section 6.2.2, in all lanes.
-#[expect(clippy::many_single_char_names, reason = "the standard's own names")]
+/// Rows of the upper half with those of the lower, as one riffles cards; four times that turns rows into columns. Written
+/// so, as a processor shuffles registers far faster than it gathers words one by one.
 #[inline(always)]
-fn compress(state: &mut State, schedule: &mut [Word; 16]) {
-    let mut now = *state;
-    for (round, constant) in ROUNDS.iter().enumerate() {
-        if round >= 16 {
-            let [before_15, before_2, before_7, before_16] =
-                [15, 2, 7, 16].map(|back| schedule[(round - back) % 16]);
-            schedule[round % 16] = each(|lane| {
-                let (x, y) = (before_15[lane], before_2[lane]);
-                let first = x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
-                let second = y.rotate_right(17) ^ y.rotate_right(19) ^ (y >> 10);
-                before_16[lane].wrapping_add(first).wrapping_add(before_7[lane]).wrapping_add(second)
-            });
+fn riffled(rows: &[Word; 16]) -> [Word; 16] {
+    let mut riffled = [[0; WIDTH]; 16];
+    for (pair, (upper, lower)) in
+        riffled.as_chunks_mut::<2>().0.iter_mut().zip(rows[..8].iter().zip(&rows[8..]))
+    {
+        for (half, row) in pair.iter_mut().enumerate() {
+            for (place, word) in row.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                *word = [upper[half * 8 + place], lower[half * 8 + place]];
+            }
         }
-        let word = schedule[round % 16];
-        let [a, b, c, d, e, f, g, h] = now;
-        let one = each(|lane| {
-            let x = e[lane];
-            let sum = x.rotate_right(6) ^ x.rotate_right(11) ^ x.rotate_right(25);
-            let choice = (x & f[lane]) ^ (!x & g[lane]);
-            let added = h[lane].wrapping_add(sum).wrapping_add(choice);
-            added.wrapping_add(*constant).wrapping_add(word[lane])
-        });
-        let two = each(|lane| {
-            let x = a[lane];
-            let sum = x.rotate_right(2) ^ x.rotate_right(13) ^ x.rotate_right(22);
-            sum.wrapping_add((x & b[lane]) ^ (x & c[lane]) ^ (b[lane] & c[lane]))
-        });
-        let fifth = each(|lane| d[lane].wrapping_add(one[lane]));
-        let first = each(|lane| one[lane].wrapping_add(two[lane]));
-        now = [first, a, b, c, fifth, e, f, g];
     }
-    for (word, added) in state.iter_mut().zip(now) {
-        *word = each(|lane| word[lane].wrapping_add(added[lane]));
-    }
+    riffled
 }
 
 /// Adds a block to each lane.
 #[inline(always)]
-fn absorb(state: &mut State, blocks: [&Block; WIDTH]) {
-    let mut schedule = [[0; WIDTH]; 16];
-    for (lane, block) in blocks.into_iter().enumerate() {
-        for (word, bytes) in schedule.iter_mut().zip(block.as_chunks::<4>().0) {
-            word[lane] = u32::from_be_bytes(*bytes);
+fn absorb<S: Simd>(simd: S, state: &mut State, blocks: [&Block; WIDTH]) {
+    let mut rows = [[0; WIDTH]; 16];
+    for (row, block) in rows.iter_mut().zip(blocks) {
+        for (word, bytes) in row.iter_mut().zip(block.as_chunks::<4>().0) {
+            *word = u32::from_be_bytes(*bytes);
         }
     }
-    compress(state, &mut schedule);
+    let schedule = riffled(&riffled(&riffled(&riffled(&rows))));
+    for part in 0..WIDTH / S::U32_LANES {
+        let mut now = [simd.splat_u32s(0); 8];
+        for (register, word) in now.iter_mut().zip(state.iter()) {
+            *register = S::as_simd_u32s(word).0[part];
+        }
+        let mut words = [simd.splat_u32s(0); 16];
+        for (register, word) in words.iter_mut().zip(&schedule) {
+            *register = S::as_simd_u32s(word).0[part];
+        }
+        Words(simd).compress(&mut now, &mut words);
+        for (register, word) in now.into_iter().zip(state.iter_mut()) {
+            S::as_mut_simd_u32s(word).0[part] = register;
+        }
+    }
 }
 
 #[inline(always)]
@@ -219,11 +271,11 @@ struct Running {
     block: usize,
 }
 
-impl NullaryFnOnce for Many<'_> {
+impl WithSimd for Many<'_> {
     type Output = Vec<Hash>;
 
     #[inline(always)]
-    fn call(self) -> Vec<Hash> {
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<Hash> {
         let mut hashes = vec![Hash([0; 32]); self.messages.len()];
         let mut state: State = [[0; WIDTH]; 8];
         let mut blocks = [[0; 64]; WIDTH];
@@ -246,7 +298,7 @@ impl NullaryFnOnce for Many<'_> {
             if are_idle {
                 return hashes;
             }
-            absorb(&mut state, blocks.each_ref());
+            absorb(simd, &mut state, blocks.each_ref());
             for (lane, running) in lanes.iter_mut().enumerate() {
                 let Some(Running { position, block }) = running else { continue };
                 *block += 1;
@@ -312,16 +364,16 @@ struct Absorb<'b> {
     blocks: [&'b [Block]; WIDTH],
 }
 
-impl NullaryFnOnce for Absorb<'_> {
+impl WithSimd for Absorb<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let most = self.blocks.iter().map(|blocks| blocks.len()).max().unwrap_or_default();
         for number in 0..most {
             let before = *self.state;
             let blocks = self.blocks.map(|blocks| blocks.get(number).unwrap_or(&[0; 64]));
-            absorb(self.state, blocks);
+            absorb(simd, self.state, blocks);
             for (lane, mine) in self.blocks.iter().enumerate() {
                 // A lane that had no block stays as it was.
                 if number >= mine.len() {
@@ -330,6 +382,34 @@ impl NullaryFnOnce for Absorb<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::{
+        Scalar,
+        x86::{V3, V4},
+    };
+
+    use super::*;
+    use crate::sha256::prefixed_one;
+
+    #[test]
+    fn narrow_registers_and_none_come_to_the_same() {
+        let bytes: Vec<u8> = (0..=255_u8).cycle().take(300).collect();
+        let messages: Vec<&[u8]> = (0..bytes.len()).map(|length| &bytes[..length]).collect();
+        let messages = messages.as_slice();
+        let many = || Many { prefix: 1, messages };
+        let wanted: Vec<_> = messages.iter().map(|message| prefixed_one(1, message)).collect();
+        assert_eq!(Scalar.vectorize(many()), wanted);
+        // What this processor has not got is not run on it.
+        for hashes in [
+            V3::try_new().map(|v3| Simd::vectorize(v3, many())),
+            V4::try_new().map(|v4| Simd::vectorize(v4, many())),
+        ] {
+            assert!(hashes.is_none_or(|hashes| hashes == wanted));
         }
     }
 }

@@ -4,8 +4,8 @@
 //! (AVX2, AVX-512), sixteen messages in the lanes of those take about as long as one or two alone. Elsewhere each is
 //! hashed by itself, as [`sha2`] does best.
 //!
-//! Absent on purpose: intrinsics. What is here is written over arrays, which the compiler puts into such registers inside
-//! of [`pulp`]'s dispatch; nothing of it is unsafe.
+//! Absent on purpose: intrinsics. Words are added, turned and mixed by what [`pulp`] has for registers of any width; nothing
+//! of it is unsafe.
 
 #[cfg(target_arch = "x86_64")]
 mod lanes;
