@@ -36,6 +36,7 @@ mod m20261128_0025_compliance_erasure;
 mod m20261128_0026_compliance_records;
 mod m20261128_0027_compliance_retention;
 mod m20261128_0028_identity_awaiting_erasure;
+mod m20261128_0029_compliance_late_heads;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -74,6 +75,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_0026_compliance_records::Migration),
             Box::new(m20261128_0027_compliance_retention::Migration),
             Box::new(m20261128_0028_identity_awaiting_erasure::Migration),
+            Box::new(m20261128_0029_compliance_late_heads::Migration),
         ]
     }
 }

@@ -10,10 +10,12 @@ use domain::{
             note::{Note, VerifierKey},
         },
     },
-    kernel::actor::Role,
+    kernel::{actor::Role, clock::Clock as _},
 };
 use harness::app::TestApp;
+use infra::system::System;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use sqlx::Executor as _;
 
 fn hash(value: &Value) -> Hash {
@@ -119,6 +121,17 @@ async fn a_sign_in_tells_device_factor_and_address_without_naming_them() {
         for secret in [tenant.owner.email.as_str(), "phone-1", "127.0.0.1", harness::app::PASSWORD] {
             assert!(!leaf.contains(secret), "{secret} is in {leaf}");
         }
+        // Attack 26: who hashes all addresses there are finds none of them.
+        let address = std::net::Ipv4Addr::LOCALHOST;
+        let spelled = [
+            "127.0.0.1".as_bytes().to_vec(),
+            address.octets().to_vec(),
+            address.to_ipv6_mapped().octets().to_vec(),
+        ];
+        for plain in spelled {
+            let guess = Hash(Sha256::digest(&plain).into()).to_hex();
+            assert!(!leaf.contains(&guess), "the address is in {leaf}");
+        }
         leaves.push(AuditEvent::from_leaf(leaf.as_bytes()).unwrap());
     }
     let [first, other, again] = &leaves[..] else { panic!("three leaves") };
@@ -127,6 +140,9 @@ async fn a_sign_in_tells_device_factor_and_address_without_naming_them() {
     assert_eq!(first.device_fp, again.device_fp);
     assert_ne!(first.device_fp, other.device_fp, "one device is two pseudonyms in two tenants");
     assert_ne!(first.ip_hash.as_ref().unwrap().value, other.ip_hash.as_ref().unwrap().value);
+    assert_eq!(first.ip_hash, again.ip_hash, "one address is one pseudonym in a tenant and a quarter");
+    let now = chrono::Datelike::year(&System.now());
+    assert!(first.ip_hash.as_ref().unwrap().key_epoch.starts_with(&format!("{now}Q")), "{first:?}");
     assert!(first.session_id.is_some() && first.auth.is_some() && first.target.is_some());
     app.stop().await.unwrap();
 }

@@ -29,7 +29,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::serve::{Duties, Queue};
 
-const REPORT: &str =
+pub(super) const REPORT: &str =
     "id kind stream state failure queryText complianceId url sizeBytes sha256 first end rows isTimestamped";
 
 /// A service that signs reports and has them stamped, and where an auditor keeps things.
@@ -202,7 +202,7 @@ fn http() -> reqwest::Client {
     reqwest::Client::builder().timeout(harness::client::PATIENCE).build().unwrap()
 }
 
-fn now() -> String {
+pub(super) fn now() -> String {
     infra::system::System.now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
@@ -608,7 +608,7 @@ async fn what_events_commit_to_is_shown_to_who_asks_and_proven() {
 }
 
 /// Events that only time makes, every hundredth of them a sign-in.
-async fn many_events(desk: &Desk, count: usize) {
+pub(super) async fn many_events(desk: &Desk, count: usize) {
     desk.app.settle().await.unwrap();
     let mut database = desk.app.superuser_connection().await.unwrap();
     let vault = desk.app.service.parts.app.vault.clone();

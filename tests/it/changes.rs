@@ -344,6 +344,38 @@ async fn a_hand_at_the_database_is_told_of() {
     app.stop().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_13_a_change_of_ten_megabytes_is_committed_to_and_its_leaf_stays_small() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let before = app.figure("matricula_changes_told_late_total").await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    // Text that nothing makes smaller, with what canonical JSON has to be careful about.
+    let large = "INSERT INTO accounts.groups (tenant_id, id, name, created_at, version)
+                 SELECT $1, $2, string_agg(md5(n::text) || E'\\u0001\"\\\\\\u00e9', ''), now(), 0
+                 FROM generate_series(1, 290000) AS n";
+    let group = GroupId::new(&System).uuid();
+    sqlx::query(large).bind(tenant.id.uuid()).bind(group).execute(&mut database).await.unwrap();
+    let bytes: i32 = sqlx::query_scalar("SELECT octet_length(name) FROM accounts.groups WHERE id = $1")
+        .bind(group)
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert!(bytes > 10_000_000, "{bytes}");
+    let begun = tokio::time::Instant::now();
+    while app.figure("matricula_changes_told_late_total").await.unwrap() < before + 1 {
+        assert!(begun.elapsed() < harness::client::PATIENCE, "it is told");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let told = events(&app, tenant.id).await;
+    let (event, opening) = told.iter().find(|(event, _)| event.actor.kind == "database").unwrap();
+    assert!(event.diff_commit.is_some() && event.to_leaf().unwrap().len() < 4_096);
+    assert!(opens(event.diff_commit, opening.as_ref().map(|opening| &opening.diff)), "what is kept opens it");
+    let (is_whole, reports) = app.fsck(None).await.unwrap();
+    assert!(is_whole, "{reports:#?}");
+    app.stop().await.unwrap();
+}
+
 /// Seals nothing: the keys are away.
 struct Away;
 

@@ -318,3 +318,68 @@ async fn every_answer_has_an_id_of_its_own_that_resolves() {
     }
     app.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_43_whatever_is_asked_and_however_the_answer_has_one_id_that_resolves() {
+    let app = TestApp::start_with(&[("MATRICULA_LIMITS_SIGN_IN_PER_MINUTE", "1")]).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let long = "0198b2f0-".repeat(800);
+    let theirs = ("x-compliance-id", "0198b2f0-0000-7000-8000-000000000000");
+    let guess =
+        json!({ "tenant": tenant.slug, "email": tenant.owner.email, "password": "wrong" }).to_string();
+    let json_type = ("content-type", "application/json");
+    let bearer = format!("Bearer {}", tenant.owner.token);
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-protocol", "graphql-transport-ws"),
+    ];
+    let mut no_key = upgrade.to_vec();
+    no_key.retain(|(name, _)| *name != "sec-websocket-key");
+    let sign_in = || (Method::POST, "/auth/sign-in", vec![json_type], Some(guess.clone()));
+    let asked = [
+        (Method::HEAD, "/.well-known/jwks.json", vec![], None),
+        (Method::HEAD, "/no/such/route", vec![], None),
+        (Method::OPTIONS, "/graphql", vec![("origin", "https://elsewhere.example")], None),
+        (Method::TRACE, "/graphql", vec![], None),
+        (Method::GET, "/no/such/route", vec![("x-compliance-id", long.as_str())], None),
+        (Method::GET, "/no/such/route", vec![theirs, theirs, ("X-Compliance-ID", "another")], None),
+        (Method::GET, "/%2e%2e/%00", vec![], None),
+        sign_in(),
+        sign_in(),
+        sign_in(),
+        (Method::GET, "/graphql", upgrade.to_vec(), None),
+        (Method::GET, "/graphql", no_key, None),
+        (Method::POST, "/graphql", vec![json_type, ("authorization", &bearer)], Some("{".repeat(10_000))),
+    ];
+    let (mut ids, mut statuses) = (HashSet::new(), Vec::new());
+    for (method, path, headers, body) in asked {
+        let what = format!("{method} {path}");
+        let answer = app.client.send(method, path, &headers, body).await.unwrap();
+        assert_eq!(
+            answer.headers.get_all("x-compliance-id").iter().count(),
+            1,
+            "{what} {:?}",
+            answer.headers
+        );
+        let id = uuid::Uuid::parse_str(answer.compliance_id()).unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(id.get_version_num() == 7 && id.to_string() != theirs.1, "{what}");
+        assert!(ids.insert(id), "{what}: ids are unique");
+        statuses.push(answer.status);
+    }
+    assert!(statuses.contains(&429) && statuses.contains(&101) && statuses.contains(&404), "{statuses:?}");
+    app.settle().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    for id in ids {
+        let events: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1")
+                .bind(id)
+                .fetch_one(&mut database)
+                .await
+                .unwrap();
+        assert!(events >= 1, "{id} left nothing in the log: {statuses:?}");
+    }
+    app.stop().await.unwrap();
+}

@@ -90,6 +90,20 @@ async fn postgres_killed_under_load() {
     assert!(right > 0 && unavailable > 0, "{right} right, {unavailable} unavailable");
     let after = client.graphql(&token, QUERY, json!({})).await.unwrap();
     assert_eq!(after.data("viewer")["tenant"]["slug"], tenant.slug, "{}", after.body);
+    // Every answer that was given before, meanwhile or after has its event once, and the logs are whole.
+    app.settle().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    for answer in answers.iter().filter(|answer| answer.code().is_empty()) {
+        let events: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1::uuid")
+                .bind(answer.compliance_id())
+                .fetch_one(&mut database)
+                .await
+                .unwrap();
+        assert_eq!(events, 1, "{}", answer.compliance_id());
+    }
+    let (is_whole, reports) = app.fsck(None).await.unwrap();
+    assert!(is_whole, "{reports:#?}");
     Box::pin(stack.stop()).await.unwrap();
 }
 

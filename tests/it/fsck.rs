@@ -216,6 +216,47 @@ fn log_of(tenant: &TestTenant, table: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn attack_18_a_trigger_that_is_turned_off_is_named_while_it_is() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    app.settle().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    for (turned_off, put_back) in [
+        (
+            "ALTER TABLE identity.members DISABLE TRIGGER note_change",
+            "ALTER TABLE identity.members ENABLE TRIGGER note_change",
+        ),
+        (
+            "ALTER TABLE identity.members ENABLE REPLICA TRIGGER leave_changes",
+            "ALTER TABLE identity.members ENABLE TRIGGER leave_changes",
+        ),
+        (
+            "ALTER TRIGGER leave_changes ON identity.members RENAME TO left_changes",
+            "ALTER TRIGGER left_changes ON identity.members RENAME TO leave_changes",
+        ),
+        (
+            "CREATE FUNCTION public.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             ALTER TRIGGER refuse_truncate ON identity.members RENAME TO refused_truncate;
+             CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON identity.members FOR EACH STATEMENT
+                 EXECUTE FUNCTION public.refuse_truncate()",
+            "DROP TRIGGER refuse_truncate ON identity.members;
+             ALTER TRIGGER refused_truncate ON identity.members RENAME TO refuse_truncate",
+        ),
+    ] {
+        sql(&mut database, turned_off).await;
+        let (whole, reports) = app.fsck(Some(tenant.id)).await.unwrap();
+        let data = reports.iter().find(|report| report["stream"] == "data").unwrap();
+        let named = json!([{ "place": "table", "index": "identity.members", "field": "trigger",
+            "problem": "is turned off or gone: what is changed there now is in no log" }]);
+        assert_eq!((whole, &data["findings"]), (false, &named), "{turned_off}");
+        sql(&mut database, put_back).await;
+        let (whole, reports) = app.fsck(Some(tenant.id)).await.unwrap();
+        assert!(whole, "{put_back}: {reports:#?}");
+    }
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn attack_18_the_newest_ten_are_deleted() {
     let app = TestApp::start().await.unwrap();
     let tenant = grown(&app).await;

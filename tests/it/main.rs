@@ -29,6 +29,7 @@ mod pool;
 mod posts;
 mod posts_soak;
 mod quotas;
+mod ranges;
 mod records;
 mod reports;
 mod retention;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{
     compliance::{
         compose,
-        ports::{SequencerStore as _, SequencingTx},
+        ports::{LogGrowth, SequencerStore as _, SequencingTx, SignedHead},
     },
     identity::actions::CHANGE_PASSWORD,
     kernel::{
@@ -24,13 +24,14 @@ use infra::{
     system::System,
 };
 use serde_json::json;
+use server::serve::{Duties, Queue};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 const INVITE: &str = "mutation ($email: String!) {
     inviteMember(input: { email: $email, role: ANALYST }) @idempotent(key: $email) { complianceId userErrors { code } } }";
 
 /// Sequencing by hand. While it is open the service's own sequencer stands still.
-async fn by_hand(app: &TestApp) -> Box<dyn SequencingTx> {
+pub(super) async fn by_hand(app: &TestApp) -> Box<dyn SequencingTx> {
     let store = PgSequencerStore::new(Db::connect(app.sequencer_url(), PoolSettings::default()).unwrap());
     let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
     loop {
@@ -286,5 +287,127 @@ async fn attack_11_what_leaves_no_event_is_not_done() {
     app.settle().await.unwrap();
     assert_eq!(waiting_and_placed(&mut database, id).await, (0, 1));
     assert_eq!(invitations(&mut database).await, 1);
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_8_a_sequencer_that_was_put_to_sleep_writes_nothing_when_it_wakes() {
+    let app = TestApp::start_with(&[("MATRICULA_AUDIT_INDEX_WAIT_MS", "300")]).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    app.settle().await.unwrap();
+    // As a process that is stopped: its transaction stays open until the database has had enough.
+    let impatient = PoolSettings { statement_timeout: Duration::from_millis(750), ..PoolSettings::default() };
+    let store = PgSequencerStore::new(Db::connect(app.sequencer_url(), impatient).unwrap());
+    let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
+    let mut asleep = loop {
+        if let Some(tx) = store.begin().await.unwrap() {
+            break tx;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the service's sequencer never rests");
+    };
+    let mut ids = Vec::new();
+    for name in ["one", "two"] {
+        let answer = invite(&app, &tenant, name).await;
+        ids.push(answer.data("inviteMember")["complianceId"].as_str().unwrap().to_owned());
+    }
+    let taken = asleep.take(100, &[]).await.unwrap();
+    assert!(taken.events.len() >= 2, "{taken:?}");
+    let edges = asleep.edges(&[taken.events[0].log]).await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    assert_eq!(waiting_and_placed(&mut database, &ids[0]).await, (1, 0), "nobody else sequences meanwhile");
+    // Twice the time of a statement; then the other one is at it, without being told.
+    app.settle().await.unwrap();
+    let hash = domain::compliance::log::merkle::leaf_hash(&taken.events[0].leaf);
+    let woken = LogGrowth {
+        log: edges[0].log,
+        old_size: edges[0].size,
+        leaves: vec![(taken.events[0].event, hash)],
+        tiles: Vec::new(),
+        head: SignedHead {
+            size: edges[0].size + 1,
+            root: hash,
+            note: "woken".to_owned(),
+            signed_at: System.now(),
+        },
+        oldest_at: System.now(),
+    };
+    let grown = asleep.grow(std::slice::from_ref(&woken)).await;
+    assert!(grown.is_err() && asleep.commit().await.is_err(), "it can't come back");
+    for id in &ids {
+        assert_eq!(waiting_and_placed(&mut database, id).await, (0, 1));
+    }
+    let (is_whole, reports) = app.fsck(None).await.unwrap();
+    assert!(is_whole, "{reports:#?}");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_9_a_sequencer_that_is_killed_again_and_again_loses_and_doubles_nothing() {
+    let settings = [("MATRICULA_AUDIT_INDEX_WAIT_MS", "0")];
+    let app = TestApp::start_for(&settings, &Duties::all_but(Queue::Sequence)).await.unwrap();
+    let tenants = [app.tenant().await.unwrap(), app.tenant().await.unwrap()];
+    let mut ids = Vec::new();
+    for round in 0..8_u64 {
+        let worker = app.process(&["work", "--queue", "sequence"]).unwrap();
+        let begun = tokio::time::Instant::now();
+        // Each a little later in what it does.
+        while begun.elapsed() < Duration::from_millis(300 + 35 * round) {
+            for (number, tenant) in tenants.iter().enumerate() {
+                let answer = invite(&app, tenant, &format!("guest-{round}-{number}-{}", ids.len())).await;
+                let id = answer.data("inviteMember")["complianceId"].as_str();
+                ids.push(id.unwrap_or_else(|| panic!("{}", answer.body)).to_owned());
+            }
+        }
+        worker.kill9().await.unwrap();
+    }
+    let mut database = app.superuser_connection().await.unwrap();
+    let last = app.process(&["work", "--queue", "sequence"]).unwrap();
+    app.settle().await.unwrap();
+    for id in &ids {
+        assert_eq!(waiting_and_placed(&mut database, id).await, (0, 1));
+    }
+    let (is_whole, reports) = app.fsck(None).await.unwrap();
+    assert!(is_whole, "{reports:#?}");
+    last.kill9().await.unwrap();
+    app.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_12_how_far_the_logs_are_behind_is_told() {
+    let app = TestApp::start_with(&[("MATRICULA_AUDIT_INDEX_WAIT_MS", "0")]).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    app.settle().await.unwrap();
+    let told = async |name: &str, wanted: fn(f64) -> bool| {
+        let metrics = format!("{}/metrics", app.operators().unwrap().base());
+        let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
+        loop {
+            let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+            let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).map(str::to_owned);
+            let figure: f64 =
+                line.as_ref().map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap());
+            if wanted(figure) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{name}: {line:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let paused = by_hand(&app).await;
+    invite(&app, &tenant, "waits").await;
+    told("matricula_audit_waiting", |waiting| waiting >= 1.0).await;
+    told("matricula_audit_lag_seconds", |lag| (2.0..600.0).contains(&lag)).await;
+    // The oldest counts, wherever it lies.
+    let mut database = app.superuser_connection().await.unwrap();
+    let older = "UPDATE compliance.audit_outbox SET occurred_at = now() - interval '1 hour' WHERE type = 'invite_member'";
+    database.execute(older).await.unwrap();
+    flood(&mut database, app.tenant().await.unwrap().id, "access", 11_000).await;
+    database
+        .execute("UPDATE compliance.audit_outbox SET occurred_at = now() WHERE leaf = 'flood'")
+        .await
+        .unwrap();
+    told("matricula_audit_lag_seconds", |lag| lag > 3_599.0).await;
+    drain(&mut database).await;
+    drop(paused);
+    told("matricula_audit_lag_seconds", |lag| lag < 1.0).await;
     app.stop().await.unwrap();
 }

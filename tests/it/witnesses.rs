@@ -228,7 +228,21 @@ async fn attacks_5_and_6_over_http_have_the_protocols_answers() {
         assert_eq!(kind == "text/x.tlog.size", size.is_some(), "{kind}");
         assert!(size.is_none_or(|size| text == size), "{text}");
     }
-    assert_eq!(asked(request(&own, 7, 7, 1)).await.0, 200, "what was refused left nothing behind");
+    assert_eq!(asked(request(&own, 7, 7, 1)).await.0, 200, "what was refused is not remembered as seen");
+    // Both checkpoints are kept, as the log signed them: anybody can check that they contradict each other.
+    let forked =
+        Note::sign(Checkpoint::new(own.name(), 7, Hash([2; 32])).unwrap().to_string(), &own).unwrap();
+    let files = std::fs::read_dir(watcher.dir.join("state/evidence")).unwrap();
+    let kept: Vec<_> = files.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    let both =
+        kept.iter().find(|text| text.contains(&forked.to_text())).unwrap_or_else(|| panic!("{kept:?}"));
+    assert!(
+        both.contains(
+            &Note::sign(Checkpoint::new(own.name(), 7, Hash([1; 32])).unwrap().to_string(), &own)
+                .unwrap()
+                .to_text()
+        )
+    );
     app.stop().await.unwrap();
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -76,6 +76,7 @@ fn object(report: &LogReport) -> Value {
                 Place::Leaf(index) => ("leaf", json!(index)),
                 Place::Tile(id) => ("tile", json!(id.path())),
                 Place::Head(size) => ("head", json!(size)),
+                Place::Table(name) => ("table", json!(name)),
             };
             json!({ "place": place, "index": index, "field": finding.field, "problem": finding.problem })
         })

@@ -13,7 +13,7 @@ use domain::compliance::{
     log::{note::Cosigner, trust::TrustPolicy},
 };
 use infra::{
-    high_water::FileHighWater,
+    high_water::{FileEvidence, FileHighWater},
     local_keyring::{LocalSigner, read_seed},
     system::System,
 };
@@ -31,7 +31,7 @@ pub struct WitnessOptions {
     pub key: PathBuf,
     /// The file of logs it knows (C2SP tlog-policy).
     pub logs: PathBuf,
-    /// Where it remembers what it has seen.
+    /// Where it remembers what it has seen, and keeps what shows that a log contradicts itself.
     pub state: PathBuf,
 }
 
@@ -68,6 +68,7 @@ pub async fn run(options: &WitnessOptions) -> Result<(), StartupError> {
         &read_trust("--logs", &options.logs)?,
         cosigner(&options.key, &options.name)?,
         Arc::new(FileHighWater::open(&options.state)?),
+        Arc::new(FileEvidence::open(&options.state.join("evidence"))?),
         Arc::new(System),
     )?);
     let listener = TcpListener::bind(options.listen)?;

@@ -42,11 +42,10 @@ async fn add_checkpoint(
         Err(NotCosigned::Refused(Refusal::OtherSize(size))) => {
             HttpResponse::Conflict().content_type(SIZE_CONTENT_TYPE).body(format!("{size}\n"))
         }
-        Err(NotCosigned::Refused(refusal)) => {
-            if matches!(refusal, Refusal::Forked | Refusal::BadProof(_)) {
-                // Signed by the log, and no continuation of what was seen: whoever runs the witness has evidence.
-                tracing::error!(request = %String::from_utf8_lossy(&body), "a log forked: {refusal}");
-            }
+        Err(NotCosigned::Refused(refusal)) => text(refusal.status(), format!("{refusal}\n")),
+        Err(NotCosigned::Contradicted { refusal, evidence }) => {
+            // Signed by the log, and no continuation of what was seen: whoever runs the witness can show it to everybody.
+            tracing::error!(evidence, "a log contradicts itself: {refusal}");
             text(refusal.status(), format!("{refusal}\n"))
         }
         Err(NotCosigned::Port(fault)) => {

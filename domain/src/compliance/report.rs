@@ -119,6 +119,8 @@ impl ReportState {
 pub enum ReportFailure {
     /// The log has no signed head: nothing was ever logged in it.
     LogEmpty,
+    /// Events of the period have no place in the log yet, for too long.
+    LogBehind,
     /// The log does not fit together, or holds what no report can show.
     LogBroken,
     /// Whoever made it broke off every time.
@@ -127,12 +129,13 @@ pub enum ReportFailure {
 
 impl ReportFailure {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::LogEmpty, Self::LogBroken, Self::BrokeOff];
+    pub const ALL: [Self; 4] = [Self::LogEmpty, Self::LogBehind, Self::LogBroken, Self::BrokeOff];
 
     /// The word stores keep.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::LogEmpty => "log_empty",
+            Self::LogBehind => "log_behind",
             Self::LogBroken => "log_broken",
             Self::BrokeOff => "broke_off",
         }

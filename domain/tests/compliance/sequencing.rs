@@ -8,6 +8,7 @@ use domain::{
         ports::{LogId, SequencerStore as _, Unsequenced},
     },
     kernel::{
+        clock::Clock as _,
         ids::{EventId, TenantId},
         outbox::Stream,
     },
@@ -248,4 +249,33 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn attack_14_heads_are_not_older_than_what_they_go_on_from_nor_than_what_is_in_them() {
+    let site = Site::new();
+    let (tenant, _) = site.two();
+    let mut sequencer = site.sequencer();
+    let begun = site.clock.now();
+    let signed = |sequencer: &mut Sequencer| {
+        assert_eq!(turn(sequencer, 100).expect("goes on").count, 1);
+        site.log(tenant).heads.last().expect("a head").signed_at
+    };
+    site.happen(tenant, 1);
+    site.clock.advance(TimeDelta::seconds(2));
+    assert_eq!(signed(&mut sequencer), begun + TimeDelta::seconds(2));
+    // Back by an hour.
+    site.clock.advance(TimeDelta::hours(-1));
+    site.happen(tenant, 1);
+    assert_eq!(
+        signed(&mut sequencer),
+        begun + TimeDelta::seconds(2),
+        "no head is before the one it goes on from"
+    );
+    // What happened by another clock, which is ahead.
+    site.clock.advance(TimeDelta::hours(3));
+    let ahead = site.clock.now();
+    site.happen(tenant, 1);
+    site.clock.advance(TimeDelta::hours(-1));
+    assert_eq!(signed(&mut sequencer), ahead);
 }

@@ -120,7 +120,7 @@ fn a_tile_that_is_wrong_or_gone_is_named() {
         let named = |report: &LogReport| {
             report.findings.iter().any(|found| match found.place {
                 Place::Tile(id) => (id.level(), id.index()) == place,
-                Place::Log | Place::Leaf(_) | Place::Head(_) => false,
+                Place::Log | Place::Leaf(_) | Place::Head(_) | Place::Table(_) => false,
             })
         };
         change(&site, tenant, |log| drop(log.tiles.remove(&place)));

@@ -14,7 +14,7 @@ use domain::{
             witness::{AddCheckpoint, Refusal},
         },
         ports::{PlatformStore as _, WitnessAnswer, WitnessClient},
-        testkit::{MemoryHighWater, MemoryPlatform, MemoryWitnesses, PlatformLog, Tripwire},
+        testkit::{MemoryEvidence, MemoryHighWater, MemoryPlatform, MemoryWitnesses, PlatformLog, Tripwire},
     },
     kernel::{clock::Clock as _, fault::PortError, testkit::FixedClock},
 };
@@ -41,10 +41,21 @@ fn logs(platform: &Platform) -> TrustPolicy {
 }
 
 fn witness(platform: &Platform, seed: u8, tripwire: &Arc<Tripwire>) -> (Arc<Witness>, Arc<MemoryHighWater>) {
+    witness_keeping(platform, seed, tripwire, &Arc::default())
+}
+
+fn witness_keeping(
+    platform: &Platform,
+    seed: u8,
+    tripwire: &Arc<Tripwire>,
+    evidence: &Arc<MemoryEvidence>,
+) -> (Arc<Witness>, Arc<MemoryHighWater>) {
     let memory = Arc::new(MemoryHighWater::new(Arc::clone(tripwire)));
     let clock = Arc::<FixedClock>::clone(&platform.site.clock);
     let port = Arc::<MemoryHighWater>::clone(&memory);
-    (Arc::new(Witness::new(&logs(platform), cosigner(seed), port, clock).expect("sound")), memory)
+    let witness =
+        Witness::new(&logs(platform), cosigner(seed), port, Arc::<MemoryEvidence>::clone(evidence), clock);
+    (Arc::new(witness.expect("sound")), memory)
 }
 
 /// Three witnesses at `1`, `2` and `3`, of which two are enough.
@@ -186,7 +197,8 @@ fn attack_16_what_is_not_a_cosignature_of_this_head_now_is_not_kept() {
     let own_key = Cosigner::from_seed("witness.example.com/own", &[5; 32]).expect("a name");
     let seen = Arc::new(MemoryHighWater::new(Arc::default()));
     let clock = Arc::<FixedClock>::clone(&platform.site.clock);
-    let refused = Witness::new(&logs(&platform), own_key, seen, clock).err();
+    let refused =
+        Witness::new(&logs(&platform), own_key, seen, Arc::<MemoryEvidence>::default(), clock).err();
     assert_eq!(refused, Some(WitnessFault::OwnLog(origin())));
     let twice = format!("witness a {0}\nwitness b {0}\ngroup g all a b\nquorum g\n", cosigner(1).verifier());
     assert_eq!(TrustPolicy::parse(&twice).map_err(|fault| fault.line), Err(2));
@@ -233,7 +245,7 @@ fn forged(platform: &Platform, old_size: u64, size: u64, root: u8) -> AddCheckpo
 
 fn refusal(answer: Result<String, NotCosigned>) -> Option<Refusal> {
     match answer {
-        Err(NotCosigned::Refused(refusal)) => Some(refusal),
+        Err(NotCosigned::Refused(refusal) | NotCosigned::Contradicted { refusal, .. }) => Some(refusal),
         Ok(_) | Err(NotCosigned::Port(_)) => None,
     }
 }
@@ -241,7 +253,8 @@ fn refusal(answer: Result<String, NotCosigned>) -> Option<Refusal> {
 #[test]
 fn attacks_5_and_6_another_name_another_key_and_a_second_root_are_refused() {
     let platform = Platform::new();
-    let (witness, seen) = witness(&platform, 1, &Arc::default());
+    let evidence = Arc::<MemoryEvidence>::default();
+    let (witness, seen) = witness_keeping(&platform, 1, &Arc::default(), &evidence);
     let ask = |request: &AddCheckpoint| now(witness.add_checkpoint(request.to_text().as_bytes()));
     assert!(ask(&forged(&platform, 0, 7, 1)).is_ok());
     let mark = seen.get();
@@ -272,6 +285,9 @@ fn attacks_5_and_6_another_name_another_key_and_a_second_root_are_refused() {
     assert_eq!(refusal(ask(&forged(&platform, 0, 3, 1))), Some(Refusal::OtherSize(7)));
     assert!(matches!(refusal(ask(&forged(&platform, 7, 9, 1))), Some(Refusal::BadProof(_))));
     assert_eq!(seen.get(), mark, "nothing that was refused is remembered");
+    let note = |size: u64, root: u8| forged(&platform, 7, size, root).note.to_text();
+    let kept = evidence.0.lock().expect("nobody has it").clone();
+    assert_eq!(kept, (Some(note(7, 1)), vec![[note(7, 1), note(7, 2)], [note(7, 1), note(9, 1)]]));
     assert!(ask(&forged(&platform, 7, 7, 1)).is_ok(), "the same again is cosigned again");
 }
 

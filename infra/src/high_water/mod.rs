@@ -7,6 +7,8 @@
 //!
 //! Absent on purpose: making the directory's parent. A disk that is not mounted must not look like a mark that never was.
 
+mod evidence;
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _},
@@ -25,6 +27,8 @@ use domain::{
 
 use crate::private_dir::{Unfit, private_directory, write_whole};
 
+pub use evidence::FileEvidence;
+
 const PORT: &str = "high_water";
 
 /// Longest file read, in bytes: a number, a hash and an origin.
@@ -42,28 +46,37 @@ impl FileHighWater {
     /// # Errors
     /// It can't be made, or others may look into it.
     pub fn open(directory: &Path) -> Result<Self, PortError> {
-        let shown = directory.display();
-        private_directory(directory).map_err(|unfit| {
-            PortError::lasting(
-                PORT,
-                match unfit {
-                    Unfit::Open(mode) => format!("{shown} has the permissions {mode:o}; make it 700"),
-                    Unfit::NotADirectory => format!("{shown} is no directory"),
-                    Unfit::Io(error) => format!("{shown}: {error}"),
-                },
-            )
-        })?;
+        open(directory)?;
         Ok(Self { directory: directory.to_owned() })
     }
+}
+
+fn open(directory: &Path) -> Result<(), PortError> {
+    let shown = directory.display();
+    private_directory(directory).map_err(|unfit| {
+        PortError::lasting(
+            PORT,
+            match unfit {
+                Unfit::Open(mode) => format!("{shown} has the permissions {mode:o}; make it 700"),
+                Unfit::NotADirectory => format!("{shown} is no directory"),
+                Unfit::Io(error) => format!("{shown}: {error}"),
+            },
+        )
+    })
 }
 
 fn fault(error: io::Error) -> PortError {
     PortError::passing(PORT, error)
 }
 
+/// What any text can be called.
+fn short_hash(text: &str) -> String {
+    leaf_hash(text.as_bytes()).to_hex()[..32].to_owned()
+}
+
 /// A name that any origin can have.
 fn name_of(origin: &str) -> String {
-    format!("mark-{}", &leaf_hash(origin.as_bytes()).to_hex()[..32])
+    format!("mark-{}", short_hash(origin))
 }
 
 fn text_of(origin: &str, mark: Mark) -> String {

@@ -199,7 +199,7 @@ holdings! {
         stream, level, index, width, hashes
     }
     "compliance.audit_heads", Audit, Unnoted(LOG) => {
-        stream, size, root, note, signed_at
+        stream, size, root, note, signed_at, oldest_at
     }
     "compliance.audit_openings", Audit, Unnoted(
         "what opens the log's commitments to changes: it would tell of itself"

@@ -20,6 +20,7 @@ use super::{
     error::port_error,
     platform_log::platform_tiles,
     pool::Db,
+    self_check::unnoted_tables,
 };
 
 const PORT: &str = "postgres.log_reader";
@@ -223,6 +224,10 @@ impl LogReader for PgLogReader {
             logs.push((log, unsigned(PORT, row.get("size"))?));
         }
         Ok(logs)
+    }
+
+    async fn unnoted_tables(&self) -> Result<Vec<&'static str>, PortError> {
+        unnoted_tables(self.db.pool()).await.map_err(fault)
     }
 
     async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError> {

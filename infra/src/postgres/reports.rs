@@ -43,6 +43,21 @@ const PORT: &str = "postgres.reports";
 const LEAVES: &str = "postgres.audit_leaves";
 const HEADS: &str = "postgres.audit_heads";
 const ANCHORS: &str = "postgres.platform_anchors";
+const OUTBOX: &str = "postgres.audit_outbox";
+
+/// An event that waits. One under an id that is in the log waits for nothing: it was written twice, or is somebody's forgery.
+const WAITING: &str = "
+    SELECT FROM compliance.audit_outbox AS o
+    WHERE o.tenant_id = $1 AND o.stream = $2 AND o.occurred_at < $3 AND NOT EXISTS (
+        SELECT FROM compliance.audit_leaves AS l WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id)
+    LIMIT 1";
+
+/// Of heads by which something came in late there is an index, for what is late by more than five minutes.
+const LATE: &str = "
+    SELECT size FROM compliance.audit_heads
+    WHERE tenant_id = $1 AND stream = $2 AND size > $3 AND oldest_at < $4
+      AND signed_at - oldest_at > interval '300 seconds' AND signed_at - oldest_at > $5 * interval '1 second'
+    ORDER BY size DESC LIMIT 1";
 
 const LEAF_ROWS: &str = "
     SELECT leaf FROM compliance.audit_leaves
@@ -301,17 +316,52 @@ impl ReportStore for PgWork {
     async fn head_before(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
         use audit_head::Column;
         let heads = self.tx.scoped::<audit_head::Entity>().filter(Column::Stream.eq(stream.as_str()));
-        let newest =
-            heads.filter(Column::SignedAt.lt(at)).order_by_desc(Column::SignedAt).one(&self.tx).await;
+        let newest = heads
+            .filter(Column::SignedAt.lt(at))
+            .order_by_desc(Column::SignedAt)
+            .order_by_desc(Column::Size)
+            .one(&self.tx)
+            .await;
         newest.map_err(|e| orm_error(HEADS, e))?.map(head_of).transpose()
     }
 
     async fn head_since(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError> {
         use audit_head::Column;
         let heads = self.tx.scoped::<audit_head::Entity>().filter(Column::Stream.eq(stream.as_str()));
-        let oldest =
-            heads.filter(Column::SignedAt.gte(at)).order_by_asc(Column::SignedAt).one(&self.tx).await;
+        let oldest = heads
+            .filter(Column::SignedAt.gte(at))
+            .order_by_asc(Column::SignedAt)
+            .order_by_asc(Column::Size)
+            .one(&self.tx)
+            .await;
         oldest.map_err(|e| orm_error(HEADS, e))?.map(head_of).transpose()
+    }
+
+    async fn is_waiting(&mut self, stream: Stream, before: Timestamp) -> Result<bool, PortError> {
+        let tenant = self.tx.scope().tenant().uuid();
+        let values: [Value; 3] = [tenant.into(), stream.as_str().into(), before.into()];
+        let row = self.tx.query_one_raw(TenantTx::statement(WAITING, values)).await;
+        Ok(row.map_err(|e| orm_error(OUTBOX, e))?.is_some())
+    }
+
+    async fn late_head(
+        &mut self,
+        stream: Stream,
+        size: u64,
+        before: Timestamp,
+        late: TimeDelta,
+    ) -> Result<Option<u64>, PortError> {
+        let tenant = self.tx.scope().tenant().uuid();
+        let values: [Value; 5] = [
+            tenant.into(),
+            stream.as_str().into(),
+            signed(HEADS, size)?.into(),
+            before.into(),
+            late.num_seconds().into(),
+        ];
+        let row = self.tx.query_one_raw(TenantTx::statement(LATE, values)).await;
+        let Some(row) = row.map_err(|e| orm_error(HEADS, e))? else { return Ok(None) };
+        Ok(Some(unsigned(HEADS, row.try_get("", "size").map_err(|e| orm_error(HEADS, e))?)?))
     }
 
     async fn anchor_reaching(

@@ -63,6 +63,22 @@ RETURNING o.*, p.is_last,
     EXISTS (SELECT FROM compliance.audit_leaves AS l
             WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id) AS known";
 
+/// How many wait, and how long the first of each tenant has: identifiers are in the order of making.
+const BACKLOG: &str = "
+WITH RECURSIVE tenant (id) AS (
+    (SELECT tenant_id FROM compliance.audit_outbox ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT o.tenant_id FROM compliance.audit_outbox AS o
+            WHERE o.tenant_id > t.id ORDER BY o.tenant_id LIMIT 1)
+    FROM tenant AS t WHERE t.id IS NOT NULL
+), first (at) AS (
+    SELECT (SELECT o.occurred_at FROM compliance.audit_outbox AS o
+            WHERE o.tenant_id = t.id ORDER BY o.event_id LIMIT 1)
+    FROM tenant AS t WHERE t.id IS NOT NULL
+)
+SELECT (SELECT count(*) FROM (SELECT FROM compliance.audit_outbox LIMIT 10000) AS waiting) AS waiting,
+    coalesce(extract(epoch FROM now() - (SELECT min(at) FROM first)), 0)::float8 AS oldest_s";
+
 /// Sequencing on a pool of the role `matricula_sequencer`.
 #[derive(Clone, Debug)]
 pub struct PgSequencerStore {
@@ -85,14 +101,7 @@ impl PgSequencerStore {
     /// # Errors
     /// The database did not answer.
     pub async fn backlog(&self) -> Result<(i64, f64), PortError> {
-        let row = sqlx::query(
-            "SELECT count(*) AS waiting,
-                    coalesce(extract(epoch FROM now() - min(occurred_at)), 0)::float8 AS oldest_s
-             FROM (SELECT occurred_at FROM compliance.audit_outbox LIMIT 10000) AS waiting",
-        )
-        .fetch_one(self.db.pool())
-        .await
-        .map_err(fault)?;
+        let row = sqlx::query(BACKLOG).fetch_one(self.db.pool()).await.map_err(fault)?;
         Ok((row.get("waiting"), row.get("oldest_s")))
     }
 }
@@ -155,10 +164,10 @@ impl SequencingTx for PgSequencing {
     async fn edges(&mut self, logs: &[LogId]) -> Result<Vec<LogEdge>, PortError> {
         let (tenants, streams) = names(logs);
         let sizes = sqlx::query(
-            "SELECT l.tenant, l.stream, coalesce(h.size, 0) AS size
+            "SELECT l.tenant, l.stream, coalesce(h.size, 0) AS size, h.signed_at
              FROM unnest($1::uuid[], $2::text[]) AS l (tenant, stream)
              LEFT JOIN LATERAL (
-                 SELECT size FROM compliance.audit_heads
+                 SELECT size, signed_at FROM compliance.audit_heads
                  WHERE tenant_id = l.tenant AND stream = l.stream ORDER BY size DESC LIMIT 1
              ) AS h ON true",
         )
@@ -178,7 +187,7 @@ impl SequencingTx for PgSequencing {
                 wanted.2.push(i16::from(tile.level()));
                 wanted.3.push(signed(PORT, tile.index())?);
             }
-            edges.insert(log, LogEdge { log, size, tiles: Vec::new() });
+            edges.insert(log, LogEdge { log, size, signed_at: row.get("signed_at"), tiles: Vec::new() });
         }
         let tiles = sqlx::query(
             "SELECT t.tenant_id, t.stream, t.level, t.index, t.hashes
@@ -288,7 +297,8 @@ impl PgSequencing {
     }
 
     async fn add_heads(&mut self, growth: &[LogGrowth]) -> Result<(), PortError> {
-        let mut columns = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut columns =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for grown in growth {
             columns.0.push(grown.log.tenant.uuid());
             columns.1.push(grown.log.stream.as_str());
@@ -296,10 +306,12 @@ impl PgSequencing {
             columns.3.push(grown.head.root.0.to_vec());
             columns.4.push(grown.head.note.as_str());
             columns.5.push(grown.head.signed_at);
+            columns.6.push(grown.oldest_at);
         }
         sqlx::query(
-            "INSERT INTO compliance.audit_heads (tenant_id, stream, size, root, note, signed_at)
-             SELECT * FROM unnest($1::uuid[], $2::text[], $3::int8[], $4::bytea[], $5::text[], $6::timestamptz[])",
+            "INSERT INTO compliance.audit_heads (tenant_id, stream, size, root, note, signed_at, oldest_at)
+             SELECT * FROM unnest($1::uuid[], $2::text[], $3::int8[], $4::bytea[], $5::text[], $6::timestamptz[],
+                 $7::timestamptz[])",
         )
         .bind(&columns.0)
         .bind(&columns.1)
@@ -307,6 +319,7 @@ impl PgSequencing {
         .bind(&columns.3)
         .bind(&columns.4)
         .bind(&columns.5)
+        .bind(&columns.6)
         .execute(&mut *self.tx)
         .await
         .map(drop)

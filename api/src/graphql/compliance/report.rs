@@ -316,6 +316,8 @@ pub enum ReportState {
 pub enum ReportFailure {
     /// Nothing was ever logged in that log.
     LogEmpty,
+    /// Events of the period have no place in the log yet: ask again when the log has caught up.
+    LogBehind,
     /// The log does not fit together, or holds what no report can show: tell whoever runs the service.
     LogBroken,
     /// Whoever made it broke off every time.

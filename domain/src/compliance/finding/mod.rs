@@ -27,6 +27,8 @@ pub enum Place {
     Tile(TileId),
     /// The head of that size.
     Head(u64),
+    /// A table whose changes the log tells of, with its schema.
+    Table(&'static str),
 }
 
 /// One difference between what a log is and what it should be.
@@ -98,6 +100,7 @@ impl fmt::Display for Place {
             Self::Leaf(index) => write!(f, "leaf {index}"),
             Self::Tile(id) => write!(f, "{id}"),
             Self::Head(size) => write!(f, "head {size}"),
+            Self::Table(name) => write!(f, "table {name}"),
         }
     }
 }

@@ -23,8 +23,8 @@ use crate::kernel::{
 
 pub use changes::{ChangeSchedule, ChangeStore, Opened, Opening};
 pub use platform::{
-    Anchor, AnchorStore, CheckpointSigner, Cosignature, HighWater, Mark, PlatformGrowth, PlatformHead,
-    PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
+    Anchor, AnchorStore, CheckpointSigner, Cosignature, Evidence, HighWater, Mark, PlatformGrowth,
+    PlatformHead, PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
 };
 pub use records::{RecordFilter, RecordStore};
 pub use reports::{
@@ -90,7 +90,8 @@ pub struct SignedHead {
     pub root: Hash,
     /// The checkpoint as a C2SP signed note.
     pub note: String,
-    /// When it was signed.
+    /// When it was signed: never before a head that it goes on from, nor before anything in it happened, whatever the clock
+    /// says.
     pub signed_at: Timestamp,
 }
 
@@ -161,6 +162,8 @@ pub struct LogEdge {
     pub log: LogId,
     /// How many leaves it has.
     pub size: u64,
+    /// When its newest head was signed; `None` when it has none.
+    pub signed_at: Option<Timestamp>,
     /// The partial tiles at its right edge.
     pub tiles: Vec<Tile>,
 }
@@ -178,6 +181,8 @@ pub struct LogGrowth {
     pub tiles: Vec<Tile>,
     /// The new head.
     pub head: SignedHead,
+    /// When the oldest of the new leaves happened.
+    pub oldest_at: Timestamp,
 }
 
 /// Gives indexes to events. Across all tenants, so under a role of its own.
@@ -270,6 +275,8 @@ pub trait LogReader: Send + Sync {
     async fn logs(&self, tenant: Option<TenantId>) -> Result<Vec<LogId>, PortError>;
     /// Logs whose newest head has at least so many leaves, each with how many.
     async fn long_logs(&self, least: u64) -> Result<Vec<(LogId, u64)>, PortError>;
+    /// Tables whose changes the database does not note for the audit log, as a trigger of theirs is turned off or gone.
+    async fn unnoted_tables(&self) -> Result<Vec<&'static str>, PortError>;
     /// Both ends at one instant.
     async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError>;
     /// The leaves with indexes `begin..until`, in order; those that are missing are left out.

@@ -173,6 +173,16 @@ pub trait HighWater: Send + Sync {
     async fn advance(&self, origin: &str, from: Option<Mark>, to: Mark) -> Result<bool, PortError>;
 }
 
+/// Keeps what shows others that a log contradicts itself: both of its checkpoints, as it signed them.
+#[async_trait]
+pub trait Evidence: Send + Sync {
+    /// Remembers the checkpoint of a log that is about to be cosigned, in place of the one before. Durably.
+    async fn keep_seen(&self, origin: &str, note: &str) -> Result<(), PortError>;
+    /// Keeps the checkpoint that contradicts the one remembered, beside it, and says where. Durably; what was kept already is
+    /// not kept twice.
+    async fn keep_contradiction(&self, origin: &str, note: &str) -> Result<String, PortError>;
+}
+
 /// Signs the platform's checkpoints with an Ed25519 key (RFC 8032) that it does not give out.
 #[async_trait]
 pub trait CheckpointSigner: Send + Sync {

@@ -58,6 +58,17 @@ pub trait ReportStore: Send {
     async fn head_before(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
     /// The oldest head of a log that was signed then or later.
     async fn head_since(&mut self, stream: Stream, at: Timestamp) -> Result<Option<SignedHead>, PortError>;
+    /// Whether an event of a log that happened before then waits for its place in it.
+    async fn is_waiting(&mut self, stream: Stream, before: Timestamp) -> Result<bool, PortError>;
+    /// The size of the largest head of more than `size` leaves by which something came into a log that had happened before then,
+    /// and more than `late` before that head was signed.
+    async fn late_head(
+        &mut self,
+        stream: Stream,
+        size: u64,
+        before: Timestamp,
+        late: TimeDelta,
+    ) -> Result<Option<u64>, PortError>;
     /// The size of the smallest head of at least that size that stands among the first `covered` leaves of the platform's
     /// log.
     async fn anchor_reaching(

@@ -12,7 +12,9 @@ mod sequencing;
 mod verifying;
 
 pub use keys::MemoryLogKeys;
-pub use platform::{MemoryHighWater, MemoryPlatform, MemorySigner, MemoryWitnesses, PlatformLog, Tripwire};
+pub use platform::{
+    MemoryEvidence, MemoryHighWater, MemoryPlatform, MemorySigner, MemoryWitnesses, PlatformLog, Tripwire,
+};
 pub use reading::MemoryAudit;
 pub use sequencing::{Log, Logs, MemoryLogs};
 pub use verifying::{MemoryReader, STRANGER};

@@ -20,7 +20,7 @@ use crate::{
             witness::{AddCheckpoint, Refusal},
         },
         ports::{
-            Anchor, CheckpointSigner, Cosignature, HighWater, Mark, PlatformGrowth, PlatformHead,
+            Anchor, CheckpointSigner, Cosignature, Evidence, HighWater, Mark, PlatformGrowth, PlatformHead,
             PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
         },
     },
@@ -238,6 +238,25 @@ impl HighWater for MemoryHighWater {
     }
 }
 
+/// Evidence in memory: the checkpoint seen last, and those that contradict it.
+#[derive(Debug, Default)]
+pub struct MemoryEvidence(pub Mutex<(Option<String>, Vec<[String; 2]>)>);
+
+#[async_trait]
+impl Evidence for MemoryEvidence {
+    async fn keep_seen(&self, _: &str, note: &str) -> Result<(), PortError> {
+        lock(&self.0).0 = Some(note.to_owned());
+        Ok(())
+    }
+
+    async fn keep_contradiction(&self, _: &str, note: &str) -> Result<String, PortError> {
+        let mut kept = lock(&self.0);
+        let before = kept.0.clone().unwrap_or_default();
+        kept.1.push([before, note.to_owned()]);
+        Ok("memory".to_owned())
+    }
+}
+
 /// Signs with a seed that everybody knows, or badly.
 #[derive(Debug)]
 pub struct MemorySigner {
@@ -315,7 +334,9 @@ impl WitnessClient for MemoryWitnesses {
                 .map(WitnessAnswer::Cosigned)
                 .map_err(|e| PortError::lasting("memory.witnesses", e)),
             Err(NotCosigned::Refused(Refusal::OtherSize(size))) => Ok(WitnessAnswer::OtherSize(size)),
-            Err(NotCosigned::Refused(refusal)) => Ok(WitnessAnswer::Refused(refusal.status())),
+            Err(NotCosigned::Refused(refusal) | NotCosigned::Contradicted { refusal, .. }) => {
+                Ok(WitnessAnswer::Refused(refusal.status()))
+            }
             Err(NotCosigned::Port(fault)) => Err(fault),
         }
     }

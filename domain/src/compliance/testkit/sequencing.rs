@@ -141,9 +141,10 @@ impl SequencingTx for MemorySequencing {
         let edge = |id: &LogId| {
             let log = self.copy.logs.get(id).cloned().unwrap_or_default();
             let size = log.heads.last().map_or(0, |head| head.size);
+            let signed_at = log.heads.last().map(|head| head.signed_at);
             let places = edge_tiles(size);
             let tiles = places.iter().filter_map(|at| log.tiles.get(&(at.level(), at.index())).cloned());
-            LogEdge { log: *id, size, tiles: tiles.collect() }
+            LogEdge { log: *id, size, signed_at, tiles: tiles.collect() }
         };
         Ok(logs.iter().map(edge).collect())
     }

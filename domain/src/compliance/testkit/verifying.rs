@@ -62,6 +62,10 @@ impl LogReader for MemoryReader {
         Ok(sized.filter(|(_, size)| *size >= least).collect())
     }
 
+    async fn unnoted_tables(&self) -> Result<Vec<&'static str>, PortError> {
+        Ok(Vec::new())
+    }
+
     async fn ends(&self, log: WhichLog) -> Result<LogEnds, PortError> {
         let log = self.which(log);
         let head = log.heads.iter().map(|head| head.size).max().unwrap_or_default();

@@ -11,7 +11,7 @@ use super::super::{
         trust::TrustPolicy,
         witness::{AddCheckpoint, Refusal, Witnessed},
     },
-    ports::{HighWater, Mark},
+    ports::{Evidence, HighWater, Mark},
 };
 use crate::kernel::{clock::Clock, fault::PortError};
 
@@ -35,6 +35,14 @@ pub enum NotCosigned {
     /// The log has to hear it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The log has signed what does not go on from what it had signed before.
+    #[error("{refusal}; both checkpoints are in {evidence}")]
+    Contradicted {
+        /// What the log hears.
+        refusal: Refusal,
+        /// Where both are kept.
+        evidence: String,
+    },
     /// What is remembered could not be read or written.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -45,11 +53,13 @@ pub struct Witness {
     logs: BTreeMap<String, Vec<VerifierKey>>,
     cosigner: Cosigner,
     seen: Arc<dyn HighWater>,
+    evidence: Arc<dyn Evidence>,
     clock: Arc<dyn Clock>,
 }
 
 impl Witness {
-    /// Of the logs in `trust`, each by the name of its key. What has been seen of them is in `seen`.
+    /// Of the logs in `trust`, each by the name of its key. What has been seen of them is in `seen`, and what they signed against
+    /// that in `evidence`.
     ///
     /// # Errors
     /// `NoLogs`, `OwnLog`.
@@ -57,6 +67,7 @@ impl Witness {
         trust: &TrustPolicy,
         cosigner: Cosigner,
         seen: Arc<dyn HighWater>,
+        evidence: Arc<dyn Evidence>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, WitnessFault> {
         let mut logs: BTreeMap<String, Vec<VerifierKey>> = BTreeMap::new();
@@ -66,7 +77,11 @@ impl Witness {
             }
             logs.entry(key.name().to_owned()).or_default().push(key.clone());
         }
-        if logs.is_empty() { Err(WitnessFault::NoLogs) } else { Ok(Self { logs, cosigner, seen, clock }) }
+        if logs.is_empty() {
+            Err(WitnessFault::NoLogs)
+        } else {
+            Ok(Self { logs, cosigner, seen, evidence, clock })
+        }
     }
 
     /// The key that verifies its cosignatures (C2SP signed note).
@@ -77,7 +92,7 @@ impl Witness {
     /// Answers an `add-checkpoint` request (C2SP tlog-witness): the line of a cosignature.
     ///
     /// # Errors
-    /// `Refused` as the protocol has it, `Port`.
+    /// `Refused` and `Contradicted` as the protocol has it, `Port`.
     pub async fn add_checkpoint(&self, body: &[u8]) -> Result<String, NotCosigned> {
         let request = AddCheckpoint::parse(body)?;
         let origin = request.origin()?;
@@ -85,9 +100,18 @@ impl Witness {
         for _ in 0..TRIES {
             let mark = self.seen.read(origin).await?;
             let known = mark.map(|mark| Witnessed { size: mark.size, root: mark.root });
-            let new = request.check(keys, known)?;
+            let new = match request.check(keys, known) {
+                Ok(new) => new,
+                Err(refusal @ (Refusal::Forked | Refusal::BadProof(_))) => {
+                    let evidence = self.evidence.keep_contradiction(origin, &request.note.to_text()).await?;
+                    return Err(NotCosigned::Contradicted { refusal, evidence });
+                }
+                Err(refusal) => return Err(refusal.into()),
+            };
             let to = Mark { size: new.size, root: new.root };
             if mark == Some(to) || self.seen.advance(origin, mark, to).await? {
+                // Behind the mark, and before anybody can rely on it.
+                self.evidence.keep_seen(origin, &request.note.to_text()).await?;
                 let now = u64::try_from(self.clock.now().timestamp()).unwrap_or_default();
                 return Ok(format!("{}\n", self.cosigner.cosign(request.note.text(), now)));
             }

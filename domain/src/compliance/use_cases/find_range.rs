@@ -28,6 +28,10 @@ pub(super) const LATENESS_S: u16 = 300;
 /// How long the log may take to grow past the time of asking, in seconds: as long as nothing happens in it, it does not.
 const GROWS_WITHIN_S: i64 = 3;
 
+/// How long events of the period may wait for their place in the log, in seconds. After that there is no report: one without them
+/// would look whole.
+const BEHIND_S: i64 = 300;
+
 /// How long a head is waited for in the platform's log, in seconds. After that the report is made without its proof.
 const ANCHORED_WITHIN_S: i64 = 300;
 
@@ -66,18 +70,21 @@ impl Reports {
         report: &Report,
     ) -> Result<Found, ComplianceError> {
         let stream = report.draft.stream;
+        let period = report.draft.query.period();
+        let (since, until) = period.map_or((None, None), |period| (period.since, period.until));
+        // No more is known than what there was when it was asked for.
+        let asked = until.map_or(report.requested_at, |until| report.requested_at.min(instant(until)));
+        if tx.is_waiting(stream, asked).await? {
+            let is_patient = self.0.clock.now() < report.requested_at + TimeDelta::seconds(BEHIND_S);
+            return Ok(if is_patient { Found::NotYet } else { Found::Failed(ReportFailure::LogBehind) });
+        }
         let Some(newest) = tx.head(stream, None).await? else {
             return Ok(Found::Failed(ReportFailure::LogEmpty));
         };
         let platform = tx.platform_head().await?;
         let platform = platform.as_ref();
-        let period = report.draft.query.period();
-        let (since, until) = period.map_or((None, None), |period| (period.since, period.until));
         let lateness = TimeDelta::seconds(LATENESS_S.into());
-        // No more is known than what there was when it was asked for.
-        let wanted =
-            until.map_or(report.requested_at, |until| report.requested_at.min(instant(until) + lateness));
-        let Some(ending) = self.last(tx, report, wanted, (newest.size, platform)).await? else {
+        let Some(ending) = self.last(tx, report, (asked, lateness), (newest.size, platform)).await? else {
             return Ok(Found::NotYet);
         };
         let before = match since {
@@ -143,16 +150,17 @@ impl Reports {
         Ok(self.at(tx, stream, head.size, platform).await?.map(Some))
     }
 
-    /// Where the range ends: behind all that was logged by then, and all that whoever asks has kept. `None` while there is no
-    /// such head, or the platform's log has none.
+    /// Where the range ends: behind all that happened by then, however late it was logged, and all that whoever asks has kept.
+    /// `None` while there is no such head, or the platform's log has none.
     async fn last(
         &self,
         tx: &mut dyn ReportTx,
         report: &Report,
-        wanted: Timestamp,
+        (asked, lateness): (Timestamp, TimeDelta),
         (newest, platform): (u64, Option<&SignedHead>),
     ) -> Result<Option<Edge>, ComplianceError> {
         let stream = report.draft.stream;
+        let wanted = report.requested_at.min(asked + lateness);
         let is_patient = |seconds| self.0.clock.now() < report.requested_at + TimeDelta::seconds(seconds);
         let needed = match tx.head_since(stream, wanted).await? {
             Some(head) => head.size,
@@ -160,6 +168,8 @@ impl Reports {
             // Nothing was logged since.
             None => newest,
         };
+        // What a log that had been away caught up on came in head by head.
+        let needed = needed.max(tx.late_head(stream, needed, asked, lateness).await?.unwrap_or_default());
         let needed = report.draft.kept.map_or(needed, |(_, most)| needed.max(most));
         if let Some(platform) = platform {
             if let Some(size) = tx.anchor_reaching(stream, needed, platform.size).await? {
@@ -198,14 +208,22 @@ impl Reports {
         at: Timestamp,
         newest: Option<&SignedHead>,
     ) -> Result<Option<Edge>, ComplianceError> {
-        if let Some(platform) = tx.platform_head_before(at).await? {
-            return self.anchored(tx, stream, None, &platform).await;
+        let Some(platform) = tx.platform_head_before(at).await? else {
+            if newest.is_some() {
+                return Ok(None);
+            }
+            let head = tx.head_before(stream, at).await?;
+            return Ok(head.map(|head| Edge { head, proof: None }));
+        };
+        let edge = self.anchored(tx, stream, None, &platform).await?;
+        if edge.as_ref().is_none_or(|edge| edge.head.signed_at < at) {
+            return Ok(edge);
         }
-        if newest.is_some() {
-            return Ok(None);
+        // Clocks differ: something in it happened later than others say it is now.
+        match tx.head_before(stream, at).await? {
+            Some(head) => self.at(tx, stream, head.size, Some(&platform)).await,
+            None => Ok(None),
         }
-        let head = tx.head_before(stream, at).await?;
-        Ok(head.map(|head| Edge { head, proof: None }))
     }
 
     /// The head of that size, or the newest, that a checkpoint of the platform's log has.

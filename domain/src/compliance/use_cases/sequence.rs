@@ -179,6 +179,7 @@ impl Sequencer {
     async fn grow(&mut self, edge: LogEdge, events: &[Unsequenced]) -> Result<LogGrowth, PortError> {
         const PORT: &str = "compliance.log";
         let now = self.ports.clock.now();
+        let (mut oldest_at, mut signed_at) = (now, edge.signed_at.unwrap_or(now).max(now));
         for event in events {
             let told = AuditEvent::from_leaf(&event.leaf).map_err(|e| PortError::lasting(PORT, e))?;
             if (told.tenant_id, told.stream, told.event_id)
@@ -186,6 +187,8 @@ impl Sequencer {
             {
                 return Err(PortError::lasting(PORT, "a leaf tells of another event than its row"));
             }
+            oldest_at = oldest_at.min(told.occurred_at);
+            signed_at = signed_at.max(told.occurred_at);
         }
         let hashes = leaf_hashes(&events.iter().map(|event| event.leaf.as_slice()).collect::<Vec<_>>());
         let leaves = events.iter().map(|event| event.event).zip(hashes.iter().copied()).collect();
@@ -202,7 +205,8 @@ impl Sequencer {
             old_size: edge.size,
             leaves,
             tiles: grown.tiles,
-            head: SignedHead { size: grown.size, root: grown.root, note, signed_at: now },
+            head: SignedHead { size: grown.size, root: grown.root, note, signed_at },
+            oldest_at,
         })
     }
 

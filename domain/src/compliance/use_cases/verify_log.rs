@@ -15,12 +15,12 @@ use super::{
             prune::PruneStatement,
             tile::{TILE_WIDTH, Tile, TileId, append, edge_tiles},
         },
-        ports::{LogEnds, LogReader, SignedHead, WhichLog},
+        ports::{LogEnds, LogId, LogReader, SignedHead, WhichLog},
     },
     notarise::platform_origin,
     sequence::origin,
 };
-use crate::kernel::{fault::PortError, ids::TenantId};
+use crate::kernel::{fault::PortError, ids::TenantId, outbox::Stream};
 
 const PORT: &str = "compliance.verify_log";
 
@@ -78,12 +78,19 @@ impl LogVerifier {
     }
 
     /// Checks one log, as far as it had grown when this began: every leaf against its row and its tile, every tile and
-    /// every head against the leaves, every head's note against the tenant's keys.
+    /// every head against the leaves, every head's note against the tenant's keys; of a log of changes, that the database notes
+    /// them.
     ///
     /// # Errors
     /// The store did not answer.
     pub async fn verify_log(&self, log: WhichLog) -> Result<LogReport, PortError> {
         let mut report = LogReport::new(log);
+        if let WhichLog::Tenant(LogId { stream: Stream::Data, .. }) = log {
+            for table in self.reader.unnoted_tables().await? {
+                let problem = "is turned off or gone: what is changed there now is in no log";
+                report.add(Place::Table(table), "trigger", problem);
+            }
+        }
         let ends = self.reader.ends(log).await?;
         if ends.head < ends.leaves {
             let problem = format!("is the newest, and there are {} leaves", ends.leaves);

@@ -123,7 +123,7 @@ tenant_entity!(audit_tile, "compliance", "audit_tiles", keys { stream: String, l
     width: i16, hashes: Vec<u8>,
 });
 tenant_entity!(audit_head, "compliance", "audit_heads", keys { stream: String, size: i64 }, columns {
-    root: Vec<u8>, note: String, signed_at: super::At,
+    root: Vec<u8>, note: String, signed_at: super::At, oldest_at: Option<super::At>,
 });
 tenant_entity!(platform_anchor, "compliance", "platform_anchors", keys { stream: String, size: i64 }, columns {
     index: i64, salt: Vec<u8>, leaf_hash: Vec<u8>,
