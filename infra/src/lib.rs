@@ -26,12 +26,16 @@
 //! | `compliance::ports::{ErasureSchedule, DailySchedule}` | [`postgres`] |
 //! | `compliance::ports::ErasureLedger` | [`erasure_ledger`] over [`object_store`] |
 //! | `compliance::ports::HighWater` | [`high_water`] |
+//! | `compliance::ports::Evidence` | [`high_water`] |
 //! | `compliance::ports::WitnessClient` | [`witness`] |
+//! | `compliance::ports::AttestationStore` | [`postgres`] |
+//! | `compliance::ports::Attester` | [`chain`]; the time-stamping authority of [`bundles`] |
 //! | `compliance::ports::CheckpointSigner` | [`local_keyring`], [`pkcs11`] |
 
 pub mod argon2;
 pub mod aws_kms;
 pub mod bundles;
+pub mod chain;
 pub mod envelope;
 pub mod erasure_ledger;
 pub mod ffmpeg;

@@ -7,11 +7,11 @@ use crate::apply;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// Of heads from before, nothing is known of how late their leaves came.
+/// Of heads from before it is not known how late their leaves came: they may be.
 const LATE: &str = "
 ALTER TABLE compliance.audit_heads ADD COLUMN oldest_at timestamptz;
 CREATE INDEX audit_heads_late ON compliance.audit_heads (tenant_id, stream, size)
-    WHERE signed_at - oldest_at > interval '300 seconds';
+    WHERE oldest_at IS NULL OR signed_at - oldest_at > interval '300 seconds';
 
 -- Whether something waits is the tenant's to know; what it says is not.
 GRANT SELECT (tenant_id, event_id, stream, occurred_at) ON compliance.audit_outbox TO matricula_app_rw;

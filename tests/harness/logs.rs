@@ -36,7 +36,8 @@ const PUT_TILES: &str = "
     ON CONFLICT (tenant_id, stream, level, index) DO UPDATE SET width = excluded.width, hashes = excluded.hashes";
 
 const ADD_HEAD: &str = "
-    INSERT INTO compliance.audit_heads (tenant_id, stream, size, root, note, signed_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT INTO compliance.audit_heads (tenant_id, stream, size, root, note, signed_at, oldest_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 /// A log that grows in one go. Nobody else may write to it meanwhile.
 pub struct LongLog {
@@ -146,6 +147,7 @@ impl LongLog {
             .bind(grown.root.0.to_vec())
             .bind(note)
             .bind(events.last().map(|event| event.occurred_at))
+            .bind(events.iter().map(|event| event.occurred_at).min())
             .execute(superuser)
             .await?;
         self.size = grown.size;

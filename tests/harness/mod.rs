@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod authority;
+pub mod chain;
 pub mod client;
 pub mod logs;
 pub mod platform;

@@ -94,7 +94,8 @@ UNION ALL SELECT o.name || ': matricula_notary may ' || g.privilege_type || ' ' 
     WHERE g.grantee = 'matricula_notary' AND (
         g.privilege_type = 'SELECT' AND o.name = 'compliance.platform_anchors' AND g.column_name NOT IN ('tenant_id', 'stream', 'size')
         OR g.privilege_type = 'UPDATE' AND (o.name || '.' || g.column_name) NOT IN (
-            'compliance.platform_tiles.width', 'compliance.platform_tiles.hashes', 'compliance.platform_heads.note', 'compliance.platform_heads.is_witnessed')
+            'compliance.platform_tiles.width', 'compliance.platform_tiles.hashes', 'compliance.platform_heads.note', 'compliance.platform_heads.is_witnessed',
+            'compliance.platform_attestations.prepared', 'compliance.platform_attestations.proof', 'compliance.platform_attestations.settled_at')
         OR g.privilege_type = 'INSERT' AND o.name NOT LIKE 'compliance.platform\_%')
 UNION ALL SELECT r.rolname || ': could step around row-level security' FROM pg_roles AS r
     WHERE r.rolname LIKE 'matricula%' AND r.rolname <> 'matricula' AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole)

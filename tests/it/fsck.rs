@@ -235,6 +235,12 @@ async fn attack_18_a_trigger_that_is_turned_off_is_named_while_it_is() {
             "ALTER TRIGGER left_changes ON identity.members RENAME TO leave_changes",
         ),
         (
+            "CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON identity.members FOR EACH STATEMENT
+                 WHEN (false) EXECUTE FUNCTION compliance.refuse_truncate()",
+            "CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON identity.members FOR EACH STATEMENT
+                 EXECUTE FUNCTION compliance.refuse_truncate()",
+        ),
+        (
             "CREATE FUNCTION public.refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
              ALTER TRIGGER refuse_truncate ON identity.members RENAME TO refused_truncate;
              CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON identity.members FOR EACH STATEMENT

@@ -5,6 +5,7 @@ mod accounts;
 mod accounts_stores;
 mod alerts;
 mod attacks;
+mod attestations;
 mod audit;
 mod auditors;
 mod buckets;

@@ -86,9 +86,8 @@ async fn attack_14_while_events_of_the_period_wait_there_is_no_report_without_th
         "UPDATE compliance.audit_outbox SET occurred_at = occurred_at - interval '400 seconds'",
     )
     .await;
-    let aged = "UPDATE compliance.reports SET requested_at = requested_at - interval '301 seconds'
+    let aged = "UPDATE compliance.reports SET requested_at = now() - interval '301 seconds'
                 WHERE id = (SELECT id FROM compliance.reports ORDER BY id DESC LIMIT 1)";
-    // Its worker may be at it just now, and then writes it back.
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let ended = loop {
         sql(&mut database, aged).await;
@@ -176,7 +175,7 @@ async fn attack_25_a_report_that_is_given_up_while_it_is_made_leaves_nothing() {
     let desk = Desk::open(&[], &Duties::all_but(Queue::Reports)).await;
     desk.policy().await;
     many_events(&desk, 20_000).await;
-    // Held up half way: its rows are read, and the next leaves can't be.
+    // Held up when it begins to read leaves.
     let mut held = desk.app.superuser_connection().await.unwrap();
     sql(&mut held, "BEGIN").await;
     let report = desk.request(json!({ "kind": "SIGN_INS", "until": now() })).await;

@@ -267,6 +267,9 @@ enum KeyringVerb {
     Create,
     /// Make the key that signs the platform's log alone.
     LogKey,
+    /// Make the key that pays on the chain which vouches for the platform's log (notary.chain_key) when there is none, and print
+    /// its account.
+    ChainKey,
 }
 
 fn main() -> ExitCode {
@@ -376,6 +379,17 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             }
         }
         Verb::Keyring { verb: KeyringVerb::LogKey } => log_key(&load(Need::Nothing)?),
+        Verb::Keyring { verb: KeyringVerb::ChainKey } => {
+            let config = load(Need::Nothing)?;
+            LocalSigner::create(&config.notary.chain_key, &System)?;
+            let account = infra::chain::account_of(&config.notary.chain_key)?;
+            writeln!(
+                std::io::stdout(),
+                "made {}; it pays from {account}",
+                config.notary.chain_key.display()
+            )?;
+            Ok(())
+        }
         Verb::Keyring { verb: KeyringVerb::Create } => {
             let config = load(Need::Nothing)?;
             let path = config.keys.keyring.as_ref().ok_or("keys.keyring says no file")?;
@@ -400,7 +414,9 @@ fn options(arguments: DevArguments, config: Option<PathBuf>) -> DevOptions {
 
 /// Sets the log up, on standard error.
 fn log(config: &Config) -> Result<(), StartupError> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.filter)
+    // A node's address, with its key, is in spans of these.
+    let filter = format!("{},alloy_transport_http=info,alloy_rpc_client=info", config.log.filter);
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .map_err(|e| format!("log.filter is no filter: {e}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log.format {

@@ -1,9 +1,16 @@
-//! The platform's log: who signs it, and what remembers how far it has come.
+//! The platform's log: who signs it, what remembers how far it has come, and who outside vouches for its heads.
 
 use std::sync::Arc;
 
-use domain::compliance::{Notary, NotaryPorts, log::trust::TrustPolicy, ports::CheckpointSigner};
+use chrono::TimeDelta;
+use domain::compliance::{
+    Attesting, AttestingPorts, Notary, NotaryPorts,
+    log::trust::TrustPolicy,
+    ports::{Attester, CheckpointSigner},
+};
 use infra::{
+    bundles::TimeStampingAuthority,
+    chain::EvmChain,
     high_water::FileHighWater,
     local_keyring::LocalSigner,
     postgres::{Db, PgPlatformStore},
@@ -26,7 +33,7 @@ pub(crate) fn trust(config: &Config) -> Result<TrustPolicy, StartupError> {
 }
 
 /// Puts the notary together; `None` when nobody is to sign.
-pub(crate) async fn open(config: &Config) -> Result<Option<Notary>, StartupError> {
+pub(crate) async fn open(config: &Config) -> Result<Option<(Notary, Attesting)>, StartupError> {
     let signer: Arc<dyn CheckpointSigner> = match &config.notary.signer {
         Signer::Off => return Ok(None),
         Signer::Local(file) => Arc::new(LocalSigner::open(file)?),
@@ -38,8 +45,16 @@ pub(crate) async fn open(config: &Config) -> Result<Option<Notary>, StartupError
     // What can't sign now is found out now.
     signer.public_key().await?;
     let db = Db::connect(&config.database.notary_url, pool(config, ROLE_CONNECTIONS))?;
-    Ok(Some(Notary::new(NotaryPorts {
-        store: Arc::new(PgPlatformStore::new(db)),
+    let store = Arc::new(PgPlatformStore::new(db));
+    let attesting = Attesting::new(AttestingPorts {
+        store: store.clone(),
+        attesters: attesters(config)?,
+        clock: Arc::new(System),
+        entropy: Arc::new(System),
+        every: TimeDelta::from_std(config.notary.attest_every)?,
+    });
+    let notary = Notary::new(NotaryPorts {
+        store,
         high_water: Arc::new(FileHighWater::open(&config.notary.mark)?),
         signer,
         clock: Arc::new(System),
@@ -47,5 +62,18 @@ pub(crate) async fn open(config: &Config) -> Result<Option<Notary>, StartupError
         witnesses: Arc::new(HttpWitnesses::new(config.notary.witness_timeout)?),
         trust: trust(config)?,
         host: config.audit.host.clone(),
-    })))
+    });
+    Ok(Some((notary, attesting)))
+}
+
+/// Who outside vouches for heads.
+fn attesters(config: &Config) -> Result<Vec<Arc<dyn Attester>>, StartupError> {
+    let mut attesters: Vec<Arc<dyn Attester>> = Vec::new();
+    if let Some(url) = &config.notary.authority {
+        attesters.push(Arc::new(TimeStampingAuthority::new(url.clone())?));
+    }
+    if let Some(chain) = &config.notary.chain {
+        attesters.push(Arc::new(EvmChain::new(chain.clone(), &config.notary.chain_key)?));
+    }
+    Ok(attesters)
 }

@@ -166,8 +166,11 @@ pub async fn start(config: &Config, duties: &Duties) -> Result<Service, StartupE
         let (clock, every, metrics) = (app.clock.clone(), config.audit.verify_every, app.metrics.clone());
         workers.push(tokio::spawn(worker::verify_logs(verifier, clock, every, metrics, stopping.clone())));
     }
-    if let Some(notary) = notary {
+    if let Some((notary, attesting)) = notary {
         let every = config.notary.interval;
+        if attesting.has_attesters() {
+            workers.push(tokio::spawn(worker::attest_heads(attesting, app.clone(), stopping.clone())));
+        }
         workers.push(tokio::spawn(worker::notarise(notary, app.clone(), every, stopping.clone())));
     }
     if let Some(cutter) = of_logs.cutter {

@@ -17,7 +17,7 @@ use api::{
 use chrono::TimeDelta;
 use domain::{
     accounts::{Accounts, AccountsPorts, events::AccountFact},
-    compliance::{Compliance, CompliancePorts, LogVerifier, Notary, Sequencer, SequencerPorts},
+    compliance::{Attesting, Compliance, CompliancePorts, LogVerifier, Notary, Sequencer, SequencerPorts},
     content::{Content, ContentPorts, events::ContentFact, ports::ObjectStore},
     identity::{Identity, IdentityPorts, events::IdentityFact, ports::Geography},
     kernel::{
@@ -79,7 +79,7 @@ pub struct Parts {
     /// Derives the audit logs anew; only where that is a duty.
     pub verifying: Option<LogVerifier>,
     /// Makes the platform's log grow; only where that is a duty and somebody signs.
-    pub notary: Option<Notary>,
+    pub notary: Option<(Notary, Attesting)>,
     /// Works on whole logs of tenants; only where that is a duty.
     pub of_logs: crate::reports::OfLogs,
     /// What `/readyz` asks.
@@ -285,7 +285,7 @@ fn sequencing(config: &Config, keys: Arc<PgLogKeys>) -> Result<(Sequencer, PgSeq
 }
 
 /// What sequences, verifies and notarises.
-type OverAllLogs = (Option<(Sequencer, PgSequencerStore)>, Option<LogVerifier>, Option<Notary>);
+type OverAllLogs = (Option<(Sequencer, PgSequencerStore)>, Option<LogVerifier>, Option<(Notary, Attesting)>);
 
 /// What works on all logs, where that is a duty.
 async fn over_all_logs(

@@ -43,10 +43,17 @@ async fn add_checkpoint(
             HttpResponse::Conflict().content_type(SIZE_CONTENT_TYPE).body(format!("{size}\n"))
         }
         Err(NotCosigned::Refused(refusal)) => text(refusal.status(), format!("{refusal}\n")),
-        Err(NotCosigned::Contradicted { refusal, evidence }) => {
-            // Signed by the log, and no continuation of what was seen: whoever runs the witness can show it to everybody.
-            tracing::error!(evidence, "a log contradicts itself: {refusal}");
-            text(refusal.status(), format!("{refusal}\n"))
+        Err(NotCosigned::Contradicted { note, evidence }) => {
+            // Signed by the log, and another tree than the one that was seen: whoever runs the witness can show it to everybody.
+            match evidence {
+                Ok(place) => {
+                    tracing::error!(note, "a log contradicts itself: both checkpoints are in {place}");
+                }
+                Err(fault) => {
+                    tracing::error!(note, error = %fault.source, "a log contradicts itself, and this could not be kept");
+                }
+            }
+            text(Refusal::Forked.status(), format!("{}\n", Refusal::Forked))
         }
         Err(NotCosigned::Port(fault)) => {
             tracing::error!(port = fault.port, error = %fault.source, "a checkpoint was not cosigned");

@@ -60,6 +60,13 @@ pub struct WitnessLabels {
     pub answer: &'static str,
 }
 
+/// Who outside vouches for heads of the platform's log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AttesterLabels {
+    /// `rfc3161`, or `evm-` and the chain's number.
+    pub attester: String,
+}
+
 /// All figures.
 pub struct Metrics {
     registry: Registry,
@@ -92,6 +99,9 @@ pub struct Metrics {
     pub platform_log_witnessed: Gauge,
     /// `matricula_witness_answers_total`: what witnesses said when they were asked.
     pub witness_answers: Family<WitnessLabels, Counter>,
+    /// `matricula_attestation_lag_seconds`: for how long a head of the platform's log has waited for those outside who vouch for
+    /// it.
+    pub attestation_lag_s: Family<AttesterLabels, Gauge>,
     /// `matricula_platform_log_turn_timestamp_seconds`: when this process last looked for new heads and all was well, in
     /// seconds since 1970.
     pub platform_log_turned_at_s: Gauge,
@@ -188,6 +198,7 @@ impl Default for Metrics {
             platform_log_refused: Gauge::default(),
             platform_log_witnessed: Gauge::default(),
             witness_answers: Family::default(),
+            attestation_lag_s: Family::default(),
             platform_log_turned_at_s: Gauge::default(),
             database_connections: Gauge::default(),
             dependency_up: Family::default(),
@@ -367,6 +378,11 @@ impl Metrics {
             m.platform_log_witnessed.clone(),
         );
         r.register("witness_answers", "What witnesses said", m.witness_answers.clone());
+        r.register(
+            "attestation_lag_seconds",
+            "How long a head has waited to be vouched for",
+            m.attestation_lag_s.clone(),
+        );
         r.register(
             "platform_log_turn_timestamp_seconds",
             "When new heads were last looked for, since 1970",

@@ -1,5 +1,6 @@
 //! What happens without a caller.
 
+mod attest;
 mod changes;
 mod erasures;
 mod notarise;
@@ -15,6 +16,7 @@ mod turns;
 mod uploads;
 mod verify;
 
+pub use attest::attest_heads;
 pub use changes::tell_changes;
 pub use erasures::keep_erasures;
 pub use notarise::notarise;

@@ -22,9 +22,10 @@ mod use_cases;
 pub use audit_log as log;
 pub use report_bundle as bundle;
 pub use use_cases::{
-    Access, AuditProof, Changes, Compliance, ComplianceError, CompliancePorts, Cut, Cutter, CutterPorts,
-    ErasurePorts, Erasures, Gathered, Kept, KeyKeeping, LogVerifier, NotCosigned, Notarised, Notary,
-    NotaryPorts, PlatformCheckpoint, PlatformInclusion, Pruned, Pruner, PrunerPorts, RecordPorts, Records,
-    RecordsTurn, ReportPorts, ReportTurn, Reports, Rollback, Sequenced, Sequencer, SequencerPorts, ToldLate,
-    Witness, WitnessFault, WitnessWord, compose, compose_access, platform_policy,
+    Access, Attested, Attesting, AttestingPorts, AuditProof, Changes, Compliance, ComplianceError,
+    CompliancePorts, Cut, Cutter, CutterPorts, ErasurePorts, Erasures, Gathered, Kept, KeyKeeping,
+    LogVerifier, NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion, Pruned,
+    Pruner, PrunerPorts, RecordPorts, Records, RecordsTurn, ReportPorts, ReportTurn, Reports, Rollback,
+    Sequenced, Sequencer, SequencerPorts, ToldLate, Witness, WitnessFault, WitnessWord, compose,
+    compose_access, platform_policy,
 };

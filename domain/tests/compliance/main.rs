@@ -1,5 +1,6 @@
 //! Sequencing, reading and checking the audit log on memory adapters.
 
+mod attesting;
 mod events;
 mod notarising;
 mod reading;

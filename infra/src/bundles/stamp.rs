@@ -2,8 +2,20 @@
 
 use std::time::Duration;
 
-use domain::{compliance::bundle::tsp, kernel::fault::PortError};
+use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use chrono::{TimeZone as _, Utc};
+use domain::{
+    compliance::{
+        bundle::tsp,
+        log::merkle::Hash,
+        ports::{Attester, Progress, Settled},
+    },
+    kernel::{fault::PortError, ids::Entropy as _},
+};
 use reqwest::{Client, header::CONTENT_TYPE, redirect};
+
+use crate::system::System;
 
 const PORT: &str = "time_stamping";
 
@@ -53,5 +65,26 @@ impl TimeStampingAuthority {
             }
         }
         tsp::keep(&body, data, nonce).map_err(|e| PortError::passing(PORT, e))
+    }
+}
+
+/// What is prepared is the nonce; what is stamped are the 32 bytes of the digest.
+#[async_trait]
+impl Attester for TimeStampingAuthority {
+    fn name(&self) -> &'static str {
+        "rfc3161"
+    }
+
+    async fn prepare(&self, _: Hash) -> Result<Vec<u8>, PortError> {
+        Ok(System.bytes32()[..8].to_vec())
+    }
+
+    async fn advance(&self, digest: Hash, prepared: &[u8]) -> Result<Progress, PortError> {
+        let nonce = prepared.try_into().map_err(|_| PortError::lasting(PORT, "a nonce is not 8 bytes"))?;
+        let kept = self.stamp(&digest.0, u64::from_be_bytes(nonce)).await?;
+        let token = tsp::parse(&kept).map_err(|e| PortError::lasting(PORT, e))?;
+        let at = Utc.timestamp_micros(token.says.at.micros()).single();
+        let at = at.ok_or_else(|| PortError::lasting(PORT, "the authority's time is none"))?;
+        Ok(Progress::Settled(Settled { proof: STANDARD.encode(kept), at }))
     }
 }

@@ -1,7 +1,7 @@
 //! Checkpoints by which a log contradicts itself, in files that whoever runs a witness can show.
 //!
-//! Absent on purpose: throwing any away. There are as many as a log signs against itself; past [`KEPT_MAX`] the first ones say
-//! enough.
+//! Absent on purpose: throwing any away. There are as many as a log signs against itself; past [`KEPT_MAX`] of one log the first
+//! ones say enough.
 
 use std::{
     fs, io,
@@ -14,7 +14,7 @@ use domain::{compliance::ports::Evidence, kernel::fault::PortError};
 use super::{PORT, fault, locked, open, short_hash};
 use crate::private_dir::write_whole;
 
-/// Most contradictions that are kept.
+/// Most contradictions of one log that are kept.
 const KEPT_MAX: usize = 256;
 
 /// Checkpoints in files of a directory.
@@ -43,40 +43,88 @@ impl FileEvidence {
     }
 }
 
-fn seen(origin: &str) -> String {
-    format!("seen-{}", short_hash(origin))
+/// What a log's checkpoints begin with, by what they are.
+fn prefix(what: &str, origin: &str) -> String {
+    format!("{what}-{}-", short_hash(origin))
 }
 
-fn contradictions(directory: &Path) -> io::Result<usize> {
-    let names = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
-    Ok(names.iter().filter(|entry| entry.file_name().to_string_lossy().starts_with("fork-")).count())
+/// Names that begin so.
+fn names(directory: &Path, prefix: &str) -> Result<Vec<String>, PortError> {
+    let all = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(fault)?;
+    let names = all.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    Ok(names.filter(|name| name.starts_with(prefix)).collect())
 }
 
 #[async_trait]
 impl Evidence for FileEvidence {
-    async fn keep_seen(&self, origin: &str, note: &str) -> Result<(), PortError> {
-        let (name, note) = (seen(origin), note.to_owned());
-        self.locked(move |directory| write_whole(directory, &name, note.as_bytes()).map_err(fault)).await
+    async fn keep_seen(&self, origin: &str, size: u64, note: &str) -> Result<(), PortError> {
+        let (prefix, note) = (prefix("seen", origin), note.to_owned());
+        self.locked(move |directory| {
+            write_whole(directory, &format!("{prefix}{size}"), note.as_bytes()).map_err(fault)?;
+            for name in names(directory, &prefix)? {
+                let is_smaller = name[prefix.len()..].parse::<u64>().is_ok_and(|other| other < size);
+                if is_smaller {
+                    fs::remove_file(directory.join(name)).map_err(fault)?;
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
-    async fn keep_contradiction(&self, origin: &str, note: &str) -> Result<String, PortError> {
-        let (seen, name, note) = (seen(origin), format!("fork-{}", short_hash(note)), note.to_owned());
+    async fn keep_contradiction(&self, origin: &str, size: u64, note: &str) -> Result<String, PortError> {
+        let seen = format!("{}{size}", prefix("seen", origin));
+        let (prefix, note) = (prefix("fork", origin), note.to_owned());
         self.locked(move |directory| {
+            let text = note.split("\n\n").next().unwrap_or_default();
+            let name = format!("{prefix}{}", short_hash(text));
             let path = directory.join(&name);
             if path.exists() {
                 return Ok(path.display().to_string());
             }
-            if contradictions(directory).map_err(fault)? >= KEPT_MAX {
-                return Ok(directory.display().to_string());
+            if names(directory, &prefix)?.len() >= KEPT_MAX {
+                let full = format!("{KEPT_MAX} of this log are in {} already", directory.display());
+                return Err(PortError::lasting(PORT, full));
             }
             let before = match fs::read_to_string(directory.join(seen)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    "(the checkpoint that was seen before was not kept)\n".to_owned()
+                }
                 before => before.map_err(fault)?,
             };
-            let both = format!("{before}\n{note}");
-            write_whole(directory, &name, both.as_bytes()).map_err(fault)?;
+            write_whole(directory, &name, format!("{before}\n{note}").as_bytes()).map_err(fault)?;
             Ok(path.display().to_string())
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::kernel::ids::IdSource as _;
+
+    use super::*;
+    use crate::system::System;
+
+    #[tokio::test]
+    async fn both_are_kept_once_for_each_tree_and_each_log_has_its_own_room() {
+        let directory = std::env::temp_dir().join(format!("evidence-{}", System.next_uuid().simple()));
+        let evidence = FileEvidence::open(&directory).unwrap();
+        let note = |size: u64, root: u64| format!("log\n{size}\n{root}\n\n— log sig\n");
+        evidence.keep_seen("log", 10, &note(10, 1)).await.unwrap();
+        evidence.keep_seen("log", 20, &note(20, 1)).await.unwrap();
+        // Late, from beside it.
+        evidence.keep_seen("log", 15, &note(15, 1)).await.unwrap();
+        let path = evidence.keep_contradiction("log", 20, &note(20, 2)).await.unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n{}", note(20, 1), note(20, 2)));
+        let other_lines = note(20, 2) + "— stranger sig\n";
+        assert_eq!(evidence.keep_contradiction("log", 20, &other_lines).await.unwrap(), path);
+        for root in 3..=257 {
+            evidence.keep_contradiction("log", 20, &note(20, root)).await.unwrap();
+        }
+        assert!(evidence.keep_contradiction("log", 20, &note(20, 999)).await.is_err(), "there is no room");
+        let unseen = evidence.keep_contradiction("other", 20, &note(20, 2)).await.unwrap();
+        assert!(fs::read_to_string(unseen).unwrap().starts_with("(the checkpoint"));
+        fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -4,14 +4,15 @@ use async_trait::async_trait;
 use domain::{
     compliance::{
         log::tile::{Tile, TileId},
-        ports::{Anchor, AnchorStore, LogId, SignedHead},
+        ports::{Anchor, AnchorStore, Attestation, LogId, Settled, SignedHead},
     },
-    kernel::{fault::PortError, outbox::Stream},
+    kernel::{clock::Timestamp, fault::PortError, outbox::Stream},
 };
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, QueryFilter as _, QueryOrder as _, Statement};
 
 use super::{
     audit_log::{signed, stored_hash, tile_of, unsigned},
+    columns::hash32,
     entity::platform_anchor,
     error::orm_error,
     scope::TenantTx,
@@ -118,6 +119,41 @@ impl AnchorStore for PgWork {
             .map(|row| {
                 let key: Vec<u8> = row.try_get("", "public_key").map_err(|e| orm_error(PORT, e))?;
                 key.try_into().map_err(|_| PortError::lasting(PORT, "a public key is not 32 bytes"))
+            })
+            .collect()
+    }
+
+    async fn attestations(
+        &mut self,
+        before: Option<u64>,
+        most: u16,
+    ) -> Result<Vec<(Attestation, String)>, PortError> {
+        const PORT: &str = "postgres.platform_attestations";
+        let statement = TenantTx::statement(
+            "SELECT a.attester, a.size, a.salt, a.digest, a.prepared_at, a.proof, a.settled_at, h.note
+             FROM compliance.platform_attestations AS a
+             JOIN compliance.platform_heads AS h ON h.size = a.size AND h.note IS NOT NULL
+             WHERE a.size < coalesce($2, 9223372036854775807)
+             ORDER BY a.size DESC, a.attester LIMIT $1",
+            [i64::from(most).into(), before.and_then(|before| i64::try_from(before).ok()).into()],
+        );
+        let fault = |e| orm_error(PORT, e);
+        let rows = self.tx.query_all_raw(statement).await.map_err(fault)?;
+        rows.iter()
+            .map(|row| {
+                let (proof, at): (Option<String>, Option<Timestamp>) =
+                    (row.try_get("", "proof").map_err(fault)?, row.try_get("", "settled_at").map_err(fault)?);
+                let attestation = Attestation {
+                    by: row.try_get("", "attester").map_err(fault)?,
+                    size: unsigned(PORT, row.try_get("", "size").map_err(fault)?)?,
+                    salt: hash32(PORT, row.try_get("", "salt").map_err(fault)?)?,
+                    digest: stored_hash(PORT, row.try_get("", "digest").map_err(fault)?)?,
+                    // What was sent, or will be, is told by its digest.
+                    prepared: Vec::new(),
+                    prepared_at: row.try_get("", "prepared_at").map_err(fault)?,
+                    settled: proof.zip(at).map(|(proof, at)| Settled { proof, at }),
+                };
+                Ok((attestation, row.try_get("", "note").map_err(fault)?))
             })
             .collect()
     }

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod anchors;
+mod attestations;
 mod audit_log;
 mod changes;
 mod claim;

@@ -57,6 +57,11 @@ impl PgPlatformStore {
     pub const fn new(db: Db) -> Self {
         Self { db }
     }
+
+    /// The pool, for what else is kept under the role.
+    pub(super) const fn pool(&self) -> &sqlx::PgPool {
+        self.db.pool()
+    }
 }
 
 fn fault(error: sqlx::Error) -> PortError {

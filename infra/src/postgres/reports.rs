@@ -52,11 +52,13 @@ const WAITING: &str = "
         SELECT FROM compliance.audit_leaves AS l WHERE l.tenant_id = o.tenant_id AND l.event_id = o.event_id)
     LIMIT 1";
 
-/// Of heads by which something came in late there is an index, for what is late by more than five minutes.
+/// Of heads by which something came in late there is an index, for what is late by more than five minutes. Of those for which it is
+/// not known, something may have.
 const LATE: &str = "
     SELECT size FROM compliance.audit_heads
-    WHERE tenant_id = $1 AND stream = $2 AND size > $3 AND oldest_at < $4
-      AND signed_at - oldest_at > interval '300 seconds' AND signed_at - oldest_at > $5 * interval '1 second'
+    WHERE tenant_id = $1 AND stream = $2 AND size > $3
+      AND (oldest_at IS NULL OR signed_at - oldest_at > interval '300 seconds')
+      AND (oldest_at IS NULL OR oldest_at < $4 AND signed_at - oldest_at > $5 * interval '1 second')
     ORDER BY size DESC LIMIT 1";
 
 const LEAF_ROWS: &str = "

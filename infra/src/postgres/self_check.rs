@@ -48,7 +48,9 @@ pub(super) async fn unnoted_tables(pool: &sqlx::PgPool) -> Result<Vec<&'static s
              JOIN pg_namespace AS n ON n.oid = f.pronamespace AND n.nspname = 'compliance'
              JOIN pg_class AS c ON c.oid = g.tgrelid
              JOIN pg_namespace AS s ON s.oid = c.relnamespace AND s.nspname || '.' || c.relname = t.name
-             WHERE g.tgenabled IN ('O', 'A')
+             WHERE g.tgqual IS NULL AND g.tgattr::text = ''
+               -- After or before each row of any change; before TRUNCATE.
+               AND g.tgtype = CASE g.tgname WHEN 'refuse_truncate' THEN 34 ELSE 29 END AND g.tgenabled IN ('O', 'A')
                AND g.tgname IN ('note_change', 'leave_changes', 'refuse_truncate'))",
     )
     .bind(&noted)

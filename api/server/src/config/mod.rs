@@ -155,12 +155,17 @@ mod tests {
             env(&[
                 ("DATABASE_URL", "postgres://app:hunter2@db/m"),
                 ("MATRICULA_KEYS_CURSOR_KEY", &"ab".repeat(32)),
+                ("MATRICULA_NOTARY_CHAIN_URL", "https://node.example/v3/opensesame"),
             ]),
             Need::Nothing,
         )
         .expect("good");
         let shown = config.masked();
         assert!(!shown.contains("hunter2") && !shown.contains("abab"), "{shown}");
+        assert!(
+            !shown.contains("opensesame") && !format!("{:?}", config.notary).contains("opensesame"),
+            "{shown}"
+        );
         assert!(shown.contains("postgres://app:***@db/m"), "{shown}");
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use infra::chain::ChainSettings;
+
 use super::sections::{Reader, millis, optional};
 
 /// Who signs the platform's log.
@@ -30,6 +32,14 @@ pub struct NotarySettings {
     pub policy: Option<PathBuf>,
     /// `witness_timeout_ms`.
     pub witness_timeout: Duration,
+    /// `attest_every_s`.
+    pub attest_every: Duration,
+    /// `authority`; `None` for none.
+    pub authority: Option<String>,
+    /// `chain_key`.
+    pub chain_key: PathBuf,
+    /// What begins with `chain_`; `None` for no chain.
+    pub chain: Option<ChainSettings>,
 }
 
 impl NotarySettings {
@@ -54,6 +64,20 @@ impl NotarySettings {
             mark: r.filled("notary.mark").into(),
             policy: optional(r.text("notary.policy")).map(Into::into),
             witness_timeout: millis(r.number("notary.witness_timeout_ms", 10, 60_000)),
+            attest_every: Duration::from_secs(r.number("notary.attest_every_s", 1, 31_536_000).into()),
+            authority: optional(r.url("notary.authority", &["http", "https"], false)),
+            chain_key: r.text("notary.chain_key").into(),
+            chain: chain(r),
         }
     }
+}
+
+fn chain(r: &mut Reader<'_>) -> Option<ChainSettings> {
+    let chain_id = r.number("notary.chain_id", 1, u32::MAX).into();
+    let confirmations = r.number("notary.chain_confirmations", 1, 100_000).into();
+    let fee_max_gwei = r.number("notary.chain_fee_max_gwei", 1, 1_000_000);
+    let timeout = millis(r.number("notary.chain_timeout_ms", 10, 60_000));
+    let url = optional(r.url("notary.chain_url", &["http", "https"], false))?;
+    r.filled("notary.chain_key");
+    Some(ChainSettings { url: url.parse().ok()?, chain_id, confirmations, fee_max_gwei, timeout })
 }

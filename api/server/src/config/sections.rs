@@ -461,8 +461,8 @@ fn masked_proxy(entry: &str) -> String {
     }
 }
 
-/// Settings that are secrets whole.
-const SECRETS: [&str; 1] = ["cursor_key"];
+/// Settings that are secrets whole. Addresses of nodes have keys in their paths.
+const SECRETS: [&str; 2] = ["cursor_key", "chain_url"];
 
 impl Config {
     /// The tables of platforms, which their adapters read by themselves.

@@ -21,7 +21,7 @@ use super::records::{ProcessingActivity, ProcessingRecord, ProcessingRecordConne
 use super::report::{Report, ReportConnection};
 use super::types::{
     AuditCheckpoint, AuditConsistencyProof, AuditEventConnection, AuditEventFilter, AuditInclusionProof,
-    AuditStream, AuditTrail, PlatformCheckpoint, PlatformInclusion,
+    AuditStream, AuditTrail, PlatformAttestation, PlatformCheckpoint, PlatformInclusion,
 };
 use crate::graphql::{
     command::app,
@@ -133,6 +133,17 @@ impl ComplianceQuery {
     /// The newest signed head of the platform's log, whose leaves are salted heads of all tenants' logs.
     async fn platform_checkpoint(&self, ctx: &Context<'_>) -> Option<Result<PlatformCheckpoint, ApiError>> {
         platform_checkpoint(ctx).await.transpose()
+    }
+
+    /// What others outside vouch for of the platform's log, or were asked to: the newest fifty, newest first; of heads of fewer
+    /// than `before` leaves.
+    #[graphql(directive = transport::cost::apply(10))]
+    async fn platform_attestations(
+        &self,
+        ctx: &Context<'_>,
+        before: Option<String>,
+    ) -> Option<Result<Written<Vec<PlatformAttestation>>, ApiError>> {
+        Some(platform_attestations(ctx, before).await.map(Written))
     }
 
     /// Proves that a head of a log of yours is in the platform's log: the head of `size` leaves, or the newest that is
@@ -320,6 +331,16 @@ async fn platform_checkpoint(ctx: &Context<'_>) -> Result<Option<PlatformCheckpo
     let (actor, mut work) = reading(ctx, "platform_checkpoint").await?;
     let checkpoint = app(ctx).compliance.platform_checkpoint(&mut *work, &actor).await?;
     Ok(checkpoint.map(Into::into))
+}
+
+async fn platform_attestations(
+    ctx: &Context<'_>,
+    before: Option<String>,
+) -> Result<Vec<PlatformAttestation>, ApiError> {
+    let (actor, mut work) = reading(ctx, "platform_attestations").await?;
+    let told =
+        app(ctx).compliance.platform_attestations(&mut *work, &actor, size_of(before.as_ref())?).await?;
+    Ok(told.into_iter().map(Into::into).collect())
 }
 
 async fn platform_inclusion(

@@ -7,7 +7,7 @@ use domain::{
     compliance::{
         self, AuditProof,
         event::EventParty,
-        ports::{LoggedEvent, Prune, SignedHead},
+        ports::{Attestation, LoggedEvent, Prune, SignedHead},
     },
     kernel::outbox::{self},
 };
@@ -205,6 +205,45 @@ impl From<compliance::PlatformCheckpoint> for PlatformCheckpoint {
             made_at: checkpoint.head.signed_at,
             verifier_keys: checkpoint.verifier_keys,
             policy: checkpoint.policy,
+        }
+    }
+}
+
+/// That somebody outside has seen a head of the platform's log: an authority that stamps times, or a chain of blocks. What it was
+/// given is the digest and nothing else: SHA-256 of the byte 0x12, the salt, and the checkpoint without its signatures.
+#[derive(SimpleObject, Output, Clone)]
+pub struct PlatformAttestation {
+    /// `rfc3161`, or `evm-` and the chain's number (EIP-155).
+    attester: String,
+    /// How many leaves the head covers. A decimal number.
+    size: String,
+    /// The checkpoint as a signed note (C2SP signed-note, tlog-checkpoint).
+    note: String,
+    /// 32 bytes, base64.
+    salt: String,
+    /// What was given to the attester, 32 bytes, hexadecimal.
+    digest: String,
+    /// When it was asked.
+    requested_at: DateTime<Utc>,
+    /// Since when it has been there, by its own clock; null while it is not.
+    attested_at: Option<DateTime<Utc>>,
+    /// What shows that: the answer of RFC 3161 (DER, base64) over the digest's bytes, whose signature is yours to verify, or as JSON
+    /// which transaction of which block has the digest as its data.
+    proof: Option<String>,
+}
+
+impl From<(Attestation, String)> for PlatformAttestation {
+    fn from((attestation, note): (Attestation, String)) -> Self {
+        let (attested_at, proof) = attestation.settled.map(|settled| (settled.at, settled.proof)).unzip();
+        Self {
+            attester: attestation.by,
+            size: attestation.size.to_string(),
+            note,
+            salt: STANDARD.encode(attestation.salt),
+            digest: attestation.digest.to_hex(),
+            requested_at: attestation.prepared_at,
+            attested_at,
+            proof,
         }
     }
 }

@@ -123,6 +123,16 @@ impl Note {
         &self.signatures
     }
 
+    /// The same text with the lines alone that name one of these keys.
+    #[must_use]
+    pub fn with_lines_of(&self, keys: &[VerifierKey]) -> Self {
+        let is_theirs = |line: &&NoteSignature| keys.iter().any(|key| key.is_meant_by(line));
+        Self {
+            text: self.text.clone(),
+            signatures: self.signatures.iter().filter(is_theirs).cloned().collect(),
+        }
+    }
+
     /// The note, as [`Note::parse`] reads it.
     pub fn to_text(&self) -> String {
         let mut note = format!("{}\n", self.text);

@@ -1,5 +1,6 @@
 //! What the audit log needs from outside.
 
+mod attest;
 mod changes;
 mod platform;
 mod records;
@@ -21,6 +22,7 @@ use crate::kernel::{
     scope::TenantScope,
 };
 
+pub use attest::{Attestation, AttestationStore, Attester, Progress, Settled};
 pub use changes::{ChangeSchedule, ChangeStore, Opened, Opening};
 pub use platform::{
     Anchor, AnchorStore, CheckpointSigner, Cosignature, Evidence, HighWater, Mark, PlatformGrowth,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{LogId, SignedHead};
+use super::{Attestation, LogId, SignedHead};
 use crate::{
     compliance::log::{
         merkle::Hash,
@@ -152,6 +152,13 @@ pub trait AnchorStore: Send {
     async fn platform_tiles(&mut self, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;
     /// The public keys that sign heads, newest first.
     async fn platform_keys(&mut self) -> Result<Vec<[u8; 32]>, PortError>;
+    /// Up to `most` of what others vouch for or are asked to, of heads of fewer than `before` leaves, newest first, each with the
+    /// head's note and without what was prepared.
+    async fn attestations(
+        &mut self,
+        before: Option<u64>,
+        most: u16,
+    ) -> Result<Vec<(Attestation, String)>, PortError>;
 }
 
 /// How far a log has come.
@@ -176,11 +183,11 @@ pub trait HighWater: Send + Sync {
 /// Keeps what shows others that a log contradicts itself: both of its checkpoints, as it signed them.
 #[async_trait]
 pub trait Evidence: Send + Sync {
-    /// Remembers the checkpoint of a log that is about to be cosigned, in place of the one before. Durably.
-    async fn keep_seen(&self, origin: &str, note: &str) -> Result<(), PortError>;
-    /// Keeps the checkpoint that contradicts the one remembered, beside it, and says where. Durably; what was kept already is
-    /// not kept twice.
-    async fn keep_contradiction(&self, origin: &str, note: &str) -> Result<String, PortError>;
+    /// Remembers the checkpoint of so many leaves of a log that is about to be cosigned, in place of smaller ones. Durably.
+    async fn keep_seen(&self, origin: &str, size: u64, note: &str) -> Result<(), PortError>;
+    /// Keeps a checkpoint of so many leaves beside the one that is remembered of as many, which has another root, and says where.
+    /// Durably; what was kept already is not kept twice.
+    async fn keep_contradiction(&self, origin: &str, size: u64, note: &str) -> Result<String, PortError>;
 }
 
 /// Signs the platform's checkpoints with an Ed25519 key (RFC 8032) that it does not give out.

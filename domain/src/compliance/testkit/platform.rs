@@ -244,12 +244,12 @@ pub struct MemoryEvidence(pub Mutex<(Option<String>, Vec<[String; 2]>)>);
 
 #[async_trait]
 impl Evidence for MemoryEvidence {
-    async fn keep_seen(&self, _: &str, note: &str) -> Result<(), PortError> {
+    async fn keep_seen(&self, _: &str, _: u64, note: &str) -> Result<(), PortError> {
         lock(&self.0).0 = Some(note.to_owned());
         Ok(())
     }
 
-    async fn keep_contradiction(&self, _: &str, note: &str) -> Result<String, PortError> {
+    async fn keep_contradiction(&self, _: &str, _: u64, note: &str) -> Result<String, PortError> {
         let mut kept = lock(&self.0);
         let before = kept.0.clone().unwrap_or_default();
         kept.1.push([before, note.to_owned()]);
@@ -334,9 +334,8 @@ impl WitnessClient for MemoryWitnesses {
                 .map(WitnessAnswer::Cosigned)
                 .map_err(|e| PortError::lasting("memory.witnesses", e)),
             Err(NotCosigned::Refused(Refusal::OtherSize(size))) => Ok(WitnessAnswer::OtherSize(size)),
-            Err(NotCosigned::Refused(refusal) | NotCosigned::Contradicted { refusal, .. }) => {
-                Ok(WitnessAnswer::Refused(refusal.status()))
-            }
+            Err(NotCosigned::Refused(refusal)) => Ok(WitnessAnswer::Refused(refusal.status())),
+            Err(NotCosigned::Contradicted { .. }) => Ok(WitnessAnswer::Refused(Refusal::Forked.status())),
             Err(NotCosigned::Port(fault)) => Err(fault),
         }
     }

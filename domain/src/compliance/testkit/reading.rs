@@ -14,8 +14,8 @@ use crate::{
             tile::{Tile, TileId},
         },
         ports::{
-            Anchor, AnchorStore, AuditStore, ComplianceTx, EventFilter, EventKey, LogId, LoggedEvent, Prune,
-            SignedHead, Unsequenced,
+            Anchor, AnchorStore, Attestation, AuditStore, ComplianceTx, EventFilter, EventKey, LogId,
+            LoggedEvent, Prune, SignedHead, Unsequenced,
         },
     },
     kernel::{
@@ -151,6 +151,14 @@ impl AnchorStore for MemoryAudit {
     }
 
     async fn platform_keys(&mut self) -> Result<Vec<[u8; 32]>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn attestations(
+        &mut self,
+        _: Option<u64>,
+        _: u16,
+    ) -> Result<Vec<(Attestation, String)>, PortError> {
         Ok(Vec::new())
     }
 }

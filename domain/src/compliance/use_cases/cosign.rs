@@ -35,13 +35,13 @@ pub enum NotCosigned {
     /// The log has to hear it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The log has signed what does not go on from what it had signed before.
-    #[error("{refusal}; both checkpoints are in {evidence}")]
+    /// The log has signed two trees of one size.
+    #[error("{}", Refusal::Forked)]
     Contradicted {
-        /// What the log hears.
-        refusal: Refusal,
-        /// Where both are kept.
-        evidence: String,
+        /// The checkpoint that contradicts the one that was seen, signed by the log.
+        note: String,
+        /// Where both are kept, or why they are not.
+        evidence: Result<String, PortError>,
     },
     /// What is remembered could not be read or written.
     #[error(transparent)]
@@ -102,20 +102,34 @@ impl Witness {
             let known = mark.map(|mark| Witnessed { size: mark.size, root: mark.root });
             let new = match request.check(keys, known) {
                 Ok(new) => new,
-                Err(refusal @ (Refusal::Forked | Refusal::BadProof(_))) => {
-                    let evidence = self.evidence.keep_contradiction(origin, &request.note.to_text()).await?;
-                    return Err(NotCosigned::Contradicted { refusal, evidence });
-                }
+                Err(Refusal::Forked) => return Err(self.contradicted(origin, keys, mark, &request).await),
                 Err(refusal) => return Err(refusal.into()),
             };
             let to = Mark { size: new.size, root: new.root };
             if mark == Some(to) || self.seen.advance(origin, mark, to).await? {
                 // Behind the mark, and before anybody can rely on it.
-                self.evidence.keep_seen(origin, &request.note.to_text()).await?;
+                self.evidence
+                    .keep_seen(origin, new.size, &request.note.with_lines_of(keys).to_text())
+                    .await?;
                 let now = u64::try_from(self.clock.now().timestamp()).unwrap_or_default();
                 return Ok(format!("{}\n", self.cosigner.cosign(request.note.text(), now)));
             }
         }
         Err(PortError::passing("compliance.witness", "too many ask about the same log").into())
+    }
+
+    /// What the log hears does not depend on whether it could be kept.
+    async fn contradicted(
+        &self,
+        origin: &str,
+        keys: &[VerifierKey],
+        mark: Option<Mark>,
+        request: &AddCheckpoint,
+    ) -> NotCosigned {
+        // Anybody can add lines of others.
+        let note = request.note.with_lines_of(keys).to_text();
+        let size = mark.map_or(0, |mark| mark.size);
+        let evidence = self.evidence.keep_contradiction(origin, size, &note).await;
+        NotCosigned::Contradicted { note, evidence }
     }
 }

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod attest_heads;
 mod change_rows;
 mod compose;
 mod cosign;
@@ -20,6 +21,7 @@ mod sequence;
 mod show_rows;
 mod verify_log;
 
+pub use attest_heads::{Attested, Attesting, AttestingPorts};
 pub use change_rows::{Changes, ToldLate};
 pub use compose::{Access, compose, compose_access};
 pub use cosign::{NotCosigned, Witness, WitnessFault};

@@ -9,7 +9,7 @@ use super::{
             tile::{TileSet, tiles_for_inclusion},
             trust::TrustPolicy,
         },
-        ports::{Anchor, ComplianceTx, SignedHead},
+        ports::{Anchor, Attestation, ComplianceTx, SignedHead},
     },
     notarise::platform_origin,
     read_audit::{Compliance, ComplianceError},
@@ -20,6 +20,9 @@ use crate::kernel::{
     fault::PortError,
     outbox::Stream,
 };
+
+/// Most attestations that are told.
+const ATTESTATIONS_MAX: u16 = 50;
 
 /// The platform's newest head, and the keys that sign such.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +95,21 @@ impl Compliance {
             .map_err(|e| PortError::lasting("compliance.platform_keys", e))?;
         let policy = platform_policy(&self.0.trust, &self.0.host, &keys)?.to_string();
         Ok(Some(PlatformCheckpoint { head, verifier_keys, policy }))
+    }
+
+    /// What others outside vouch for of the platform's log, or were asked to, of heads of fewer than `before` leaves; newest first,
+    /// each with the head's note.
+    ///
+    /// # Errors
+    /// `Denied`, `Port`.
+    pub async fn platform_attestations(
+        &self,
+        tx: &mut dyn ComplianceTx,
+        actor: &Actor,
+        before: Option<u64>,
+    ) -> Result<Vec<(Attestation, String)>, ComplianceError> {
+        actor.require(Permission::ReadAudit)?;
+        Ok(tx.attestations(before, ATTESTATIONS_MAX).await?)
     }
 
     /// Proves that the head of `size` leaves of the actor's log, or the newest of those that are there, is in the
