@@ -219,6 +219,15 @@ impl TestApp {
         Ok((is_whole, reports))
     }
 
+    /// Checks that all logs are whole.
+    ///
+    /// # Errors
+    /// One can't be read, or differs: where.
+    pub async fn check_logs(&self) -> Result<(), HarnessError> {
+        let (is_whole, reports) = self.fsck(None).await?;
+        if is_whole { Ok(()) } else { Err(format!("{reports:#?}").into()) }
+    }
+
     /// Does what `matricula log policy` does.
     ///
     /// # Errors

@@ -237,6 +237,21 @@ async fn trusted_documents_are_sent_by_name_and_others_can_be_shut_out() {
     std::fs::remove_file(file).unwrap();
 }
 
+/// Each left an event.
+async fn all_resolve(app: &TestApp, ids: HashSet<uuid::Uuid>) {
+    app.settle().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    for id in ids {
+        let events: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1")
+                .bind(id)
+                .fetch_one(&mut database)
+                .await
+                .unwrap();
+        assert!(events >= 1, "{id} left nothing in the log");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_an_id_of_its_own_that_resolves() {
     let app = TestApp::start().await.unwrap();
@@ -305,17 +320,7 @@ async fn every_answer_has_an_id_of_its_own_that_resolves() {
             assert_eq!(answer.body["errors"][0]["extensions"]["complianceId"], answer.compliance_id());
         }
     }
-    app.settle().await.unwrap();
-    let mut database = app.superuser_connection().await.unwrap();
-    for id in ids {
-        let events: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1")
-                .bind(id)
-                .fetch_one(&mut database)
-                .await
-                .unwrap();
-        assert!(events >= 1, "{id} left nothing in the log");
-    }
+    all_resolve(&app, ids).await;
     app.stop().await.unwrap();
 }
 
@@ -370,16 +375,6 @@ async fn attack_43_whatever_is_asked_and_however_the_answer_has_one_id_that_reso
         statuses.push(answer.status);
     }
     assert!(statuses.contains(&429) && statuses.contains(&101) && statuses.contains(&404), "{statuses:?}");
-    app.settle().await.unwrap();
-    let mut database = app.superuser_connection().await.unwrap();
-    for id in ids {
-        let events: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM compliance.audit_leaves WHERE compliance_id = $1")
-                .bind(id)
-                .fetch_one(&mut database)
-                .await
-                .unwrap();
-        assert!(events >= 1, "{id} left nothing in the log: {statuses:?}");
-    }
+    all_resolve(&app, ids).await;
     app.stop().await.unwrap();
 }

@@ -380,15 +380,14 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
         }
         Verb::Keyring { verb: KeyringVerb::LogKey } => log_key(&load(Need::Nothing)?),
         Verb::Keyring { verb: KeyringVerb::ChainKey } => {
-            let config = load(Need::Nothing)?;
-            LocalSigner::create(&config.notary.chain_key, &System)?;
-            let account = infra::chain::account_of(&config.notary.chain_key)?;
-            writeln!(
-                std::io::stdout(),
-                "made {}; it pays from {account}",
-                config.notary.chain_key.display()
-            )?;
-            Ok(())
+            let path = load(Need::Nothing)?.notary.chain_key;
+            let is_there = path.exists();
+            if !is_there {
+                LocalSigner::create(&path, &System)?;
+            }
+            let account = infra::chain::account_of(&path)?;
+            let said = if is_there { "there is" } else { "made" };
+            Ok(writeln!(std::io::stdout(), "{said} {}; it pays from {account}", path.display())?)
         }
         Verb::Keyring { verb: KeyringVerb::Create } => {
             let config = load(Need::Nothing)?;

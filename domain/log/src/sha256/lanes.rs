@@ -185,7 +185,9 @@ fn absorb<S: Simd>(simd: S, state: &mut State, blocks: [&Block; WIDTH]) {
             *word = u32::from_be_bytes(*bytes);
         }
     }
-    let schedule = riffled(&riffled(&riffled(&riffled(&rows))));
+    // What is behind this is not to be seen through: the compiler would gather words from all over instead, which is slow.
+    let rows = std::hint::black_box(&rows);
+    let schedule = riffled(&riffled(&riffled(&riffled(rows))));
     for part in 0..WIDTH / S::U32_LANES {
         let mut now = [simd.splat_u32s(0); 8];
         for (register, word) in now.iter_mut().zip(state.iter()) {
@@ -228,14 +230,26 @@ fn length_of(bytes: u64) -> [u8; 8] {
     bytes.wrapping_mul(8).to_be_bytes()
 }
 
-/// Writes a block of a message that stands behind a prefix.
+/// A block of a message that stands behind a prefix: where it lies, or as it is written into `room`.
+#[inline(always)]
+fn block_of<'b>(room: &'b mut Block, (prefix, message): (u8, &'b [u8]), number: usize) -> &'b Block {
+    let from = (number * 64).saturating_sub(1);
+    let rest = message.get(from..).unwrap_or_default();
+    if number > 0
+        && let Some(whole) = rest.first_chunk()
+    {
+        return whole;
+    }
+    write(room, (prefix, message), number);
+    room
+}
+
 #[inline(always)]
 fn write(into: &mut Block, (prefix, message): (u8, &[u8]), number: usize) {
     let from = (number * 64).saturating_sub(1);
     let at = usize::from(number == 0);
-    let room = 64 - at;
-    if let Some(whole) = message.get(from..from + room) {
-        into[at..].copy_from_slice(whole);
+    if let (0, Some(whole)) = (number, message.first_chunk::<63>()) {
+        into[1..].copy_from_slice(whole);
     } else {
         let rest = message.get(from..).unwrap_or_default();
         *into = [0; 64];
@@ -278,12 +292,13 @@ impl WithSimd for Many<'_> {
     fn with_simd<S: Simd>(self, simd: S) -> Vec<Hash> {
         let mut hashes = vec![Hash([0; 32]); self.messages.len()];
         let mut state: State = [[0; WIDTH]; 8];
-        let mut blocks = [[0; 64]; WIDTH];
+        let mut rooms = [[0; 64]; WIDTH];
         let mut lanes: [Option<Running>; WIDTH] = [None; WIDTH];
         let mut waiting = 0..self.messages.len();
         loop {
             let mut are_idle = true;
-            for (lane, running) in lanes.iter_mut().enumerate() {
+            let mut blocks: [&Block; WIDTH] = [&[0; 64]; WIDTH];
+            for (lane, (running, room)) in lanes.iter_mut().zip(&mut rooms).enumerate() {
                 if running.is_none()
                     && let Some(position) = waiting.next()
                 {
@@ -292,13 +307,13 @@ impl WithSimd for Many<'_> {
                 }
                 if let Some(Running { position, block }) = *running {
                     are_idle = false;
-                    write(&mut blocks[lane], (self.prefix, self.messages[position]), block);
+                    blocks[lane] = block_of(room, (self.prefix, self.messages[position]), block);
                 }
             }
             if are_idle {
                 return hashes;
             }
-            absorb(simd, &mut state, blocks.each_ref());
+            absorb(simd, &mut state, blocks);
             for (lane, running) in lanes.iter_mut().enumerate() {
                 let Some(Running { position, block }) = running else { continue };
                 *block += 1;

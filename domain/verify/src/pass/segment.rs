@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufReader, Read},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use audit_log::merkle::{CompactRange, Hash, leaf_hashes};
 use flate2::bufread::GzDecoder;
+use memchr::memchr;
 use report_bundle::{
     leaf::{Leaf, LeafReader},
     names::SEGMENT_LEAVES_MAX,
@@ -151,13 +152,12 @@ impl Reading<'_> {
             }
             let mut batch = Vec::with_capacity(512);
             let mut rest = text;
-            while let length @ 1.. = (&mut &*rest).skip_until(b'\n').map_err(fault)? {
-                let (line, behind) = rest.split_at(length);
-                rest = behind;
+            while let Some(length) = memchr(b'\n', rest) {
+                let (bytes, behind) = rest.split_at(length);
+                rest = behind.get(1..).unwrap_or_default();
                 if index - first >= SEGMENT_LEAVES_MAX {
                     return Err(step.because(format!("{name} has too many leaves")));
                 }
-                let bytes = line.strip_suffix(b"\n").unwrap_or(line);
                 let leaf = reader.read(bytes).map_err(|why| step.because(format!("leaf {index}: {why}")))?;
                 self.check(index, &leaf)?;
                 piece.late += u64::from(self.lateness_s.is_some_and(|lateness_s| leaf.is_late(lateness_s)));
