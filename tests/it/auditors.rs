@@ -28,8 +28,9 @@ use infra::system::System;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::serve::{Duties, Queue};
+use sqlx::PgConnection;
 
-pub(super) const REPORT: &str =
+const REPORT: &str =
     "id kind stream state failure queryText complianceId url sizeBytes sha256 first end rows isTimestamped";
 
 /// A service that signs reports and has them stamped, and where an auditor keeps things.
@@ -555,12 +556,7 @@ async fn a_worker_killed_half_way_is_followed_by_one_that_makes_the_report_once(
         .await
         .unwrap();
     let worker = desk.app.process(&["work", "--queue", "reports"]).unwrap();
-    let begun = tokio::time::Instant::now();
-    let attempts = "SELECT attempts FROM compliance.reports WHERE state = 'making'";
-    while sqlx::query_scalar::<_, i32>(attempts).fetch_one(&mut database).await.unwrap() == 0 {
-        assert!(begun.elapsed() < harness::client::PATIENCE, "nobody begins it");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    until_begun(&mut database).await;
     worker.kill9().await.unwrap();
     sqlx::query("ROLLBACK").execute(&mut held).await.unwrap();
     // As if a minute had passed, in which nothing was heard of it.
@@ -605,6 +601,16 @@ async fn what_events_commit_to_is_shown_to_who_asks_and_proven() {
     let rows = csv(&withheld);
     assert!(rows.contains("[withheld],[withheld]") && !rows.contains("analyst"), "{rows}");
     desk.close().await;
+}
+
+/// Waits until somebody makes the one report that is to be made.
+pub(super) async fn until_begun(database: &mut PgConnection) {
+    let begun = tokio::time::Instant::now();
+    let attempts = "SELECT attempts FROM compliance.reports WHERE state = 'making'";
+    while sqlx::query_scalar::<_, i32>(attempts).fetch_one(&mut *database).await.unwrap() == 0 {
+        assert!(begun.elapsed() < harness::client::PATIENCE, "nobody begins it");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 /// Events that only time makes, every hundredth of them a sign-in.

@@ -12,7 +12,7 @@ use server::{
 use sqlx::PgConnection;
 
 use crate::{
-    auditors::{Desk, many_events, now, unzip},
+    auditors::{Desk, many_events, now, until_begun, unzip},
     sequencing::by_hand,
 };
 
@@ -182,12 +182,7 @@ async fn attack_25_a_report_that_is_given_up_while_it_is_made_leaves_nothing() {
     sql(&mut held, "LOCK TABLE compliance.audit_leaves IN ACCESS EXCLUSIVE MODE").await;
     let worker = desk.app.process(&["work", "--queue", "reports"]).unwrap();
     let mut database = desk.app.superuser_connection().await.unwrap();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let attempts = "SELECT attempts FROM compliance.reports WHERE state = 'making'";
-    while sqlx::query_scalar::<_, i32>(attempts).fetch_one(&mut database).await.unwrap() == 0 {
-        assert!(tokio::time::Instant::now() < deadline, "nobody begins it: {}", worker.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_begun(&mut database).await;
     let cancelled =
         "UPDATE compliance.reports SET state = 'cancelled', version = version + 1 WHERE state = 'making'";
     assert_eq!(sql(&mut database, cancelled).await, 1);

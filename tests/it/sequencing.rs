@@ -32,7 +32,11 @@ const INVITE: &str = "mutation ($email: String!) {
 
 /// Sequencing by hand. While it is open the service's own sequencer stands still.
 pub(super) async fn by_hand(app: &TestApp) -> Box<dyn SequencingTx> {
-    let store = PgSequencerStore::new(Db::connect(app.sequencer_url(), PoolSettings::default()).unwrap());
+    by_hand_under(app, PoolSettings::default()).await
+}
+
+async fn by_hand_under(app: &TestApp, settings: PoolSettings) -> Box<dyn SequencingTx> {
+    let store = PgSequencerStore::new(Db::connect(app.sequencer_url(), settings).unwrap());
     let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
     loop {
         if let Some(tx) = store.begin().await.unwrap() {
@@ -91,8 +95,7 @@ async fn a_change_is_answered_when_its_event_has_its_index() {
     let tenant = app.tenant().await.unwrap();
     let mut database = app.superuser_connection().await.unwrap();
     for number in 0..5 {
-        let email = json!({ "email": format!("guest-{number}@example.com") });
-        let answer = app.client.graphql(&tenant.owner.token, INVITE, email).await.unwrap();
+        let answer = invite(&app, &tenant, &format!("guest-{number}")).await;
         let leaves: Vec<String> = sqlx::query_scalar(
             "SELECT type FROM compliance.audit_leaves WHERE compliance_id = $1::uuid AND stream = 'iam'",
         )
@@ -115,7 +118,7 @@ async fn a_log_that_stands_still_delays_a_change_and_then_refuses_the_next() {
     let mut database = app.superuser_connection().await.unwrap();
 
     let tx = by_hand(&app).await;
-    let late = app.client.graphql(&behind.owner.token, INVITE, email("late")).await.unwrap();
+    let late = invite(&app, &behind, "late").await;
     assert!(
         late.data("inviteMember")["complianceId"].is_string(),
         "late is done all the same: {}",
@@ -132,7 +135,7 @@ async fn a_log_that_stands_still_delays_a_change_and_then_refuses_the_next() {
     let read = "{ viewer { tenant { slug } } }";
     let answer = app.client.graphql(&behind.owner.token, read, json!({})).await.unwrap();
     assert_eq!(answer.data("viewer")["tenant"]["slug"], behind.slug, "reading goes on: {}", answer.body);
-    let answer = app.client.graphql(&other.owner.token, INVITE, email("other")).await.unwrap();
+    let answer = invite(&app, &other, "other").await;
     assert!(
         answer.data("inviteMember")["complianceId"].is_string(),
         "access events hold nobody up: {}",
@@ -295,14 +298,7 @@ async fn attack_8_a_sequencer_that_was_put_to_sleep_writes_nothing_when_it_wakes
     app.settle().await.unwrap();
     // As a process that is stopped: its transaction stays open until the database has had enough.
     let impatient = PoolSettings { statement_timeout: Duration::from_millis(750), ..PoolSettings::default() };
-    let store = PgSequencerStore::new(Db::connect(app.sequencer_url(), impatient).unwrap());
-    let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
-    let mut asleep = loop {
-        if let Some(tx) = store.begin().await.unwrap() {
-            break tx;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "the service's sequencer never rests");
-    };
+    let mut asleep = by_hand_under(&app, impatient).await;
     let mut ids = Vec::new();
     for name in ["one", "two"] {
         let answer = invite(&app, &tenant, name).await;

@@ -163,23 +163,26 @@ impl EvmChain {
     /// Whether it can't come on the chain any more: under enough blocks its number was used by another, or is ahead of what the
     /// account has used, which a chain that went back by that much leaves.
     async fn is_lost(&self, transaction: &Signed) -> Result<bool, PortError> {
-        // It was sent by its sender to itself.
-        let account =
-            transaction.to().ok_or_else(|| PortError::lasting(PORT, "a transaction is to nobody"))?;
-        let used = self.provider.get_transaction_count(account).await.map_err(fault)?;
-        if used < transaction.nonce() {
+        if self.used(transaction, None).await? < transaction.nonce() {
             return Ok(true);
         }
         let newest = self.provider.get_block_number().await.map_err(fault)?;
         let under = newest.saturating_sub(self.confirmations);
-        let used =
-            self.provider.get_transaction_count(account).block_id(under.into()).await.map_err(fault)?;
-        if used <= transaction.nonce() {
+        if self.used(transaction, Some(under)).await? <= transaction.nonce() {
             return Ok(false);
         }
         // A node may have the block and no receipts, or be behind the one that was asked just now.
         let known = self.provider.get_transaction_by_hash(*transaction.tx_hash()).await.map_err(fault)?;
         Ok(known.is_none() && self.settled(transaction).await?.is_none())
+    }
+
+    /// How many numbers its sender, who is whom it is sent to, has used by a block, or by the newest.
+    async fn used(&self, transaction: &Signed, by: Option<u64>) -> Result<u64, PortError> {
+        let account =
+            transaction.to().ok_or_else(|| PortError::lasting(PORT, "a transaction is to nobody"))?;
+        let count = self.provider.get_transaction_count(account);
+        let count = if let Some(block) = by { count.block_id(block.into()) } else { count };
+        count.await.map_err(fault)
     }
 }
 
@@ -258,9 +261,7 @@ impl Attester for EvmChain {
         }
         // It is known there already, or is in a block since a moment ago; or its number is used in one that others are to stand
         // on yet.
-        let account =
-            transaction.to().ok_or_else(|| PortError::lasting(PORT, "a transaction is to nobody"))?;
-        let used = self.provider.get_transaction_count(account).await.map_err(fault)?;
+        let used = self.used(&transaction, None).await?;
         let known = self.provider.get_transaction_by_hash(*transaction.tx_hash()).await.map_err(fault)?;
         if known.is_some() || used > transaction.nonce() {
             Ok(Progress::Pending)

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use domain::{
     compliance::{
         log::tile::{Tile, TileId},
-        ports::{Anchor, AnchorStore, Attestation, LogId, Settled, SignedHead},
+        ports::{Anchor, AnchorStore, Attestation, LogId, SignedHead},
     },
-    kernel::{clock::Timestamp, fault::PortError, outbox::Stream},
+    kernel::{fault::PortError, outbox::Stream},
 };
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, QueryFilter as _, QueryOrder as _, Statement};
 
 use super::{
+    attestations::settled,
     audit_log::{signed, stored_hash, tile_of, unsigned},
     columns::hash32,
     entity::platform_anchor,
@@ -141,8 +142,6 @@ impl AnchorStore for PgWork {
         let rows = self.tx.query_all_raw(statement).await.map_err(fault)?;
         rows.iter()
             .map(|row| {
-                let (proof, at): (Option<String>, Option<Timestamp>) =
-                    (row.try_get("", "proof").map_err(fault)?, row.try_get("", "settled_at").map_err(fault)?);
                 let attestation = Attestation {
                     by: row.try_get("", "attester").map_err(fault)?,
                     size: unsigned(PORT, row.try_get("", "size").map_err(fault)?)?,
@@ -151,7 +150,10 @@ impl AnchorStore for PgWork {
                     // What was sent, or will be, is told by its digest.
                     prepared: Vec::new(),
                     prepared_at: row.try_get("", "prepared_at").map_err(fault)?,
-                    settled: proof.zip(at).map(|(proof, at)| Settled { proof, at }),
+                    settled: settled(
+                        row.try_get("", "proof").map_err(fault)?,
+                        row.try_get("", "settled_at").map_err(fault)?,
+                    ),
                 };
                 Ok((attestation, row.try_get("", "note").map_err(fault)?))
             })

@@ -14,6 +14,7 @@ use super::{
     audit_log::{signed, stored_hash, unsigned},
     columns::hash32,
     error::port_error,
+    log_reader::head,
     platform_log::PgPlatformStore,
 };
 
@@ -23,7 +24,7 @@ fn fault(error: sqlx::Error) -> PortError {
     port_error(PORT, error)
 }
 
-fn settled(proof: Option<String>, at: Option<Timestamp>) -> Option<Settled> {
+pub(super) fn settled(proof: Option<String>, at: Option<Timestamp>) -> Option<Settled> {
     proof.zip(at).map(|(proof, at)| Settled { proof, at })
 }
 
@@ -43,18 +44,10 @@ fn attestation(row: &PgRow) -> Result<Attestation, PortError> {
 impl AttestationStore for PgPlatformStore {
     async fn shown_head(&self) -> Result<Option<SignedHead>, PortError> {
         let row = sqlx::query(
-            "SELECT size, root, note, made_at FROM compliance.platform_heads
+            "SELECT size, root, note, made_at AS signed_at FROM compliance.platform_heads
              WHERE note IS NOT NULL AND is_witnessed ORDER BY size DESC LIMIT 1",
         );
-        let head = |row: PgRow| {
-            Ok(SignedHead {
-                size: unsigned(PORT, row.get("size"))?,
-                root: stored_hash(PORT, row.get("root"))?,
-                note: row.get("note"),
-                signed_at: row.get("made_at"),
-            })
-        };
-        row.fetch_optional(self.pool()).await.map_err(fault)?.map(head).transpose()
+        row.fetch_optional(self.pool()).await.map_err(fault)?.as_ref().map(head).transpose()
     }
 
     async fn newest_attestation(&self, by: &str) -> Result<Option<Attestation>, PortError> {

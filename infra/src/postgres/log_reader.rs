@@ -124,7 +124,7 @@ fn place(row: &PgRow) -> Result<(u8, u64), PortError> {
     Ok((level, unsigned(PORT, row.get("index"))?))
 }
 
-fn head(row: &PgRow) -> Result<SignedHead, PortError> {
+pub(super) fn head(row: &PgRow) -> Result<SignedHead, PortError> {
     Ok(SignedHead {
         size: unsigned(PORT, row.get("size"))?,
         root: stored_hash(PORT, row.get("root"))?,

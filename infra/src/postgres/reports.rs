@@ -21,7 +21,7 @@ use domain::{
 };
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Statement, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -210,6 +210,13 @@ impl PgWork {
         let row = select.one(&self.tx).await.map_err(|e| orm_error(PORT, e))?;
         row.map(report_of).transpose()
     }
+
+    /// The size that a statement gives, if any.
+    async fn one_size(&self, port: &'static str, statement: Statement) -> Result<Option<u64>, PortError> {
+        let fault = |e| orm_error(port, e);
+        let Some(row) = self.tx.query_one_raw(statement).await.map_err(fault)? else { return Ok(None) };
+        unsigned(port, row.try_get("", "size").map_err(fault)?).map(Some)
+    }
 }
 
 #[async_trait]
@@ -361,9 +368,7 @@ impl ReportStore for PgWork {
             before.into(),
             late.num_seconds().into(),
         ];
-        let row = self.tx.query_one_raw(TenantTx::statement(LATE, values)).await;
-        let Some(row) = row.map_err(|e| orm_error(HEADS, e))? else { return Ok(None) };
-        Ok(Some(unsigned(HEADS, row.try_get("", "size").map_err(|e| orm_error(HEADS, e))?)?))
+        self.one_size(HEADS, TenantTx::statement(LATE, values)).await
     }
 
     async fn anchor_reaching(
@@ -377,9 +382,7 @@ impl ReportStore for PgWork {
         let tenant = self.tx.scope().tenant().uuid();
         let values: [Value; 4] =
             [tenant.into(), stream.as_str().into(), size.into(), signed(ANCHORS, covered)?.into()];
-        let row = self.tx.query_one_raw(TenantTx::statement(REACHING, values)).await;
-        let Some(row) = row.map_err(|e| orm_error(ANCHORS, e))? else { return Ok(None) };
-        Ok(Some(unsigned(ANCHORS, row.try_get("", "size").map_err(|e| orm_error(ANCHORS, e))?)?))
+        self.one_size(ANCHORS, TenantTx::statement(REACHING, values)).await
     }
 }
 
