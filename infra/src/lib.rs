@@ -23,7 +23,8 @@
 //! | `compliance::ports::{SequencerStore, AccessRecorder, LogKeys, LogReader, PlatformStore}` | [`postgres`] |
 //! | `compliance::ports::{ComplianceUnits, ReportSchedule}` | [`postgres`] |
 //! | `compliance::ports::ReportBinder` | [`bundles`] over [`object_store`] |
-//! | `compliance::ports::{ErasureSchedule, DailySchedule}` | [`postgres`] |
+//! | `compliance::ports::{ErasureSchedule, EndSchedule, DailySchedule}` | [`postgres`] |
+//! | `compliance::ports::TenantRemains` | [`postgres`] and [`object_store`] |
 //! | `compliance::ports::ErasureLedger` | [`erasure_ledger`] over [`object_store`] |
 //! | `compliance::ports::HighWater` | [`high_water`] |
 //! | `compliance::ports::Evidence` | [`high_water`] |

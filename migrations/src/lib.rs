@@ -38,6 +38,7 @@ mod m20261128_0027_compliance_retention;
 mod m20261128_0028_identity_awaiting_erasure;
 mod m20261128_0029_compliance_late_heads;
 mod m20261128_0030_compliance_attestations;
+mod m20261128_0031_identity_closings;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -78,6 +79,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_0028_identity_awaiting_erasure::Migration),
             Box::new(m20261128_0029_compliance_late_heads::Migration),
             Box::new(m20261128_0030_compliance_attestations::Migration),
+            Box::new(m20261128_0031_identity_closings::Migration),
         ]
     }
 }

@@ -41,3 +41,12 @@ pub(crate) fn tenant_table(table: &str, grants: &str) -> String {
          GRANT {grants} ON {table} TO matricula_app_rw;"
     )
 }
+
+/// Has rows of `table` go with their tenant, and no sooner: the application may take them away once its end has begun.
+pub(crate) fn goes_with_its_tenant(table: &str) -> String {
+    format!(
+        "CREATE POLICY only_with_its_tenant ON {table} AS RESTRICTIVE FOR DELETE TO matricula_app_rw
+             USING ((SELECT identity.is_ending()));
+         GRANT DELETE ON {table} TO matricula_app_rw;"
+    )
+}

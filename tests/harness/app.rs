@@ -48,6 +48,7 @@ use server::{
     migrate::{Logins, migrate},
     serve::{Duties, Service, start},
     stores::{Given, Stores, StoresOptions},
+    tenants::TenantTask,
 };
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, PgConnection};
@@ -201,6 +202,16 @@ impl TestApp {
     pub async fn keys(&self, task: KeysTask, tenants: &[&str]) -> Result<(), HarnessError> {
         let tenants: Vec<_> = tenants.iter().map(|slug| (*slug).to_owned()).collect();
         Box::pin(server::keys::run(self.config.clone(), task, &tenants)).await
+    }
+
+    /// Does what `matricula tenant` does, and gives what it says.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn tenant_task(&self, task: TenantTask) -> Result<String, HarnessError> {
+        let mut said = Vec::new();
+        Box::pin(server::tenants::run(self.config.clone(), task, &mut said)).await?;
+        Ok(String::from_utf8(said)?)
     }
 
     /// Does what `matricula log fsck --json` does: whether all logs of the tenant, or of all, are whole, and what is said

@@ -77,7 +77,7 @@ async fn traces(database: &mut PgConnection, member: Uuid) -> Vec<String> {
 }
 
 /// Waits until a file is there.
-async fn written(path: &std::path::Path) {
+pub(super) async fn written(path: &std::path::Path) {
     let begun = tokio::time::Instant::now();
     while !path.exists() {
         assert!(begun.elapsed() < PATIENCE, "{} is not written", path.display());
@@ -188,7 +188,7 @@ async fn attack_42_what_is_erased_is_gone_and_every_proof_holds() {
 }
 
 /// Copies a database to one beside it, or back.
-async fn copy(database: &Url, from: &str, to: &str) -> Result<(), HarnessError> {
+pub(super) async fn copy(database: &Url, from: &str, to: &str) -> Result<(), HarnessError> {
     let mut admin = database.clone();
     admin.set_path("postgres");
     let mut admin = PgConnection::connect(admin.as_str()).await?;

@@ -9,7 +9,8 @@ fn account_id(account: &Value) -> &str {
     account.as_str().unwrap()
 }
 
-async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
+/// Has some of everything in a tenant.
+pub(super) async fn ids_of(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let seed = "mutation { inviteMember(input: { email: \"seed@example.com\", role: ADMIN }) @idempotent(key: \"s\") { invitation { id } }
         issueApiKey(input: { name: \"seed\", scopes: [READ_AUDIT] }) @idempotent(key: \"s\") { apiKey { id } }
         beginUpload(input: { name: \"seed.mp4\", sizeBytes: \"5\" }) { upload { id } } }";

@@ -15,6 +15,7 @@ mod contracts;
 mod coverage;
 mod demo;
 mod doors;
+mod endings;
 mod erasure;
 mod faults;
 mod fsck;

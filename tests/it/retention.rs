@@ -14,7 +14,7 @@ use super::auditors::Desk;
 const CHECKPOINT: &str =
     "{ auditCheckpoint(stream: ACCESS) { size verifierKeys prunedUntil pruneStatement } }";
 
-async fn count(database: &mut PgConnection, desk: &Desk) -> i64 {
+pub(super) async fn count(database: &mut PgConnection, desk: &Desk) -> i64 {
     let sql = "SELECT count(*) FROM compliance.audit_leaves WHERE tenant_id = $1 AND stream = 'access' AND index < 256";
     sqlx::query_scalar(sql).bind(desk.tenant.id.uuid()).fetch_one(database).await.unwrap()
 }
@@ -25,7 +25,7 @@ async fn run(database: &mut PgConnection, desk: &Desk, sql: &str) -> u64 {
 }
 
 /// Has it be the tenant's turn, and gives it a while.
-async fn turn(database: &mut PgConnection, desk: &Desk) {
+pub(super) async fn turn(database: &mut PgConnection, desk: &Desk) {
     let due = "UPDATE compliance.daily_turns SET due_at = now(), leased_until = '-infinity'
         WHERE tenant = $1 AND task = 'retention'";
     run(database, desk, due).await;
@@ -42,6 +42,23 @@ async fn turn(database: &mut PgConnection, desk: &Desk) {
     }
 }
 
+/// As if the first heads were of half a year ago. When a head was signed is not in what was signed.
+pub(super) async fn age(database: &mut PgConnection, desk: &Desk) {
+    let old = "UPDATE compliance.audit_heads SET signed_at = signed_at - interval '191 days'
+        WHERE tenant_id = $1 AND stream = 'access' AND size < (
+            SELECT max(size) - 5 FROM compliance.audit_heads WHERE tenant_id = $1 AND stream = 'access')";
+    assert!(run(database, desk, old).await > 2);
+}
+
+/// Has so many events in the log of accesses, and a head behind them.
+pub(super) async fn read_often(desk: &Desk, times: u32) {
+    for _ in 0..times {
+        let token = &desk.tenant.owner.token;
+        desk.app.client.graphql(token, "{ viewer { permissions } }", json!({})).await.unwrap();
+    }
+    desk.app.settle().await.unwrap();
+}
+
 async fn checkpoint(desk: &Desk) -> Value {
     let answer = desk.app.client.graphql(&desk.auditor.token, CHECKPOINT, json!({})).await.unwrap();
     answer.data("auditCheckpoint").clone()
@@ -53,20 +70,10 @@ async fn old_leaves_are_thrown_away_and_what_was_signed_stays_proven() {
     let app = &desk.app;
     // A head behind the first tile, and one after it.
     for reads in [300, 10] {
-        for _ in 0..reads {
-            app.client
-                .graphql(&desk.tenant.owner.token, "{ viewer { permissions } }", json!({}))
-                .await
-                .unwrap();
-        }
-        app.settle().await.unwrap();
+        read_often(&desk, reads).await;
     }
     let mut database = app.superuser_connection().await.unwrap();
-    // As if the first heads were of half a year ago. When a head was signed is not in what was signed.
-    let old = "UPDATE compliance.audit_heads SET signed_at = signed_at - interval '191 days'
-        WHERE tenant_id = $1 AND stream = 'access' AND size < (
-            SELECT max(size) - 5 FROM compliance.audit_heads WHERE tenant_id = $1 AND stream = 'access')";
-    assert!(run(&mut database, &desk, old).await > 2);
+    age(&mut database, &desk).await;
     // While somebody's data must be kept, nothing is thrown away.
     let place = "mutation ($id: ID!) { placeHold(input: { id: $id, matter: \"2026-17\" }) { hold { id } } }";
     let owner = json!({ "id": desk.tenant.owner.id });

@@ -14,5 +14,6 @@ pub mod rehearsal;
 mod reports;
 pub mod serve;
 pub mod stores;
+pub mod tenants;
 pub mod wiring;
 pub mod witness;

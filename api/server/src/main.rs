@@ -1,20 +1,9 @@
 //! The `matricula` binary: a verb for each role.
 
-use std::{
-    io::{Read as _, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use domain::{
-    identity::OpenTenant,
-    kernel::{
-        ids::{ComplianceId, TenantId},
-        outbox::Origin,
-        secret::Secret,
-    },
-};
+use domain::kernel::ids::TenantId;
 use infra::{
     local_keyring::{LocalKeyring, LocalSigner},
     system::System,
@@ -28,7 +17,8 @@ use server::{
     migrate::{Logins, migrate},
     rehearsal,
     serve::{Duties, Queue, asked_to_stop, start},
-    wiring::{StartupError, build},
+    tenants::{self, TenantTask},
+    wiring::StartupError,
     witness::{self, WitnessOptions},
 };
 
@@ -85,7 +75,7 @@ enum Verb {
         #[arg(long)]
         seed: Option<u64>,
     },
-    /// Open tenants.
+    /// Open tenants, and close them.
     Tenant {
         #[command(subcommand)]
         verb: TenantVerb,
@@ -217,6 +207,41 @@ enum TenantVerb {
         #[arg(long)]
         owner_name: String,
     },
+    /// Close a tenant: nobody signs in, no key works, nothing is posted. Unless it is taken back, all there is of it goes for
+    /// good, but its log.
+    Close {
+        /// Its public name.
+        #[arg(long)]
+        slug: String,
+        /// For how many days it can be taken back: 1 to 365.
+        #[arg(long, default_value_t = 30)]
+        days: u16,
+    },
+    /// Take back a tenant that is closed.
+    Reopen {
+        /// Its public name.
+        #[arg(long)]
+        slug: String,
+    },
+    /// Tell where a tenant is: active, closed and until when, or ended.
+    Status {
+        /// Its public name.
+        #[arg(long)]
+        slug: String,
+    },
+}
+
+impl From<TenantVerb> for TenantTask {
+    fn from(verb: TenantVerb) -> Self {
+        match verb {
+            TenantVerb::Open { slug, name, owner_email, owner_name } => {
+                Self::Open { slug, name, owner_email, owner_name }
+            }
+            TenantVerb::Close { slug, days } => Self::Close { slug, days },
+            TenantVerb::Reopen { slug } => Self::Reopen { slug },
+            TenantVerb::Status { slug } => Self::Status { slug },
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -344,7 +369,11 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             sandbox.stop().await;
             Ok(())
         }
-        Verb::Tenant { verb } => Box::pin(tenant(load(Need::Serving)?, verb)).await,
+        Verb::Tenant { verb } => {
+            let config = load(Need::Serving)?;
+            log(&config)?;
+            Box::pin(tenants::run(config, verb.into(), &mut std::io::stdout())).await
+        }
         Verb::Keys { verb } => {
             let (task, whose) = match verb {
                 KeysVerb::Status(whose) => (KeysTask::Status, whose),
@@ -431,27 +460,5 @@ async fn serve(config: Config, duties: Duties) -> Result<(), StartupError> {
     asked_to_stop().await?;
     tracing::info!("stopping");
     service.stop().await;
-    Ok(())
-}
-
-async fn tenant(mut config: Config, verb: TenantVerb) -> Result<(), StartupError> {
-    log(&config)?;
-    // Nobody need be at work yet to give events their indexes.
-    config.audit.index_wait = std::time::Duration::ZERO;
-    let TenantVerb::Open { slug, name, owner_email, owner_name } = verb;
-    let mut password = String::new();
-    std::io::stdin().take(1_024).read_to_string(&mut password)?;
-    let parts = build(&config, &Duties::writing(), String::new()).await?;
-    let draft = OpenTenant {
-        slug,
-        name,
-        owner_email,
-        owner_name,
-        owner_password: Secret::from(password.trim_end_matches(['\r', '\n']).to_owned()),
-    };
-    let origin = Origin::system(ComplianceId::new(&System), "open_tenant");
-    let opened = parts.app.identity.open_tenant(&origin, draft).await?;
-    writeln!(std::io::stdout(), "{}", opened.tenant.uuid())?;
-    parts.envelope.close();
     Ok(())
 }

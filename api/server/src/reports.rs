@@ -17,8 +17,8 @@ use infra::{
     bundles::{Bundles, ReportKey, TimeStampingAuthority},
     erasure_ledger::ObjectLedger,
     postgres::{
-        Db, PgChangeSchedule, PgLogKeys, PgReportSchedule, PgSequencerStore, PgSubjectSchedule, PgUnits,
-        inventory,
+        Db, PgChangeSchedule, PgEnds, PgLogKeys, PgReportSchedule, PgSequencerStore, PgSubjectSchedule,
+        PgUnits, inventory,
     },
     system::System,
 };
@@ -41,14 +41,19 @@ pub(crate) fn changes(db: &Db, units: &Arc<PgUnits>) -> Arc<Changes> {
 pub(crate) fn erasures(
     config: &Config,
     (db, units): (&Db, &Arc<PgUnits>),
+    log_keys: &Arc<PgLogKeys>,
     objects: &Arc<dyn ObjectStore>,
 ) -> Arc<Erasures> {
     let schedule = Arc::new(PgSubjectSchedule::new(db.clone()));
+    let ends = Arc::new(PgEnds::new(db.clone(), Arc::clone(objects)));
     Arc::new(Erasures::new(ErasurePorts {
         units: units.clone(),
         schedule: schedule.clone(),
         ledger: Arc::new(ObjectLedger::new(Arc::clone(objects))),
         daily: schedule,
+        ends: ends.clone(),
+        remains: ends,
+        log_keys: log_keys.clone(),
         backups: TimeDelta::days(config.privacy.backup_days.into()),
         clock: Arc::new(System),
         ids: Arc::new(System),
@@ -181,6 +186,7 @@ pub(crate) async fn open(
 fn house(config: &Config) -> Option<House> {
     let [controller, representative, officer, country] = config.records.responsible.clone()?;
     let erased = "on request, by `eraseSubject`; what was done stays in the log under a pseudonym";
+    let ends = "all of it when the tenant leaves and has ended";
     let logs =
         config.privacy.keep_days.iter().map(|(log, days)| format!("{} after {days} days", log.as_str()));
     let logs: Vec<_> = logs.collect();
@@ -188,24 +194,27 @@ fn house(config: &Config) -> Option<House> {
         (
             Activity::Membership,
             format!(
-                "{erased}; no other limit: a session is good for {SESSION_MAX_DAYS} days at most and an invitation for 7, \
+                "{erased}; {ends}; no other limit: a session is good for {SESSION_MAX_DAYS} days at most and an invitation for 7, \
                  and the rows stay"
             ),
         ),
         (
             Activity::AccountLinks,
-            format!("tokens when an account is unlinked or consent ends; all else {erased}; no other limit"),
+            format!(
+                "tokens when an account is unlinked or consent ends; all else {erased}; {ends}; no other limit"
+            ),
         ),
         (
             Activity::Content,
-            "files when they are cancelled, and those that never arrived after a day; no limit for others"
-                .to_owned(),
+            format!(
+                "files when they are cancelled, and those that never arrived after a day; {ends}; no other limit"
+            ),
         ),
-        (Activity::Publishing, "no limit".to_owned()),
+        (Activity::Publishing, format!("{ends}; no other limit")),
         (
             Activity::Audit,
             format!(
-                "what opens events about a person {erased}; keys of a month {} days after nothing is under them; logs: {}",
+                "what opens events about a person {erased}, and {ends}; keys of a month {} days after nothing is under them; logs: {}",
                 config.privacy.backup_days,
                 if logs.is_empty() { "no limit".to_owned() } else { logs.join(", ") }
             ),

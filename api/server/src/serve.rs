@@ -377,6 +377,9 @@ async fn figures(
         if let Ok(unkept_s) = app.erasures.unkept_s().await {
             app.metrics.erasures_unkept_s.set(unkept_s);
         }
+        if let Ok(overdue_s) = app.erasures.end_overdue_s().await {
+            app.metrics.tenant_end_overdue_s.set(overdue_s);
+        }
         if let Ok((waiting, lag_s)) = app.publishing.turns_behind().await {
             app.metrics.post_turns_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
             app.metrics.post_turns_lag_s.set(lag_s);

@@ -138,6 +138,8 @@ pub struct Metrics {
     pub changes_untold_s: Gauge<f64, AtomicU64>,
     /// `matricula_erasures_unkept_seconds`: how long the oldest erasure has waited to be written down outside of the database.
     pub erasures_unkept_s: Gauge<f64, AtomicU64>,
+    /// `matricula_tenant_end_overdue_seconds`: for how long the end of some tenant that is closed has been due.
+    pub tenant_end_overdue_s: Gauge<f64, AtomicU64>,
     /// `matricula_records_made_total`: versions of records of processing that were made.
     pub records_made: Counter,
     /// `matricula_record_faults_total`: records of processing that could not be made.
@@ -215,6 +217,7 @@ impl Default for Metrics {
             changes_told_late: Counter::default(),
             changes_untold_s: Gauge::default(),
             erasures_unkept_s: Gauge::default(),
+            tenant_end_overdue_s: Gauge::default(),
             records_made: Counter::default(),
             record_faults: Counter::default(),
             segments_cut: Counter::default(),
@@ -351,6 +354,11 @@ impl Metrics {
             "erasures_unkept_seconds",
             "How long the oldest erasure has waited to be written down outside of the database",
             m.erasures_unkept_s.clone(),
+        );
+        r.register(
+            "tenant_end_overdue_seconds",
+            "How long the end of some tenant that is closed has been due",
+            m.tenant_end_overdue_s.clone(),
         );
         r.register(
             "audit_differences",

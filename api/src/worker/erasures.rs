@@ -1,5 +1,5 @@
-//! Writes erasures down outside of the database, erases again what a database that was put back has brought back, and looks
-//! after keys of persons.
+//! Writes erasures down outside of the database, erases again what a database that was put back has brought back, ends tenants
+//! that are closed, and looks after keys of persons.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +27,10 @@ pub async fn keep_erasures(erasures: Arc<Erasures>, mut stop: watch::Receiver<bo
                     subjects = again,
                     "the database was put back to before some were erased: they are again"
                 );
+            }
+            let ended = told("a tenant that is closed can't end", erasures.end_tenants().await);
+            if ended > 0 {
+                tracing::info!(tenants = ended, "nothing is left of tenants that were closed but their logs");
             }
             let months = told("keys of persons were not looked after", erasures.tend_subject_keys().await);
             if months > 0 {

@@ -30,6 +30,8 @@ actions! {
     MAKE_RECORD = "make_record", Admin, API_ACTIVITY, 1, None, Optional, PERSONAL;
     /// Leaves of a log that need not be kept any longer are thrown away; the reason says of which.
     PRUNE_LOG = "prune_log", Admin, API_ACTIVITY, 4, None, Optional, PERSONAL;
+    /// All there is of a tenant goes, but its log; the reason says why.
+    END_TENANT = "end_tenant", Admin, API_ACTIVITY, 4, None, Optional, PERSONAL;
     /// Somebody has looked at what changed in a record of processing.
     REVIEW_RECORD = "review_record", Admin, API_ACTIVITY, 3, Some(Permission::ManagePrivacy), Optional, PERSONAL;
     /// A record of processing is signed.
@@ -37,8 +39,16 @@ actions! {
 }
 
 /// What nobody asks for by a mutation: what workers do, and what happens at the door for files.
-pub const WITHOUT_MUTATION: &[Action] =
-    &[MAKE_REPORT, DOWNLOAD_REPORT, EXPIRE_REPORT, CHANGE_ROWS, MAKE_RECORD, SIGN_RECORD, PRUNE_LOG];
+pub const WITHOUT_MUTATION: &[Action] = &[
+    MAKE_REPORT,
+    DOWNLOAD_REPORT,
+    EXPIRE_REPORT,
+    CHANGE_ROWS,
+    MAKE_RECORD,
+    SIGN_RECORD,
+    PRUNE_LOG,
+    END_TENANT,
+];
 
 /// OCSF class Entity Management, activity Update.
 const fn of_keys(name: &'static str) -> Action {

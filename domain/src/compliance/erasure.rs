@@ -111,6 +111,17 @@ pub struct Erasure {
     pub reports: Vec<ReportId>,
 }
 
+/// How far the end of a tenant is that is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TenantEnd {
+    /// It ended before, and the database was put back to when it had not.
+    pub is_put_back: bool,
+    /// When it began, which can't be stopped.
+    pub begun_at: Option<Timestamp>,
+    /// When there was nothing left but the log.
+    pub ended_at: Option<Timestamp>,
+}
+
 /// That somebody's data must be kept, whoever asks for its erasure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegalHold {

@@ -8,6 +8,10 @@ use crate::kernel::{
 actions! {
     /// A tenant opens, with its first owner.
     OPEN_TENANT = "open_tenant", Admin, ACCOUNT_CHANGE, 1, None, Optional, PERSONAL;
+    /// A tenant is closed: unless it is taken back, it ends for good.
+    CLOSE_TENANT = "close_tenant", Admin, ACCOUNT_CHANGE, 5, None, Optional, PERSONAL;
+    /// A tenant that was closed is taken back.
+    REOPEN_TENANT = "reopen_tenant", Admin, ACCOUNT_CHANGE, 2, None, Optional, PERSONAL;
     /// A member signs in.
     SIGN_IN = "sign_in", Iam, AUTHENTICATION, 1, None, Optional, PERSONAL;
     /// A session is carried on.

@@ -27,6 +27,7 @@ pub use use_cases::{Identity, IdentityPorts};
 pub use use_cases::{
     accept_invitation::AcceptInvitation,
     authenticate::{Credential, SignedIn},
+    close_tenant::Standing as TenantStanding,
     enrol_totp::TotpEnrolment,
     invite_member::Invited,
     issue_api_key::{ApiKeyDraft, IssuedApiKey},

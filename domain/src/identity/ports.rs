@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use super::{
     events::IdentityEvent,
     model::{
-        ApiKey, EmailAddress, Invitation, Member, PasswordReset, RecoveryCode, RefreshToken, Session, Slug,
-        Tenant,
+        ApiKey, Closing, EmailAddress, Invitation, Member, PasswordReset, RecoveryCode, RefreshToken,
+        Session, Slug, Tenant, TenantStatus,
     },
 };
 use crate::kernel::{
@@ -27,8 +27,11 @@ use crate::kernel::{
 /// Finds a tenant before its scope is known.
 #[async_trait]
 pub trait TenantDirectory: Send + Sync {
-    /// The tenant of that public name; `None` when there is none.
+    /// The tenant of that public name; `None` when there is none, or its end has begun.
     async fn find(&self, slug: &Slug) -> Result<Option<TenantId>, PortError>;
+
+    /// The tenant that has that public name or had it.
+    async fn find_ever(&self, slug: &Slug) -> Result<Option<TenantId>, PortError>;
 
     /// Takes the name for `tenant`; `false` when another has it. Taken names are never given back: old
     /// addresses must not lead to strangers.
@@ -38,10 +41,16 @@ pub trait TenantDirectory: Send + Sync {
 /// The tenant itself.
 #[async_trait]
 pub trait TenantStore: Send {
-    /// The tenant of this transaction; `None` when its opening was never committed.
+    /// The tenant of this transaction; `None` when its opening was never committed, or it has ended.
     async fn tenant(&mut self) -> Result<Option<Tenant>, PortError>;
     /// Stores a new tenant.
     async fn add_tenant(&mut self, tenant: &Tenant) -> Result<(), PortError>;
+    /// That it is closed, locked until the transaction ends; `None` when it is not.
+    async fn closing(&mut self) -> Result<Option<Closing>, PortError>;
+    /// Closes it; nobody else has.
+    async fn close(&mut self, closing: &Closing) -> Result<(), PortError>;
+    /// Takes it back, as `before`; its end has not begun. Its accounts are paused: what was due meanwhile would go out at once.
+    async fn reopen(&mut self, before: TenantStatus) -> Result<(), PortError>;
 }
 
 /// Whether a row was added, or one like it is there.

@@ -1,6 +1,7 @@
 //! Identity's use cases on memory adapters: no store, no network, no waiting, a clock that moves only when told.
 
 mod api_keys;
+mod closing;
 mod invitations;
 mod journeys;
 mod members;

@@ -93,6 +93,8 @@ impl Stage {
                 let opened = now(w.identity.open_tenant(&w.origin(), World::draft("borealis")));
                 return Some(TenantScope::of(opened.expect("opens").tenant));
             }
+            "close_tenant" => drop(now(w.identity.close_tenant(&w.origin(), scope, 30)).expect("closes")),
+            "reopen_tenant" => now(w.identity.reopen_tenant(&w.origin(), scope)).expect("is taken back"),
             "sign_in" => assert!(signed_in(w.try_sign_in(Some(scope), OWNER, PASSWORD, None)).is_some()),
             "refresh_session" => assert!(w.refresh(&self.refresh_token).is_some()),
             "request_password_reset" => assert!(w.request_reset(scope, OWNER).is_some()),
@@ -108,6 +110,9 @@ impl Stage {
         let begun = ["confirm_totp", "disable_totp"].contains(&name);
         if begun && actor.member().is_some() {
             self.command("enrol_totp", actor).expect("a command").expect("begins");
+        }
+        if name == "reopen_tenant" {
+            self.door("close_tenant");
         }
         if name == "disable_totp" && actor.member().is_some() {
             self.command("confirm_totp", actor).expect("a command").expect("confirms");

@@ -3,7 +3,7 @@
 //!
 //! Absent on purpose: anything that tells who somebody was.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
@@ -12,7 +12,7 @@ use domain::{
         ports::ErasureLedger,
     },
     content::ports::ObjectStore,
-    kernel::{fault::PortError, ids::TenantId, scope::TenantScope},
+    kernel::{clock::Timestamp, fault::PortError, ids::TenantId, scope::TenantScope},
 };
 use uuid::Uuid;
 
@@ -20,6 +20,9 @@ const PORT: &str = "erasure_ledger";
 
 /// The folder of them all.
 const FOLDER: &str = "erasures";
+
+/// The folder of tenants that have ended, apart: who can't read it must not take it for a person's.
+const ENDED: &str = "ended-tenants";
 
 /// A ledger of erasures in a store of objects.
 pub struct ObjectLedger {
@@ -68,6 +71,22 @@ impl ErasureLedger for ObjectLedger {
         // An entry that can't be read is somebody who would come back unseen.
         let unread = |key: &String| PortError::lasting(PORT, format!("{key} is no entry of the ledger"));
         keys.iter().map(|key| parse(key).ok_or_else(|| unread(key))).collect()
+    }
+
+    async fn keep_end(&self, scope: &TenantScope, begun_at: Timestamp) -> Result<(), PortError> {
+        let at = begun_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        let key = format!("{ENDED}/{}", scope.tenant().uuid().simple());
+        self.objects.put(&key, at.into_bytes()).await
+    }
+
+    async fn ended(&self) -> Result<BTreeSet<TenantId>, PortError> {
+        let keys = self.objects.below(ENDED).await?;
+        let tenant = |key: &String| {
+            let name = key.strip_prefix(ENDED).and_then(|name| name.strip_prefix('/'));
+            let tenant = name.and_then(|name| Uuid::try_parse(name).ok()).map(TenantId::from_uuid);
+            tenant.ok_or_else(|| PortError::lasting(PORT, format!("{key} is no entry of the ledger")))
+        };
+        keys.iter().map(tenant).collect()
     }
 }
 

@@ -72,6 +72,18 @@ macro_rules! holdings {
 
 use Changes::{Noted, Unnoted};
 
+/// Tables whose rows outlive their tenant: its log, with the keys that verify it. All others' rows go when it ends.
+pub const OUTLIVES: [&str; 8] = [
+    "compliance.audit_outbox",
+    "compliance.audit_leaves",
+    "compliance.audit_tiles",
+    "compliance.audit_heads",
+    "compliance.audit_segments",
+    "compliance.prunes",
+    "compliance.platform_anchors",
+    "compliance.log_keys",
+];
+
 const LOG: &str = "the log itself, which is only ever added to";
 const KEYS: &str =
     "wrapped keys, which seal what would be told of them; who rotates them leaves events of the admin log";
@@ -248,7 +260,7 @@ holdings! {
     "compliance.log_keys", Audit, Unnoted(
         "keys that sign the log, made once"
     ) => {
-        id, public_key, seed_sealed, created_at
+        id, public_key, seed_sealed, created_at, sealed_by
     }
     "compliance.reports", Reports, Noted => {
         id, kind, stream, query Conduct, query_text, zone, kept_first, kept_last, compliance_id, requested_at,

@@ -1,4 +1,5 @@
-//! `compliance.log_keys`: the Ed25519 keys that sign a tenant's checkpoints, sealed by the tenant's own keys.
+//! `compliance.log_keys`: the Ed25519 keys that sign a tenant's checkpoints, sealed by the tenant's own keys until it ends, and then by
+//! the installation's.
 
 use std::sync::Arc;
 
@@ -8,14 +9,16 @@ use domain::{
     kernel::{
         clock::Clock,
         fault::PortError,
-        ids::{Entropy, IdSource},
+        ids::{Entropy, IdSource, PLATFORM},
         scope::TenantScope,
         secret::{Place, Sealed, Vault},
     },
 };
 use sea_orm::{
-    ActiveModelTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _, QueryOrder as _,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _, QueryOrder as _, sea_query::Expr,
 };
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
@@ -26,6 +29,19 @@ use super::{
 };
 
 const PORT: &str = "postgres.log_keys";
+
+/// Whose keys a seed is sealed by.
+const BY_TENANT: &str = "tenant";
+const BY_PLATFORM: &str = "platform";
+
+const fn place(row: Uuid) -> Place {
+    Place { table: "compliance.log_keys", column: "seed_sealed", row }
+}
+
+/// By whose keys a seed is opened: those of a tenant that has ended outlive it.
+fn sealing(scope: &TenantScope, row: &Model) -> TenantScope {
+    if row.sealed_by == BY_PLATFORM { TenantScope::of(PLATFORM) } else { *scope }
+}
 
 /// Log keys in the database.
 pub struct PgLogKeys {
@@ -74,13 +90,14 @@ impl PgLogKeys {
         let signer = NoteSigner::from_seed("log", &seed).map_err(|e| PortError::lasting(PORT, e))?;
         let public_key = signer.verifier().public();
         let id = self.ids.next_uuid();
-        let place = Place { table: "compliance.log_keys", column: "seed_sealed", row: id };
+        let place = place(id);
         let row = Model {
             tenant_id: tenant,
             id,
             public_key: public_key.to_vec(),
             seed_sealed: self.vault.seal(&tx.scope(), place, &*seed).await?.0,
             created_at: self.clock.now(),
+            sealed_by: BY_TENANT.to_owned(),
         };
         Entity::insert(row.clone().into_active_model().reset_all())
             .exec_without_returning(tx)
@@ -99,8 +116,7 @@ impl LogKeys for PgLogKeys {
             None => self.make(&tx).await?,
         };
         tx.commit().await?;
-        let place = Place { table: "compliance.log_keys", column: "seed_sealed", row: row.id };
-        let opened = self.vault.open(scope, place, &Sealed(row.seed_sealed)).await?;
+        let opened = self.vault.open(&sealing(scope, &row), place(row.id), &Sealed(row.seed_sealed)).await?;
         let seed: [u8; 32] = opened
             .expose()
             .try_into()
@@ -119,5 +135,23 @@ impl LogKeys for PgLogKeys {
                     .map_err(|_| PortError::lasting(PORT, "a public key is not 32 bytes"))
             })
             .collect()
+    }
+
+    async fn outlive(&self, scope: &TenantScope) -> Result<(), PortError> {
+        self.seed(scope).await?;
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        for row in self.keys(&tx).await?.into_iter().filter(|row| row.sealed_by == BY_TENANT) {
+            let opened = self.vault.open(scope, place(row.id), &Sealed(row.seed_sealed)).await?;
+            let sealed = self.vault.seal(&TenantScope::of(PLATFORM), place(row.id), opened.expose()).await?;
+            Entity::update_many()
+                .col_expr(Column::SeedSealed, Expr::value(sealed.0))
+                .col_expr(Column::SealedBy, Expr::value(BY_PLATFORM))
+                .filter(Column::TenantId.eq(scope.tenant().uuid()))
+                .filter(Column::Id.eq(row.id))
+                .exec(&tx)
+                .await
+                .map_err(|e| orm_error(PORT, e))?;
+        }
+        tx.commit().await
     }
 }

@@ -335,17 +335,25 @@ impl PgTenantDirectory {
     pub const fn new(db: Db) -> Self {
         Self { db }
     }
-}
 
-#[async_trait]
-impl TenantDirectory for PgTenantDirectory {
-    async fn find(&self, slug: &Slug) -> Result<Option<TenantId>, PortError> {
-        sqlx::query_scalar::<_, Option<uuid::Uuid>>("SELECT identity.find_tenant($1)")
+    async fn look(&self, sql: &'static str, slug: &Slug) -> Result<Option<TenantId>, PortError> {
+        sqlx::query_scalar::<_, Option<uuid::Uuid>>(sql)
             .bind(slug.as_str())
             .fetch_one(self.db.pool())
             .await
             .map(|found| found.map(TenantId::from_uuid))
             .map_err(|e| port_error("postgres.tenant_directory", e))
+    }
+}
+
+#[async_trait]
+impl TenantDirectory for PgTenantDirectory {
+    async fn find(&self, slug: &Slug) -> Result<Option<TenantId>, PortError> {
+        self.look("SELECT identity.find_tenant($1)", slug).await
+    }
+
+    async fn find_ever(&self, slug: &Slug) -> Result<Option<TenantId>, PortError> {
+        self.look("SELECT identity.find_tenant_ever($1)", slug).await
     }
 
     async fn claim(&self, slug: &Slug, tenant: TenantId) -> Result<bool, PortError> {

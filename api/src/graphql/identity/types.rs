@@ -94,6 +94,8 @@ pub enum TenantStatus {
     Suspended,
     /// The same, until who was erased before the database was put back is erased again.
     AwaitingErasure,
+    /// The same, and nothing is posted; unless whoever runs the service takes it back, it ends for good.
+    Closed,
 }
 
 /// What became of an invitation.

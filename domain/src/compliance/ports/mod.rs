@@ -33,7 +33,10 @@ pub use reports::{
     Added, Asked, Binding, Bound, ComplianceUnit, ComplianceUnits, ReportBinder, ReportRow, ReportSchedule,
     ReportStore, Segment,
 };
-pub use subjects::{DailySchedule, ErasureLedger, ErasureSchedule, Rewrapped, SubjectStore};
+pub use subjects::{
+    DailySchedule, EndSchedule, EndStore, ErasureLedger, ErasureSchedule, Rewrapped, SubjectStore,
+    TenantRemains,
+};
 
 /// One log: a stream of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -313,6 +316,8 @@ pub trait LogKeys: Send + Sync {
     async fn seed(&self, scope: &TenantScope) -> Result<zeroize::Zeroizing<[u8; 32]>, PortError>;
     /// The public keys that signed this tenant's checkpoints, newest first, 32 bytes each.
     async fn public_keys(&self, scope: &TenantScope) -> Result<Vec<[u8; 32]>, PortError>;
+    /// Has the log's keys outlive those of the tenant: seals them by the installation's own. One is made when there is none.
+    async fn outlive(&self, scope: &TenantScope) -> Result<(), PortError>;
 }
 
 /// A version of a tenant's key.

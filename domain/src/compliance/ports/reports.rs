@@ -7,7 +7,7 @@ use report_bundle::{
     writer::{FileFacts, Heads, ReportHead, TypeRun},
 };
 
-use super::{Prune, ReportTx, SignedHead};
+use super::{EndStore, Prune, ReportTx, SignedHead};
 use crate::compliance::log::merkle::Hash;
 use crate::{
     compliance::report::{Piece, Report},
@@ -100,7 +100,7 @@ pub trait ComplianceUnits: Send + Sync {
 
 /// One open transaction. Dropped without a commit, it leaves nothing behind.
 #[async_trait]
-pub trait ComplianceUnit: ReportTx {
+pub trait ComplianceUnit: ReportTx + EndStore {
     /// Makes it all durable.
     async fn commit(self: Box<Self>) -> Result<(), PortError>;
 }

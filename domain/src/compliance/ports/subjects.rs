@@ -1,15 +1,17 @@
 //! Persons whose data is kept: what tells who they are can be taken away, unless it must be kept.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::{
-    compliance::erasure::{Erasure, ErasureBasis, LegalHold, Subject},
+    compliance::erasure::{Erasure, ErasureBasis, LegalHold, Subject, TenantEnd},
     kernel::{
         clock::Timestamp,
         fault::PortError,
-        ids::{HoldId, ReportId},
+        ids::{HoldId, ReportId, TenantId},
         page::{Page, PageRequest},
         scope::TenantScope,
     },
@@ -107,4 +109,47 @@ pub trait ErasureLedger: Send + Sync {
     async fn keep(&self, scope: &TenantScope, erasure: &Erasure) -> Result<(), PortError>;
     /// All there are.
     async fn all(&self) -> Result<Vec<(TenantScope, Subject, ErasureBasis)>, PortError>;
+    /// Writes the end of a tenant down, durably; no error when it is there already.
+    async fn keep_end(&self, scope: &TenantScope, begun_at: Timestamp) -> Result<(), PortError>;
+    /// Tenants whose end is written down.
+    async fn ended(&self) -> Result<BTreeSet<TenantId>, PortError>;
+}
+
+/// Keeps that a tenant is to end, and how far that is.
+#[async_trait]
+pub trait EndStore: Send {
+    /// That it is to end, locked until the transaction ends; `None` when it is not closed.
+    async fn end(&mut self) -> Result<Option<TenantEnd>, PortError>;
+    /// Its end begins: from now on it can't be taken back, and its rows can be taken away.
+    async fn begin_end(&mut self, now: Timestamp) -> Result<(), PortError>;
+    /// Its turn is over; the next is due then.
+    async fn end_later(&mut self, due: Timestamp) -> Result<(), PortError>;
+    /// There is nothing left but the log.
+    async fn end_done(&mut self, now: Timestamp) -> Result<(), PortError>;
+    /// Closes a tenant that had ended before the database was put back, to end at once. False when it is so already, or there is
+    /// none.
+    async fn end_again(&mut self, now: Timestamp) -> Result<bool, PortError>;
+}
+
+/// Whose end is due, across tenants: names and nothing else.
+#[async_trait]
+pub trait EndSchedule: Send + Sync {
+    /// Claims up to `most`. Nobody else is given them before `lease` is over.
+    async fn claim_ends(
+        &self,
+        now: Timestamp,
+        most: u32,
+        lease: TimeDelta,
+    ) -> Result<Vec<TenantScope>, PortError>;
+    /// For how many seconds the end of some tenant has been due.
+    async fn end_overdue(&self, now: Timestamp) -> Result<f64, PortError>;
+}
+
+/// Takes away what there is of a tenant whose end has begun, all but its log.
+#[async_trait]
+pub trait TenantRemains: Send + Sync {
+    /// Keys of persons, and files: those of reports, and what was uploaded or made of it.
+    async fn remove_objects(&self, scope: &TenantScope) -> Result<(), PortError>;
+    /// Rows, the tenant's keys among them; how many.
+    async fn remove_rows(&self, scope: &TenantScope) -> Result<u64, PortError>;
 }

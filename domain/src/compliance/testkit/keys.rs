@@ -42,4 +42,8 @@ impl LogKeys for MemoryLogKeys {
         let seed = self.seed(scope).await?;
         Ok(vec![SigningKey::from_bytes(&seed).verifying_key().to_bytes()])
     }
+
+    async fn outlive(&self, scope: &TenantScope) -> Result<(), PortError> {
+        self.seed(scope).await.map(drop)
+    }
 }

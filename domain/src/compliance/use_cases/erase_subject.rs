@@ -12,12 +12,16 @@ use super::{
     super::{
         actions::ERASE_SUBJECT,
         erasure::{Erasure, ErasureBasis, LegalHold, Subject, epoch_of},
-        ports::{ComplianceUnit, ComplianceUnits, DailySchedule, ErasureLedger, ErasureSchedule, ReportTx},
+        ports::{
+            ComplianceUnit, ComplianceUnits, DailySchedule, EndSchedule, ErasureLedger, ErasureSchedule,
+            LogKeys, ReportTx, TenantRemains,
+        },
         report::ReportState,
     },
     ComplianceError,
 };
 use crate::kernel::{
+    action::Action,
     actor::{Actor, Permission},
     clock::{Clock, Timestamp},
     fault::PortError,
@@ -50,7 +54,7 @@ const LEASE_S: i64 = 300;
 const AGAIN_S: i64 = 3_600;
 
 /// Why it was erased, in events, when that was done before.
-const AGAIN: &str = "database_put_back";
+pub(super) const AGAIN: &str = "database_put_back";
 
 /// What erasing is built from.
 pub struct ErasurePorts {
@@ -62,6 +66,12 @@ pub struct ErasurePorts {
     pub ledger: Arc<dyn ErasureLedger>,
     /// Whose keys are to be looked after.
     pub daily: Arc<dyn DailySchedule>,
+    /// Tenants that are to end.
+    pub ends: Arc<dyn EndSchedule>,
+    /// What there is of one.
+    pub remains: Arc<dyn TenantRemains>,
+    /// Keys of logs, which outlive tenants.
+    pub log_keys: Arc<dyn LogKeys>,
     /// How long backups of the database are kept.
     pub backups: TimeDelta,
     /// Time.
@@ -183,18 +193,21 @@ impl Erasures {
         Ok(tx.commit().await?)
     }
 
-    /// Erases again what was erased before the database was put back to a time when it was not: to be done before anything
-    /// is served, and now and then. Nobody is let into a tenant that has somebody in it who can't be erased again, until they
+    /// Erases again what was erased before the database was put back to a time when it was not, and closes tenants that had
+    /// ended: to be done before anything is served, and now and then. Nobody is let into a tenant that has somebody in it who can't be erased again, until they
     /// are.
     ///
     /// # Errors
     /// `Port`: it can't be said who was erased.
     pub async fn erase_again(&self) -> Result<Kept, ComplianceError> {
+        let mut turn = Kept::default();
+        let ended = self.end_all_again(&mut turn).await?;
         let mut by_tenant: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-        for (scope, subject, basis) in self.0.ledger.all().await? {
+        let all = self.0.ledger.all().await?;
+        for (scope, subject, basis) in all.into_iter().filter(|(scope, ..)| !ended.contains(&scope.tenant()))
+        {
             by_tenant.entry(scope.tenant()).or_default().insert((subject, basis));
         }
-        let mut turn = Kept::default();
         for (tenant, erased) in by_tenant {
             let scope = TenantScope::of(tenant);
             // Whom there is may not be known now, for reasons that have nothing to do with them.
@@ -366,7 +379,15 @@ impl Erasures {
     }
 
     async fn begin(&self, scope: TenantScope) -> Result<Box<dyn ComplianceUnit>, ComplianceError> {
-        let origin = Origin::system(ComplianceId::new(&*self.0.ids), ERASE_SUBJECT.name);
+        self.begin_as(scope, ERASE_SUBJECT).await
+    }
+
+    pub(super) async fn begin_as(
+        &self,
+        scope: TenantScope,
+        action: Action,
+    ) -> Result<Box<dyn ComplianceUnit>, ComplianceError> {
+        let origin = Origin::system(ComplianceId::new(&*self.0.ids), action.name);
         Ok(self.0.units.begin(scope, &origin).await?)
     }
 }

@@ -5,6 +5,7 @@ mod change_rows;
 mod compose;
 mod cosign;
 mod cut_segments;
+mod end_tenant;
 mod erase_subject;
 mod find_range;
 mod gather_cosignatures;

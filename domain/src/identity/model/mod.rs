@@ -12,7 +12,7 @@ pub use member::{Invitation, InvitationState, Member, MemberStatus};
 pub use session::{
     ACCESS_TOKEN_TTL_S, RefreshToken, SESSION_IDLE_DAYS, SESSION_MAX_DAYS, Session, session_access_ttl,
 };
-pub use tenant::{Slug, SlugFault, Tenant, TenantStatus};
+pub use tenant::{Closing, Slug, SlugFault, TAKE_BACK_DAYS, Tenant, TenantStatus};
 
 /// Shortest password, in characters (NIST SP 800-63B-4 section 3.1.1.2: at least 15 when it is the only
 /// factor).

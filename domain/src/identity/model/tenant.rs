@@ -39,6 +39,8 @@ pub enum TenantStatus {
     Suspended,
     /// The same, until who was erased before the database was put back is erased again.
     AwaitingErasure,
+    /// The same, and nothing is posted; unless it is taken back, it ends for good ([`Closing`]).
+    Closed,
 }
 
 impl TenantStatus {
@@ -48,13 +50,34 @@ impl TenantStatus {
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::AwaitingErasure => "awaiting_erasure",
+            Self::Closed => "closed",
         }
     }
 
     /// The status of that text form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Suspended, Self::AwaitingErasure].into_iter().find(|s| s.as_str() == text)
+        [Self::Active, Self::Suspended, Self::AwaitingErasure, Self::Closed]
+            .into_iter()
+            .find(|s| s.as_str() == text)
     }
+}
+
+/// Shortest and longest time for which a tenant that is closed can be taken back, in days.
+pub const TAKE_BACK_DAYS: std::ops::RangeInclusive<u16> = 1..=365;
+
+/// That a tenant is closed, and how far its end is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// When it was closed.
+    pub closed_at: Timestamp,
+    /// Until when it can be taken back.
+    pub ends_at: Timestamp,
+    /// What it was before.
+    pub before: TenantStatus,
+    /// When its end began, which can't be stopped.
+    pub begun_at: Option<Timestamp>,
+    /// When there was nothing left but its log.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// A customer of this installation.

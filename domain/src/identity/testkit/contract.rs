@@ -6,8 +6,8 @@ use crate::{
     identity::{
         actions,
         model::{
-            EmailAddress, Invitation, Member, MemberStatus, PasswordReset, RecoveryCode, RefreshToken,
-            Session, Slug, Tenant,
+            Closing, EmailAddress, Invitation, Member, MemberStatus, PasswordReset, RecoveryCode,
+            RefreshToken, Session, Slug, Tenant, TenantStatus,
         },
         ports::{Added, IdentityUnit, IdentityUnits},
     },
@@ -56,6 +56,7 @@ pub async fn stores_keep_their_promises(
     let mut unit = trial.begin().await?;
     assert_eq!(unit.tenant().await?, Some(tenant));
     drop(unit);
+    trial.closings().await?;
     let member = trial.members().await?;
     trial.sessions(member).await?;
     trial.one_time(member).await
@@ -67,6 +68,31 @@ fn email(local: &str) -> Result<EmailAddress, PortError> {
 }
 
 impl Trial<'_> {
+    /// Closed and taken back, a tenant is as before.
+    async fn closings(&self) -> Result<(), PortError> {
+        let closing = Closing {
+            closed_at: self.now,
+            ends_at: self.now + TimeDelta::days(30),
+            before: TenantStatus::Suspended,
+            begun_at: None,
+            ended_at: None,
+        };
+        let mut unit = self.begin().await?;
+        assert_eq!(unit.closing().await?, None);
+        unit.close(&closing).await?;
+        unit.commit().await?;
+        let status = |tenant: Option<Tenant>| tenant.map(|tenant| tenant.status);
+        let mut unit = self.begin().await?;
+        assert_eq!(unit.closing().await?, Some(closing));
+        assert_eq!(status(unit.tenant().await?), Some(TenantStatus::Closed));
+        unit.reopen(TenantStatus::Active).await?;
+        unit.commit().await?;
+        let mut unit = self.begin().await?;
+        assert_eq!(unit.closing().await?, None);
+        assert_eq!(status(unit.tenant().await?), Some(TenantStatus::Active));
+        Ok(())
+    }
+
     async fn begin(&self) -> Result<Box<dyn IdentityUnit>, PortError> {
         let origin = Origin::system(ComplianceId::new(self.ids), "contract");
         self.units.begin(self.scope, &origin).await

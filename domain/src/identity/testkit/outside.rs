@@ -23,6 +23,10 @@ impl TenantDirectory for MemoryDirectory {
         Ok(lock(&self.0).get(slug.as_str()).copied())
     }
 
+    async fn find_ever(&self, slug: &Slug) -> Result<Option<TenantId>, PortError> {
+        self.find(slug).await
+    }
+
     async fn claim(&self, slug: &Slug, tenant: TenantId) -> Result<bool, PortError> {
         Ok(*lock(&self.0).entry(slug.as_str().to_owned()).or_insert(tenant) == tenant)
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::{
     identity::{
         events::IdentityEvent,
-        model::{ApiKey, Invitation, Member, PasswordReset, RecoveryCode, RefreshToken, Session, Tenant},
+        model::{
+            ApiKey, Closing, Invitation, Member, PasswordReset, RecoveryCode, RefreshToken, Session, Tenant,
+        },
     },
     kernel::{
         ids::{ApiKeyId, InvitationId, MemberId, PasswordResetId, RefreshTokenId, SessionId},
@@ -27,6 +29,8 @@ pub struct Recorded {
 pub struct Rows {
     /// The tenant, once opened.
     pub tenant: Option<Tenant>,
+    /// That it is closed.
+    pub closing: Option<Closing>,
     /// Members.
     pub members: BTreeMap<MemberId, Member>,
     /// Recovery codes of members.

@@ -8,8 +8,8 @@ use super::unit::MemoryUnit;
 use crate::{
     identity::{
         model::{
-            ApiKey, EmailAddress, Invitation, InvitationState, Member, MemberStatus, PasswordReset,
-            RecoveryCode, RefreshToken, Session, Tenant,
+            ApiKey, Closing, EmailAddress, Invitation, InvitationState, Member, MemberStatus, PasswordReset,
+            RecoveryCode, RefreshToken, Session, Tenant, TenantStatus,
         },
         ports::{
             Added, ApiKeyStore, InvitationStore, IssuedKey, MemberStore, PasswordResetStore, SessionStore,
@@ -30,6 +30,14 @@ fn count(rows: usize) -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
 }
 
+impl MemoryUnit {
+    fn turn(&mut self, status: TenantStatus) {
+        if let Some(tenant) = &mut self.rows.tenant {
+            tenant.status = status;
+        }
+    }
+}
+
 #[async_trait]
 impl TenantStore for MemoryUnit {
     async fn tenant(&mut self) -> Result<Option<Tenant>, PortError> {
@@ -38,6 +46,22 @@ impl TenantStore for MemoryUnit {
 
     async fn add_tenant(&mut self, tenant: &Tenant) -> Result<(), PortError> {
         self.rows.tenant = Some(tenant.clone());
+        Ok(())
+    }
+
+    async fn closing(&mut self) -> Result<Option<Closing>, PortError> {
+        Ok(self.rows.closing.clone())
+    }
+
+    async fn close(&mut self, closing: &Closing) -> Result<(), PortError> {
+        self.rows.closing = Some(closing.clone());
+        self.turn(TenantStatus::Closed);
+        Ok(())
+    }
+
+    async fn reopen(&mut self, before: TenantStatus) -> Result<(), PortError> {
+        self.rows.closing = None;
+        self.turn(before);
         Ok(())
     }
 }

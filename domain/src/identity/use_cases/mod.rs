@@ -5,6 +5,7 @@ pub(super) mod accept_invitation;
 pub(super) mod authenticate;
 mod change_member_role;
 mod change_password;
+pub(super) mod close_tenant;
 pub(super) mod enrol_totp;
 pub(super) mod invite_member;
 pub(super) mod issue_api_key;

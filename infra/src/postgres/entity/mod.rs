@@ -135,7 +135,7 @@ tenant_entity!(data_key, "compliance", "data_keys", keys { purpose: String, vers
     kek_version: i32, wrapped: Vec<u8>,
 });
 tenant_entity!(log_key, "compliance", "log_keys", keys { id: uuid::Uuid }, columns {
-    public_key: Vec<u8>, seed_sealed: Vec<u8>, created_at: super::At,
+    public_key: Vec<u8>, seed_sealed: Vec<u8>, created_at: super::At, sealed_by: String,
 });
 tenant_entity!(app, "accounts", "apps", keys { id: uuid::Uuid }, columns {
     platform: String, name: String, client_key: String, secret_sealed: Vec<u8>, scopes: Vec<String>,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     identity::{
-        model::{Slug, Tenant, TenantStatus},
+        model::{Closing, Slug, Tenant, TenantStatus},
         ports::TenantStore,
     },
     kernel::{fault::PortError, ids::TenantId},
@@ -46,5 +46,17 @@ impl TenantStore for PgWork {
             .await
             .map(drop)
             .map_err(|e| orm_error(PORT, e))
+    }
+
+    async fn closing(&mut self) -> Result<Option<Closing>, PortError> {
+        self.closing_of_tenant().await
+    }
+
+    async fn close(&mut self, closing: &Closing) -> Result<(), PortError> {
+        self.close_tenant(closing).await
+    }
+
+    async fn reopen(&mut self, before: TenantStatus) -> Result<(), PortError> {
+        self.reopen_tenant(before).await
     }
 }
