@@ -408,16 +408,7 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             }
         }
         Verb::Keyring { verb: KeyringVerb::LogKey } => log_key(&load(Need::Nothing)?),
-        Verb::Keyring { verb: KeyringVerb::ChainKey } => {
-            let path = load(Need::Nothing)?.notary.chain_key;
-            let is_there = path.exists();
-            if !is_there {
-                LocalSigner::create(&path, &System)?;
-            }
-            let account = infra::chain::account_of(&path)?;
-            let said = if is_there { "there is" } else { "made" };
-            Ok(writeln!(std::io::stdout(), "{said} {}; it pays from {account}", path.display())?)
-        }
+        Verb::Keyring { verb: KeyringVerb::ChainKey } => chain_key(&load(Need::Nothing)?),
         Verb::Keyring { verb: KeyringVerb::Create } => {
             let config = load(Need::Nothing)?;
             let path = config.keys.keyring.as_ref().ok_or("keys.keyring says no file")?;
@@ -426,6 +417,18 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
             if config.notary.key_file.exists() { Ok(()) } else { log_key(&config) }
         }
     }
+}
+
+/// Makes the key that pays on the chain when there is none, and says whose it is.
+fn chain_key(config: &Config) -> Result<(), StartupError> {
+    let path = &config.notary.chain_key;
+    let is_there = path.exists();
+    if !is_there {
+        LocalSigner::create(path, &System)?;
+    }
+    let account = infra::chain::account_of(path)?;
+    let said = if is_there { "there is" } else { "made" };
+    Ok(writeln!(std::io::stdout(), "{said} {}; it pays from {account}", path.display())?)
 }
 
 /// Makes the key that signs the platform's log.
