@@ -172,6 +172,95 @@ async fn reasons(database: &mut PgConnection, tenant: TenantId) -> Vec<String> {
     sqlx::query_scalar(said).bind(tenant.uuid()).fetch_all(database).await.unwrap()
 }
 
+/// Before its time nothing goes, and while somebody's data must be kept.
+async fn goes_not_before_its_time(desk: &Desk, database: &mut PgConnection) {
+    let (app, tenant) = (&desk.app, &desk.tenant);
+    close(app, tenant).await;
+    assert_eq!(end(app).await, (0, Vec::new()));
+    let_time_pass(database, tenant.id).await;
+    let (done, faults) = end(app).await;
+    assert!(done == 0 && faults.len() == 1 && faults[0].contains("legal hold"), "{faults:?}");
+    assert!(app.figure("matricula_tenant_end_overdue_seconds").await.is_ok());
+    assert!(status(app, tenant).await.contains("closed; it ends on"));
+    assert!(!entry(app, tenant.id).exists());
+    let release = "UPDATE compliance.legal_holds SET released_at = now() WHERE tenant_id = $1";
+    assert!(run(database, release, tenant.id.uuid()).await > 0);
+}
+
+/// Half way, nothing more can be done for it, and it can't be taken back; what is left goes the next time.
+async fn goes_on_from_half_way(desk: &Desk, database: &mut PgConnection) {
+    let (app, tenant) = (&desk.app, &desk.tenant);
+    database.execute("REVOKE DELETE ON publishing.posts FROM matricula_app_rw").await.unwrap();
+    let_time_pass(database, tenant.id).await;
+    let (done, faults) = end(app).await;
+    assert!(done == 0 && faults.len() == 1 && faults[0].contains("permission denied"), "{faults:?}");
+    assert!(entry(app, tenant.id).exists());
+    let reopened = app.tenant_task(TenantTask::Reopen { slug: tenant.slug.clone() }).await;
+    assert!(reopened.unwrap_err().to_string().contains("whose end has begun"));
+    database.execute("GRANT DELETE ON publishing.posts TO matricula_app_rw").await.unwrap();
+    let again = "UPDATE identity.closings SET due_at = now(), leased_until = '-infinity' WHERE tenant = $1";
+    run(database, again, tenant.id.uuid()).await;
+    assert_eq!(end(app).await, (0, Vec::new()), "once more in an hour");
+}
+
+/// What comes late finds no keys and makes none; a turn of an hour later takes away what it left.
+async fn late_comers_leave_nothing(desk: &Desk, database: &mut PgConnection, left: &[String]) {
+    let (app, tenant) = (&desk.app, &desk.tenant);
+    let mut connection = app.app_connection().await.unwrap();
+    let mut tx = connection.begin().await.unwrap();
+    let scope =
+        sqlx::query("SELECT set_config('app.tenant_id', $1, true)").bind(tenant.id.uuid().to_string());
+    scope.execute(&mut *tx).await.unwrap();
+    let key =
+        "INSERT INTO compliance.tenant_keys (tenant_id, version, provider, wrapped) VALUES ($1, 1, 'x', '')";
+    let refused = sqlx::query(key).bind(tenant.id.uuid()).execute(&mut *tx).await.unwrap_err().to_string();
+    assert!(refused.contains("row-level security"), "{refused}");
+    drop(tx);
+    let late = "INSERT INTO content.room (tenant_id, used_bytes) VALUES ($1, 1)";
+    database.execute("ALTER TABLE content.room DROP CONSTRAINT room_tenant_id_fkey").await.unwrap();
+    run(database, late, tenant.id.uuid()).await;
+    let hour = "UPDATE identity.closings SET begun_at = begun_at - interval '1 hour', due_at = now(), leased_until = '-infinity'
+        WHERE tenant = $1";
+    run(database, hour, tenant.id.uuid()).await;
+    assert_eq!(end(app).await, (1, Vec::new()));
+    assert_eq!(tables_with(database, tenant.id).await, left);
+    assert_eq!(end(app).await, (0, Vec::new()));
+    assert!(status(app, tenant).await.contains(": ended on "));
+}
+
+/// Its log goes on, signed by its own key, and is whole; what need not be kept any longer of it is thrown away.
+async fn log_goes_on(desk: &Desk, database: &mut PgConnection) {
+    let (app, tenant) = (&desk.app, &desk.tenant);
+    let units = &app.service.parts.app.units;
+    let mut work = units.begin(TenantScope::of(tenant.id), &app.origin("test")).await.unwrap();
+    let party = Party::new("tenant", tenant.id.uuid());
+    work.record(Record { reason: Some("test"), ..Record::success(END_TENANT, party) }).await.unwrap();
+    work.commit().await.unwrap();
+    app.settle().await.unwrap();
+    assert_eq!(reasons(database, tenant.id).await, ["not_taken_back", "test"]);
+    whole(app, tenant.id).await;
+    app.check_logs().await.unwrap();
+
+    retention::age(database, desk).await;
+    retention::turn(database, desk).await;
+    assert_eq!(retention::count(database, desk).await, 0);
+    app.settle().await.unwrap();
+    whole(app, tenant.id).await;
+}
+
+/// Nobody gets in, as if there never had been one, and it can't be closed again.
+async fn nobody_gets_in(desk: &Desk) {
+    let (app, tenant) = (&desk.app, &desk.tenant);
+    for slug in [&tenant.slug, "never-was"] {
+        assert!(app.sign_in(slug, &tenant.owner.email).await.is_err());
+    }
+    let reads =
+        app.client.graphql(&tenant.owner.token, "{ viewer { permissions } }", json!({})).await.unwrap();
+    assert_eq!(reads.code(), "UNAUTHENTICATED", "{}", reads.body);
+    let closed = app.tenant_task(TenantTask::Close { slug: tenant.slug.clone(), days: 30 }).await;
+    assert!(closed.unwrap_err().to_string().contains("of no tenant any more"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_of_a_tenant_that_ended_is_its_log_and_every_proof_holds() {
     let desk =
@@ -202,30 +291,8 @@ async fn what_is_left_of_a_tenant_that_ended_is_its_log_and_every_proof_holds() 
         assert!(has(&files_of(app, tenant.id)) && (has(&others_files) || folder == "reports"), "{folder}");
     }
 
-    // Before its time nothing goes, and while somebody's data must be kept.
-    close(app, tenant).await;
-    assert_eq!(end(app).await, (0, Vec::new()));
-    let_time_pass(&mut database, tenant.id).await;
-    let (done, faults) = end(app).await;
-    assert!(done == 0 && faults.len() == 1 && faults[0].contains("legal hold"), "{faults:?}");
-    assert!(app.figure("matricula_tenant_end_overdue_seconds").await.is_ok());
-    assert!(status(app, tenant).await.contains("closed; it ends on"));
-    assert!(!entry(app, tenant.id).exists());
-    let release = "UPDATE compliance.legal_holds SET released_at = now() WHERE tenant_id = $1";
-    assert!(run(&mut database, release, tenant.id.uuid()).await > 0);
-
-    // Half way, nothing more can be done for it, and it can't be taken back.
-    database.execute("REVOKE DELETE ON publishing.posts FROM matricula_app_rw").await.unwrap();
-    let_time_pass(&mut database, tenant.id).await;
-    let (done, faults) = end(app).await;
-    assert!(done == 0 && faults.len() == 1 && faults[0].contains("permission denied"), "{faults:?}");
-    assert!(entry(app, tenant.id).exists());
-    let reopened = app.tenant_task(TenantTask::Reopen { slug: tenant.slug.clone() }).await;
-    assert!(reopened.unwrap_err().to_string().contains("whose end has begun"));
-    database.execute("GRANT DELETE ON publishing.posts TO matricula_app_rw").await.unwrap();
-    let again = "UPDATE identity.closings SET due_at = now(), leased_until = '-infinity' WHERE tenant = $1";
-    run(&mut database, again, tenant.id.uuid()).await;
-    assert_eq!(end(app).await, (0, Vec::new()), "once more in an hour");
+    goes_not_before_its_time(&desk, &mut database).await;
+    goes_on_from_half_way(&desk, &mut database).await;
     let left = tables_with(&mut database, tenant.id).await;
     let not_the_log: Vec<_> = left.iter().filter(|table| !OUTLIVES.contains(&table.as_str())).collect();
     assert_eq!(
@@ -242,58 +309,11 @@ async fn what_is_left_of_a_tenant_that_ended_is_its_log_and_every_proof_holds() 
     assert_eq!(tasks, ["retention"]);
     assert_eq!(tables_with(&mut database, other.id).await, others, "the other has what it had");
     assert_eq!(files_of(app, other.id), others_files);
-
-    // What comes late finds no keys and makes none; a turn of an hour later takes away what it left.
-    let mut connection = app.app_connection().await.unwrap();
-    let mut tx = connection.begin().await.unwrap();
-    let scope =
-        sqlx::query("SELECT set_config('app.tenant_id', $1, true)").bind(tenant.id.uuid().to_string());
-    scope.execute(&mut *tx).await.unwrap();
-    let key =
-        "INSERT INTO compliance.tenant_keys (tenant_id, version, provider, wrapped) VALUES ($1, 1, 'x', '')";
-    let refused = sqlx::query(key).bind(tenant.id.uuid()).execute(&mut *tx).await.unwrap_err().to_string();
-    assert!(refused.contains("row-level security"), "{refused}");
-    drop(tx);
-    let late = "INSERT INTO content.room (tenant_id, used_bytes) VALUES ($1, 1)";
-    database.execute("ALTER TABLE content.room DROP CONSTRAINT room_tenant_id_fkey").await.unwrap();
-    run(&mut database, late, tenant.id.uuid()).await;
-    let hour = "UPDATE identity.closings SET begun_at = begun_at - interval '1 hour', due_at = now(), leased_until = '-infinity'
-        WHERE tenant = $1";
-    run(&mut database, hour, tenant.id.uuid()).await;
-    assert_eq!(end(app).await, (1, Vec::new()));
-    assert_eq!(tables_with(&mut database, tenant.id).await, left);
-    assert_eq!(end(app).await, (0, Vec::new()));
-    assert!(status(app, tenant).await.contains(": ended on "));
-
-    // Its log goes on, signed by its own key, and is whole; the bundle proves what it did.
-    let units = &app.service.parts.app.units;
-    let mut work = units.begin(TenantScope::of(tenant.id), &app.origin("test")).await.unwrap();
-    let party = Party::new("tenant", tenant.id.uuid());
-    work.record(Record { reason: Some("test"), ..Record::success(END_TENANT, party) }).await.unwrap();
-    work.commit().await.unwrap();
-    app.settle().await.unwrap();
-    assert_eq!(reasons(&mut database, tenant.id).await, ["not_taken_back", "test"]);
-    whole(app, tenant.id).await;
-    app.check_logs().await.unwrap();
+    late_comers_leave_nothing(&desk, &mut database, &left).await;
+    log_goes_on(&desk, &mut database).await;
     let (code, said) = desk.verify_by(&bundle, &policy, &["--allow-incomplete"]);
-    assert_eq!(code, 0, "{said}");
-
-    // What need not be kept any longer of it is thrown away, and said.
-    retention::age(&mut database, &desk).await;
-    retention::turn(&mut database, &desk).await;
-    assert_eq!(retention::count(&mut database, &desk).await, 0);
-    app.settle().await.unwrap();
-    whole(app, tenant.id).await;
-
-    // Nobody gets in, as if there never had been one, and nobody gets the name.
-    for slug in [&tenant.slug, "never-was"] {
-        assert!(app.sign_in(slug, &tenant.owner.email).await.is_err());
-    }
-    let reads =
-        app.client.graphql(&tenant.owner.token, "{ viewer { permissions } }", json!({})).await.unwrap();
-    assert_eq!(reads.code(), "UNAUTHENTICATED", "{}", reads.body);
-    let closed = app.tenant_task(TenantTask::Close { slug: tenant.slug.clone(), days: 30 }).await;
-    assert!(closed.unwrap_err().to_string().contains("of no tenant any more"));
+    assert_eq!(code, 0, "the bundle proves what it did: {said}");
+    nobody_gets_in(&desk).await;
     desk.close().await;
 }
 
