@@ -96,8 +96,15 @@ impl LogVerifier {
             let problem = format!("is the newest, and there are {} leaves", ends.leaves);
             report.add(Place::Head(ends.head), "size", problem);
         }
-        // Of a log that has not begun, or of which only tiles are left, nobody need have a key.
-        let has_begun = ends != LogEnds::default();
+        // Of a log that has not begun, or of which only tiles are left, nobody need have a key; nor of the platform's before
+        // its first head is signed.
+        let has_begun = match log {
+            WhichLog::Tenant(_) => ends != LogEnds::default(),
+            WhichLog::Platform => {
+                !self.reader.keys(log).await?.is_empty()
+                    || !self.reader.heads(log, 0, ends.head).await?.is_empty()
+            }
+        };
         let (policy, keys) =
             if has_begun { self.policy(log, &mut report).await? } else { (None, Vec::new()) };
         let end = ends.leaves.max(ends.head);
