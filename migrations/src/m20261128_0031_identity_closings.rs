@@ -23,7 +23,9 @@ CREATE TABLE identity.closings (
     due_at timestamptz NOT NULL,
     leased_until timestamptz NOT NULL DEFAULT '-infinity',
     begun_at timestamptz,
-    ended_at timestamptz
+    removed_at timestamptz,
+    ended_at timestamptz,
+    CHECK (is_put_back OR ends_at >= closed_at + interval '23 hours')
 );
 COMMENT ON TABLE identity.closings IS
     'platform: tenants that are closed or gone, which have no rows of their own any more; holds ids and times alone; reached only through the functions below';
@@ -33,31 +35,45 @@ CREATE FUNCTION identity.close_tenant(instant timestamptz, ends timestamptz, bef
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
         INSERT INTO identity.closings (tenant, closed_at, ends_at, status_before, is_put_back, due_at)
-        VALUES (current_setting('app.tenant_id')::uuid, instant, ends, before, false, ends)
+        VALUES (current_setting('app.tenant_id')::uuid, instant, ends, before, false, ends);
+        -- Whoever has a turn under way finds that it is theirs no more before they ask a platform to post.
+        UPDATE publishing.account_turns AS t SET fence = t.fence + 1, leased_until = '-infinity'
+        WHERE t.tenant = current_setting('app.tenant_id')::uuid;
     $$;
-CREATE FUNCTION identity.close_again(instant timestamptz) RETURNS boolean
+CREATE FUNCTION identity.close_again(closed timestamptz, ends timestamptz, has_ended boolean) RETURNS boolean
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
         WITH closed AS (
             INSERT INTO identity.closings AS c (tenant, closed_at, ends_at, status_before, is_put_back, due_at)
-            VALUES (current_setting('app.tenant_id')::uuid, instant, instant, 'active', true, instant)
-            ON CONFLICT (tenant) DO UPDATE SET ends_at = instant, due_at = instant, is_put_back = true
-            WHERE c.begun_at IS NULL AND NOT c.is_put_back
+            VALUES (current_setting('app.tenant_id')::uuid, closed, ends, 'active', has_ended, ends)
+            ON CONFLICT (tenant) DO UPDATE
+                SET closed_at = excluded.closed_at, ends_at = excluded.ends_at, due_at = excluded.due_at, is_put_back = has_ended
+            WHERE c.begun_at IS NULL AND NOT c.is_put_back AND (has_ended OR c.closed_at < excluded.closed_at)
             RETURNING 1
         ) SELECT EXISTS (SELECT FROM closed)
     $$;
 CREATE FUNCTION identity.lock_closing()
     RETURNS TABLE (closed_at timestamptz, ends_at timestamptz, status_before text, is_put_back boolean,
-        begun_at timestamptz, ended_at timestamptz)
+        begun_at timestamptz, removed_at timestamptz, ended_at timestamptz)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        SELECT c.closed_at, c.ends_at, c.status_before, c.is_put_back, c.begun_at, c.ended_at FROM identity.closings AS c
+        SELECT c.closed_at, c.ends_at, c.status_before, c.is_put_back, c.begun_at,
+            c.removed_at, c.ended_at FROM identity.closings AS c
         WHERE c.tenant = current_setting('app.tenant_id')::uuid FOR UPDATE
     $$;
 CREATE FUNCTION identity.reopen_tenant() RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        DELETE FROM identity.closings AS c WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.begun_at IS NULL
+        DELETE FROM identity.closings AS c
+        WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.begun_at IS NULL AND NOT c.is_put_back
+    $$;
+-- Whether somebody waits to be erased again in a tenant that is closed, should it be taken back.
+CREATE FUNCTION identity.keep_out_of_closed(is_kept_out boolean) RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+    AS $$
+        UPDATE identity.closings AS c SET status_before = CASE WHEN is_kept_out THEN 'awaiting_erasure' ELSE 'active' END
+        WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.begun_at IS NULL
+            AND c.status_before = CASE WHEN is_kept_out THEN 'active' ELSE 'awaiting_erasure' END
     $$;
 CREATE FUNCTION identity.is_ending() RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
@@ -65,53 +81,77 @@ CREATE FUNCTION identity.is_ending() RETURNS boolean
         SELECT EXISTS (SELECT FROM identity.closings AS c
             WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.begun_at IS NOT NULL)
     $$;
-CREATE FUNCTION identity.begin_end(instant timestamptz) RETURNS void
+-- By the database's clock: a host whose clock is ahead has nobody end.
+CREATE FUNCTION identity.begin_end() RETURNS timestamptz
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        UPDATE identity.closings AS c SET begun_at = instant
-        WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.begun_at IS NULL AND c.ends_at <= instant
+        UPDATE identity.closings AS c SET begun_at = clock_timestamp()
+        WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.begun_at IS NULL AND c.ends_at <= clock_timestamp()
+        RETURNING c.begun_at
     $$;
-CREATE FUNCTION identity.end_later(due timestamptz) RETURNS void
+CREATE FUNCTION identity.end_later(pause interval) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        UPDATE identity.closings AS c SET due_at = due, leased_until = '-infinity'
+        UPDATE identity.closings AS c SET due_at = clock_timestamp() + pause, leased_until = '-infinity'
         WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.ended_at IS NULL
     $$;
-CREATE FUNCTION identity.end_done(instant timestamptz) RETURNS void
+CREATE FUNCTION identity.end_removed(settling interval) RETURNS boolean
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        UPDATE identity.closings AS c SET ended_at = instant
+        UPDATE identity.closings AS c SET
+            removed_at = coalesce(c.removed_at, clock_timestamp()),
+            ended_at = CASE WHEN c.removed_at <= clock_timestamp() - settling THEN clock_timestamp() END,
+            due_at = coalesce(c.removed_at, clock_timestamp()) + settling,
+            leased_until = '-infinity'
         WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.begun_at IS NOT NULL AND c.ended_at IS NULL
+        RETURNING c.ended_at IS NOT NULL
     $$;
-CREATE FUNCTION identity.claim_ends(instant timestamptz, most integer, lease interval) RETURNS TABLE (tenant uuid)
+CREATE FUNCTION identity.end_anew() RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+    AS $$
+        UPDATE identity.closings AS c SET ended_at = NULL, removed_at = NULL, due_at = clock_timestamp()
+        WHERE c.tenant = current_setting('app.tenant_id')::uuid AND c.ended_at IS NOT NULL
+    $$;
+CREATE FUNCTION identity.claim_ends(most integer, lease interval) RETURNS TABLE (tenant uuid)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
         WITH picked AS (
             SELECT c.tenant FROM identity.closings AS c
-            WHERE c.ended_at IS NULL AND c.due_at <= instant AND c.leased_until <= instant
+            WHERE c.ended_at IS NULL AND c.due_at <= clock_timestamp() AND c.leased_until <= clock_timestamp()
             ORDER BY c.due_at LIMIT most FOR UPDATE SKIP LOCKED
         )
-        UPDATE identity.closings AS c SET leased_until = instant + lease FROM picked AS p WHERE c.tenant = p.tenant
+        UPDATE identity.closings AS c SET leased_until = clock_timestamp() + lease FROM picked AS p WHERE c.tenant = p.tenant
         RETURNING c.tenant
     $$;
-CREATE FUNCTION identity.end_overdue(instant timestamptz) RETURNS double precision
+CREATE FUNCTION identity.ended_tenants() RETURNS TABLE (tenant uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
+    AS $$ SELECT c.tenant FROM identity.closings AS c WHERE c.ended_at IS NOT NULL $$;
+CREATE FUNCTION identity.end_overdue() RETURNS double precision
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        SELECT coalesce(max(extract(epoch FROM instant - c.ends_at)), 0)::float8 FROM identity.closings AS c
-        WHERE c.ended_at IS NULL AND c.ends_at <= instant
+        SELECT coalesce(max(extract(epoch FROM clock_timestamp() - c.ends_at)), 0)::float8 FROM identity.closings AS c
+        WHERE c.ended_at IS NULL AND c.ends_at <= clock_timestamp()
     $$;
 
--- What is handed out across tenants, of one. What has a row of another table behind it goes with that.
+-- What is handed out across tenants, of one.
 CREATE FUNCTION identity.forget_schedules() RETURNS void
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog
     AS $$
-        DELETE FROM publishing.account_turns AS t WHERE t.tenant = current_setting('app.tenant_id')::uuid AND identity.is_ending();
-        DELETE FROM content.transcode_turns AS t WHERE t.tenant = current_setting('app.tenant_id')::uuid AND identity.is_ending();
-        DELETE FROM compliance.unkept_erasures AS u WHERE u.tenant = current_setting('app.tenant_id')::uuid AND identity.is_ending();
-        DELETE FROM compliance.left_changes AS l WHERE l.tenant = current_setting('app.tenant_id')::uuid AND identity.is_ending();
-        DELETE FROM compliance.daily_turns AS t
-        WHERE t.tenant = current_setting('app.tenant_id')::uuid AND t.task <> 'retention' AND identity.is_ending();
-    $$;
+    DECLARE
+        gone CONSTANT uuid := current_setting('app.tenant_id')::uuid;
+    BEGIN
+        IF NOT identity.is_ending() THEN
+            RETURN;
+        END IF;
+        DELETE FROM publishing.account_turns AS t WHERE t.tenant = gone;
+        DELETE FROM accounts.token_schedule AS s WHERE s.tenant = gone;
+        DELETE FROM content.upload_schedule AS s WHERE s.tenant = gone;
+        DELETE FROM content.transcode_turns AS t WHERE t.tenant = gone;
+        DELETE FROM compliance.report_schedule AS s WHERE s.tenant = gone;
+        DELETE FROM compliance.unkept_erasures AS u WHERE u.tenant = gone;
+        DELETE FROM compliance.left_changes AS l WHERE l.tenant = gone;
+        DELETE FROM compliance.daily_turns AS t WHERE t.tenant = gone AND t.task <> 'retention';
+    END $$;
 
 -- A name leads nowhere once its tenant's end has begun; it is never given to another.
 CREATE OR REPLACE FUNCTION identity.find_tenant(wanted text) RETURNS uuid
@@ -124,15 +164,15 @@ CREATE FUNCTION identity.find_tenant_ever(wanted text) RETURNS uuid
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
     AS $$ SELECT d.tenant FROM identity.tenant_directory AS d WHERE d.slug = wanted $$;
 
-REVOKE ALL ON FUNCTION identity.close_tenant(timestamptz, timestamptz, text), identity.close_again(timestamptz),
-    identity.lock_closing(), identity.reopen_tenant(), identity.is_ending(), identity.begin_end(timestamptz),
-    identity.end_later(timestamptz), identity.end_done(timestamptz),
-    identity.claim_ends(timestamptz, integer, interval), identity.end_overdue(timestamptz), identity.forget_schedules(),
+REVOKE ALL ON FUNCTION identity.close_tenant(timestamptz, timestamptz, text), identity.close_again(timestamptz, timestamptz, boolean),
+    identity.lock_closing(), identity.reopen_tenant(), identity.is_ending(), identity.begin_end(), identity.keep_out_of_closed(boolean),
+    identity.end_later(interval), identity.end_removed(interval), identity.end_anew(), identity.ended_tenants(),
+    identity.claim_ends(integer, interval), identity.end_overdue(), identity.forget_schedules(),
     identity.find_tenant_ever(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION identity.close_tenant(timestamptz, timestamptz, text), identity.close_again(timestamptz),
-    identity.lock_closing(), identity.reopen_tenant(), identity.is_ending(), identity.begin_end(timestamptz),
-    identity.end_later(timestamptz), identity.end_done(timestamptz),
-    identity.claim_ends(timestamptz, integer, interval), identity.end_overdue(timestamptz), identity.forget_schedules(),
+GRANT EXECUTE ON FUNCTION identity.close_tenant(timestamptz, timestamptz, text), identity.close_again(timestamptz, timestamptz, boolean),
+    identity.lock_closing(), identity.reopen_tenant(), identity.is_ending(), identity.begin_end(), identity.keep_out_of_closed(boolean),
+    identity.end_later(interval), identity.end_removed(interval), identity.end_anew(), identity.ended_tenants(),
+    identity.claim_ends(integer, interval), identity.end_overdue(), identity.forget_schedules(),
     identity.find_tenant_ever(text) TO matricula_app_rw;
 ";
 
@@ -276,6 +316,8 @@ CREATE POLICY only_of_the_erased ON compliance.audit_openings AS RESTRICTIVE FOR
 ALTER TABLE compliance.log_keys
     ADD COLUMN sealed_by text NOT NULL DEFAULT 'tenant' CHECK (sealed_by IN ('tenant', 'platform'));
 GRANT UPDATE (seed_sealed, sealed_by) ON compliance.log_keys TO matricula_app_rw;
+CREATE POLICY only_with_its_tenant ON compliance.log_keys AS RESTRICTIVE FOR UPDATE TO matricula_app_rw
+    USING ((SELECT identity.is_ending())) WITH CHECK ((SELECT identity.is_ending()));
 
 -- Who comes late makes no new keys.
 CREATE POLICY none_for_who_is_gone ON compliance.tenant_keys AS RESTRICTIVE FOR INSERT TO matricula_app_rw

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use domain::{
     compliance::actions::END_TENANT,
+    content::ports::MARKER_FOLDER,
     kernel::{
         ids::{IdSource as _, TenantId},
         outbox::{Party, Record},
@@ -128,7 +129,7 @@ fn files_of(app: &TestApp, tenant: TenantId) -> Vec<PathBuf> {
 }
 
 fn entry(app: &TestApp, tenant: TenantId) -> PathBuf {
-    app.content_folder().join("ended-tenants").join(tenant.uuid().simple().to_string())
+    app.content_folder().join("tenants").join(tenant.uuid().simple().to_string()).join("ended")
 }
 
 async fn run(database: &mut PgConnection, sql: &str, of: Uuid) -> u64 {
@@ -138,7 +139,7 @@ async fn run(database: &mut PgConnection, sql: &str, of: Uuid) -> u64 {
 
 /// As if the days were over in which it could be taken back.
 async fn let_time_pass(database: &mut PgConnection, tenant: TenantId) {
-    let over = "UPDATE identity.closings SET ends_at = now(), due_at = now(), leased_until = '-infinity' WHERE tenant = $1";
+    let over = "UPDATE identity.closings SET closed_at = now() - interval '30 days', ends_at = now(), due_at = now(), leased_until = '-infinity' WHERE tenant = $1";
     assert_eq!(run(database, over, tenant.uuid()).await, 1);
 }
 
@@ -152,12 +153,16 @@ async fn status(app: &TestApp, tenant: &TestTenant) -> String {
 
 /// Has tenants end whose time it is: how many have for good, and why others have not.
 async fn end(app: &TestApp) -> (u32, Vec<String>) {
-    let turn = app.service.parts.app.erasures.end_tenants().await.unwrap();
     let why = |fault: &dyn std::error::Error| {
         let causes = std::iter::successors(Some(fault), |fault| fault.source()).map(ToString::to_string);
         causes.collect::<Vec<_>>().join(": ")
     };
-    (turn.done, turn.faults.iter().map(|(_, fault)| why(fault)).collect())
+    let (mut done, mut faults) = (0, Vec::new());
+    while let Some(turn) = app.service.parts.app.erasures.end_next().await.unwrap() {
+        done += turn.done;
+        faults.extend(turn.faults.iter().map(|(_, fault)| why(fault)));
+    }
+    (done, faults)
 }
 
 async fn whole(app: &TestApp, tenant: TenantId) {
@@ -180,8 +185,9 @@ async fn goes_not_before_its_time(desk: &Desk, database: &mut PgConnection) {
     let_time_pass(database, tenant.id).await;
     let (done, faults) = end(app).await;
     assert!(done == 0 && faults.len() == 1 && faults[0].contains("legal hold"), "{faults:?}");
-    assert!(app.figure("matricula_tenant_end_overdue_seconds").await.is_ok());
-    assert!(status(app, tenant).await.contains("closed; it ends on"));
+    assert!(app.service.parts.app.erasures.end_overdue_s().await.unwrap() > 0.0);
+    let said = status(app, tenant).await;
+    assert!(said.contains("closed; it ends on") && said.contains("under a legal hold"), "{said}");
     assert!(!entry(app, tenant.id).exists());
     let release = "UPDATE compliance.legal_holds SET released_at = now() WHERE tenant_id = $1";
     assert!(run(database, release, tenant.id.uuid()).await > 0);
@@ -219,11 +225,16 @@ async fn late_comers_leave_nothing(desk: &Desk, database: &mut PgConnection) {
     let late = "INSERT INTO content.room (tenant_id, used_bytes) VALUES ($1, 1)";
     database.execute("ALTER TABLE content.room DROP CONSTRAINT room_tenant_id_fkey").await.unwrap();
     run(database, late, tenant.id.uuid()).await;
-    let hour = "UPDATE identity.closings SET begun_at = begun_at - interval '1 hour', due_at = now(), leased_until = '-infinity'
+    // Also what was half written, wherever it lies.
+    let upload = app.content_folder().join("uploads").join(tenant.id.uuid().simple().to_string()).join("u");
+    std::fs::create_dir_all(&upload).unwrap();
+    std::fs::write(upload.join("part#1"), "bytes").unwrap();
+    let hour = "UPDATE identity.closings SET removed_at = removed_at - interval '1 hour', due_at = now(), leased_until = '-infinity'
         WHERE tenant = $1";
     run(database, hour, tenant.id.uuid()).await;
     assert_eq!(end(app).await, (1, Vec::new()));
     assert!(!tables_with(database, tenant.id).await.contains(&"content.room".to_owned()));
+    assert!(!upload.join("part#1").exists());
     assert_eq!(end(app).await, (0, Vec::new()));
     assert!(status(app, tenant).await.contains(": ended on "));
 }
@@ -298,7 +309,7 @@ async fn what_is_left_of_a_tenant_that_ended_is_its_log_and_every_proof_holds() 
     let stays = |table: &&String| !OUTLIVES.contains(&table.as_str()) && *table != "compliance.daily_turns";
     let not_the_log: Vec<_> = left.iter().filter(stays).collect();
     assert_eq!(not_the_log, ["identity.closings", "identity.tenant_directory"], "of {before:?}");
-    assert_eq!(files_of(app, tenant.id), [entry(app, tenant.id)]);
+    assert!(files_of(app, tenant.id).iter().all(|file| is_entry(file)), "{:?}", files_of(app, tenant.id));
     let tasks: Vec<String> = sqlx::query_scalar("SELECT task FROM compliance.daily_turns WHERE tenant = $1")
         .bind(tenant.id.uuid())
         .fetch_all(&mut database)
@@ -363,20 +374,93 @@ async fn a_tenant_that_is_closed_does_nothing_until_it_is_taken_back() {
     app.stop().await.unwrap();
 }
 
+/// Keeps a copy of the database, of this name: pauses the app for it.
+async fn back_up(app: TestApp, backup: &str) -> TestApp {
+    let keep = async |database: &Url| copy(database, database.path().trim_start_matches('/'), backup).await;
+    app.after_pause(keep).await.unwrap()
+}
+
+/// Puts that copy in the database's place.
+async fn put_back(app: TestApp, backup: &str) -> TestApp {
+    let put = async |database: &Url| copy(database, backup, database.path().trim_start_matches('/')).await;
+    app.after_pause(put).await.unwrap()
+}
+
+async fn stop_and_drop(app: TestApp, backup: &str) {
+    let mut admin = app.superuser_url();
+    app.stop().await.unwrap();
+    admin.set_path("postgres");
+    let mut admin = PgConnection::connect(admin.as_str()).await.unwrap();
+    let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE {backup} WITH (FORCE)"));
+    admin.execute(drop).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_42_a_database_that_is_put_back_forgets_neither_a_closing_nor_that_it_was_taken_back() {
+    let app = TestApp::start_for(&[], &Duties::all_but(Queue::Erasures)).await.unwrap();
+    let (left, stayed) = (app.tenant().await.unwrap(), app.tenant().await.unwrap());
+    close(&app, &stayed).await;
+    let backup = format!("kept_{}", System.next_uuid().simple());
+    let app = back_up(app, &backup).await;
+    close(&app, &left).await;
+    app.tenant_task(TenantTask::Reopen { slug: stayed.slug.clone() }).await.unwrap();
+    assert!(status(&app, &stayed).await.ends_with(": active\n"));
+    let app = put_back(app, &backup).await;
+
+    assert!(status(&app, &left).await.contains("closed; it ends on"), "it is closed again");
+    assert!(app.sign_in(&left.slug, &left.owner.email).await.is_err());
+    let mut database = app.superuser_connection().await.unwrap();
+    let_time_pass(&mut database, stayed.id).await;
+    let (done, faults) = end(&app).await;
+    assert!(done == 0 && faults.len() == 1 && faults[0].contains("was taken back"), "{faults:?}");
+    assert!(tables_with(&mut database, stayed.id).await.contains(&"compliance.tenant_keys".to_owned()));
+    app.tenant_task(TenantTask::Reopen { slug: stayed.slug.clone() }).await.unwrap();
+    app.sign_in(&stayed.slug, &stayed.owner.email).await.unwrap();
+    // Closed once more, it is another closing.
+    close(&app, &stayed).await;
+    let_time_pass(&mut database, stayed.id).await;
+    assert_eq!(end(&app).await, (0, Vec::new()));
+    assert!(!tables_with(&mut database, stayed.id).await.contains(&"compliance.tenant_keys".to_owned()));
+    stop_and_drop(app, &backup).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_files_that_is_put_back_alone_keeps_nothing_of_who_is_gone() {
+    let app = TestApp::start_for(&[], &Duties::all_but(Queue::Erasures)).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    close(&app, &tenant).await;
+    let_time_pass(&mut database, tenant.id).await;
+    assert_eq!(end(&app).await, (0, Vec::new()));
+    let settled = "UPDATE identity.closings SET removed_at = removed_at - interval '1 hour', due_at = now() WHERE tenant = $1";
+    run(&mut database, settled, tenant.id.uuid()).await;
+    assert_eq!(end(&app).await, (1, Vec::new()));
+    // As it was last week: its files are there, and nothing says that it has ended.
+    std::fs::remove_file(entry(&app, tenant.id)).unwrap();
+    let upload = app.content_folder().join("uploads").join(tenant.id.uuid().simple().to_string());
+    std::fs::create_dir_all(&upload).unwrap();
+    std::fs::write(upload.join("part"), "bytes").unwrap();
+    app.service.parts.app.erasures.erase_again().await.unwrap();
+    assert_eq!(end(&app).await, (0, Vec::new()));
+    assert!(entry(&app, tenant.id).exists() && !upload.join("part").exists());
+    // Where the store is another, nothing is taken for removed.
+    let marker = app.content_folder().join(MARKER_FOLDER);
+    std::fs::rename(&marker, app.content_folder().join("elsewhere")).unwrap();
+    let again = "UPDATE identity.closings SET due_at = now(), leased_until = '-infinity' WHERE tenant = $1";
+    run(&mut database, again, tenant.id.uuid()).await;
+    let (done, faults) = end(&app).await;
+    assert!(done == 0 && faults.len() == 1 && faults[0].contains("not the one that it was"), "{faults:?}");
+    std::fs::rename(app.content_folder().join("elsewhere"), &marker).unwrap();
+    app.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_42_a_database_that_is_put_back_brings_no_tenant_back() {
     let app = TestApp::start().await.unwrap();
     let tenant = app.tenant().await.unwrap();
     ids_of(&app, &tenant).await;
-    let mut name = String::new();
     let backup = format!("kept_{}", System.next_uuid().simple());
-    let app = app
-        .after_pause(async |database: &Url| {
-            database.path().trim_start_matches('/').clone_into(&mut name);
-            copy(database, &name, &backup).await
-        })
-        .await
-        .unwrap();
+    let app = back_up(app, &backup).await;
     let mut database = app.superuser_connection().await.unwrap();
     run(
         &mut database,
@@ -389,11 +473,17 @@ async fn attack_42_a_database_that_is_put_back_brings_no_tenant_back() {
     assert_eq!(end(&app).await, (0, Vec::new()));
     written(&entry(&app, tenant.id)).await;
     drop(database);
-    let app = app.after_pause(async |database: &Url| copy(database, &backup, &name).await).await.unwrap();
+    let app = put_back(app, &backup).await;
 
     // Nobody is let in, whatever the backup has and whoever's data must be kept, and it ends once more.
     let mut database = app.superuser_connection().await.unwrap();
     assert!(app.sign_in(&tenant.slug, &tenant.owner.email).await.is_err());
+    let reopened = app.tenant_task(TenantTask::Reopen { slug: tenant.slug.clone() }).await;
+    let why = reopened.unwrap_err().to_string();
+    assert!(
+        why.contains("had ended before the database was put back") || why.contains("whose end has begun"),
+        "{why}"
+    );
     let erasures = &app.service.parts.app.erasures;
     let again = erasures.erase_again().await.unwrap();
     assert!(again.done == 0 && again.faults.is_empty(), "it was seen at the start: {again:?}");
@@ -407,16 +497,12 @@ async fn attack_42_a_database_that_is_put_back_brings_no_tenant_back() {
     app.settle().await.unwrap();
     assert_eq!(reasons(&mut database, tenant.id).await, ["database_put_back"]);
     assert!(files_of(&app, tenant.id).iter().all(|file: &PathBuf| is_entry(file)));
-    let mut admin = app.superuser_url();
-    app.stop().await.unwrap();
-    admin.set_path("postgres");
-    let mut admin = PgConnection::connect(admin.as_str()).await.unwrap();
-    let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE {backup} WITH (FORCE)"));
-    admin.execute(drop).await.unwrap();
+    whole(&app, tenant.id).await;
+    stop_and_drop(app, &backup).await;
 }
 
 /// What says that somebody was erased, or a tenant has ended.
 fn is_entry(file: &Path) -> bool {
     let path = file.to_string_lossy();
-    path.contains("/ended-tenants/") || path.contains("/erasures/")
+    path.contains("/tenants/") || path.contains("/erasures/")
 }

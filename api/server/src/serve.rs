@@ -304,6 +304,7 @@ fn tenants_work(
     }
     if duties.has(Queue::Erasures) {
         workers.push(tokio::spawn(worker::keep_erasures(app.erasures.clone(), stopping.clone())));
+        workers.push(tokio::spawn(worker::end_tenants(app.erasures.clone(), stopping.clone())));
     }
     if duties.has(Queue::Records) {
         let (records, metrics) = (app.records.clone(), app.metrics.clone());

@@ -7,7 +7,7 @@ use domain::{
         OpenTenant, TenantStanding,
         model::{Closing, TenantStatus},
     },
-    kernel::{ids::ComplianceId, outbox::Origin, scope::TenantScope, secret::Secret},
+    kernel::{clock::Timestamp, ids::ComplianceId, outbox::Origin, scope::TenantScope, secret::Secret},
 };
 use infra::system::System;
 
@@ -71,7 +71,7 @@ pub async fn run(
 }
 
 async fn done(parts: &Parts, task: TenantTask) -> Result<String, StartupError> {
-    let identity = &parts.app.identity;
+    let (identity, erasures) = (&parts.app.identity, &parts.app.erasures);
     let origin = |verb| Origin::system(ComplianceId::new(&System), verb);
     match task {
         TenantTask::Open { slug, name, owner_email, owner_name } => {
@@ -85,14 +85,23 @@ async fn done(parts: &Parts, task: TenantTask) -> Result<String, StartupError> {
         TenantTask::Close { slug, days } => {
             let (scope, _) = found(parts, &slug).await?;
             let closing = identity.close_tenant(&origin("close_tenant"), scope, days).await?;
+            let kept = erasures.keep_closing(scope, closing.closed_at, closing.ends_at).await;
+            kept.map_err(|fault| {
+                format!("{slug} is closed, but a database that is put back would not know, as that can't be written down: {fault}")
+            })?;
             Ok(format!(
                 "{slug} is closed: nobody signs in, no key works, nothing is posted. On {} all there is of it goes for good, \
-                 but its log; until then, `matricula tenant reopen --slug {slug}` takes it back",
-                instant(&closing)
+                 but its log; until then, `matricula tenant reopen --slug {slug}` takes it back{}",
+                instant(closing.ends_at),
+                held(parts, scope).await?
             ))
         }
         TenantTask::Reopen { slug } => {
-            let (scope, _) = found(parts, &slug).await?;
+            let (scope, standing) = found(parts, &slug).await?;
+            // Before it is done: a database that is put back to before it must not have the tenant end.
+            if let Some(Closing { closed_at, begun_at: None, is_put_back: false, .. }) = standing.closing {
+                erasures.keep_reopening(scope, closed_at).await?;
+            }
             identity.reopen_tenant(&origin("reopen_tenant"), scope).await?;
             Ok(format!(
                 "{slug} is taken back. Its accounts are paused, so that what was due meanwhile does not go out all at once: \
@@ -101,9 +110,22 @@ async fn done(parts: &Parts, task: TenantTask) -> Result<String, StartupError> {
         }
         TenantTask::Status { slug } => {
             let (scope, standing) = found(parts, &slug).await?;
-            Ok(format!("{slug} ({}): {}", scope.tenant().uuid(), told(&standing)))
+            let is_closed = standing.closing.as_ref().is_some_and(|closing| closing.begun_at.is_none());
+            let held = if is_closed { held(parts, scope).await? } else { "" };
+            Ok(format!("{slug} ({}): {}{held}", scope.tenant().uuid(), told(&standing)))
         }
     }
+}
+
+/// What else is to be said of a tenant that can't end.
+async fn held(parts: &Parts, scope: TenantScope) -> Result<&'static str, StartupError> {
+    let is_held = parts.app.erasures.is_held(scope).await?;
+    Ok(if is_held {
+        "; the data of somebody in it is under a legal hold: it does not end before that is released, for which it must be \
+         taken back"
+    } else {
+        ""
+    })
 }
 
 async fn found(parts: &Parts, slug: &str) -> Result<(TenantScope, TenantStanding), StartupError> {
@@ -112,19 +134,24 @@ async fn found(parts: &Parts, slug: &str) -> Result<(TenantScope, TenantStanding
     standing.ok_or_else(|| format!("there is no tenant {slug}").into())
 }
 
-fn instant(closing: &Closing) -> String {
-    closing.ends_at.format("%Y-%m-%d %H:%M UTC").to_string()
+fn instant(at: Timestamp) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn told(standing: &TenantStanding) -> String {
     match (&standing.closing, standing.status) {
         (Some(Closing { ended_at: Some(at), .. }), _) => {
-            format!("ended on {}; its log is kept as all logs are", at.format("%Y-%m-%d %H:%M UTC"))
+            format!("ended on {}; its log is kept as all logs are", instant(*at))
         }
-        (Some(Closing { begun_at: Some(at), .. }), _) => {
-            format!("ends since {}; it takes an hour or a little more", at.format("%Y-%m-%d %H:%M UTC"))
+        (Some(Closing { begun_at: Some(at), .. }), _) => format!(
+            "ends since {}: that takes an hour or a little more, unless what it takes is away (see the log of the process with \
+             `matricula work --queue erasures`)",
+            instant(*at)
+        ),
+        (Some(Closing { is_put_back: true, .. }), _) => {
+            "had ended before the database was put back, and ends again".to_owned()
         }
-        (Some(closing), _) => format!("closed; it ends on {} unless it is taken back", instant(closing)),
+        (Some(closing), _) => format!("closed; it ends on {} unless it is taken back", instant(closing.ends_at)),
         (None, Some(status)) => match status {
             TenantStatus::Active => "active".to_owned(),
             TenantStatus::Suspended => "suspended".to_owned(),

@@ -1,5 +1,5 @@
-//! Writes erasures down outside of the database, erases again what a database that was put back has brought back, ends tenants
-//! that are closed, and looks after keys of persons.
+//! Writes erasures down outside of the database, erases again what a database that was put back has brought back, looks after keys
+//! of persons, and has tenants end that are closed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,16 +28,30 @@ pub async fn keep_erasures(erasures: Arc<Erasures>, mut stop: watch::Receiver<bo
                     "the database was put back to before some were erased: they are again"
                 );
             }
-            let ended = told("a tenant that is closed can't end", erasures.end_tenants().await);
-            if ended > 0 {
-                tracing::info!(tenants = ended, "nothing is left of tenants that were closed but their logs");
-            }
             let months = told("keys of persons were not looked after", erasures.tend_subject_keys().await);
             if months > 0 {
                 tracing::info!(months, "keys of months were destroyed that no backup needs");
             }
         }
         let _ = tokio::time::timeout(IDLE, stop.changed()).await;
+    }
+}
+
+/// Has tenants that are closed end, one after another, until `stop` turns true.
+pub async fn end_tenants(erasures: Arc<Erasures>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match erasures.end_next().await {
+            Ok(Some(turn)) => {
+                if told("a tenant that is closed can't end", Ok(turn)) > 0 {
+                    tracing::info!("nothing is left of a tenant that was closed but its log");
+                }
+            }
+            Ok(None) => drop(tokio::time::timeout(UPKEEP_EVERY, stop.changed()).await),
+            Err(error) => {
+                tracing::warn!(error = %error, "tenants that are closed can't end");
+                drop(tokio::time::timeout(UPKEEP_EVERY, stop.changed()).await);
+            }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ mod verify;
 
 pub use attest::attest_heads;
 pub use changes::tell_changes;
-pub use erasures::keep_erasures;
+pub use erasures::{end_tenants, keep_erasures};
 pub use notarise::notarise;
 pub use posts::publish_posts;
 pub use records::make_records;

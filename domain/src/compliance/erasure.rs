@@ -116,10 +116,31 @@ pub struct Erasure {
 pub struct TenantEnd {
     /// It ended before, and the database was put back to when it had not.
     pub is_put_back: bool,
-    /// When it began, which can't be stopped.
+    /// When it was closed.
+    pub closed_at: Timestamp,
+    /// When its end began, which can't be stopped.
     pub begun_at: Option<Timestamp>,
     /// When there was nothing left but the log.
     pub ended_at: Option<Timestamp>,
+}
+
+/// What is written down of a tenant outside of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantFate {
+    /// It is closed.
+    Closed {
+        /// Since when.
+        closed_at: Timestamp,
+        /// When it is to end.
+        ends_at: Timestamp,
+    },
+    /// It was closed and taken back.
+    Reopened {
+        /// When it had been closed.
+        closed_at: Timestamp,
+    },
+    /// Its end began.
+    Ended,
 }
 
 /// That somebody's data must be kept, whoever asks for its erasure.

@@ -3,15 +3,15 @@
 //!
 //! Absent on purpose: anything that tells who somebody was.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
     compliance::{
-        erasure::{Erasure, ErasureBasis, Subject, SubjectKind},
+        erasure::{Erasure, ErasureBasis, Subject, SubjectKind, TenantFate},
         ports::ErasureLedger,
     },
-    content::ports::ObjectStore,
+    content::ports::{MARKER_FOLDER, ObjectStore},
     kernel::{clock::Timestamp, fault::PortError, ids::TenantId, scope::TenantScope},
 };
 use uuid::Uuid;
@@ -21,8 +21,8 @@ const PORT: &str = "erasure_ledger";
 /// The folder of them all.
 const FOLDER: &str = "erasures";
 
-/// The folder of tenants that have ended, apart: who can't read it must not take it for a person's.
-const ENDED: &str = "ended-tenants";
+/// The folder of what became of tenants, apart, so that nobody takes it for a person's.
+const TENANTS: &str = "tenants";
 
 /// A ledger of erasures in a store of objects.
 pub struct ObjectLedger {
@@ -73,26 +73,95 @@ impl ErasureLedger for ObjectLedger {
         keys.iter().map(|key| parse(key).ok_or_else(|| unread(key))).collect()
     }
 
-    async fn keep_end(&self, scope: &TenantScope, begun_at: Timestamp) -> Result<(), PortError> {
-        let at = begun_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-        let key = format!("{ENDED}/{}", scope.tenant().uuid().simple());
-        self.objects.put(&key, at.into_bytes()).await
+    async fn keep_fate(&self, scope: &TenantScope, fate: TenantFate) -> Result<(), PortError> {
+        // Into a store that is not the one it was, nobody would look.
+        if self.objects.below(MARKER_FOLDER).await?.is_empty() {
+            return Err(PortError::passing(PORT, "the store of files is not the one that it was"));
+        }
+        self.objects.put(&fate_name(scope.tenant(), fate), Vec::new()).await
     }
 
-    async fn ended(&self) -> Result<BTreeSet<TenantId>, PortError> {
-        let keys = self.objects.below(ENDED).await?;
-        let tenant = |key: &String| {
-            let name = key.strip_prefix(ENDED).and_then(|name| name.strip_prefix('/'));
-            let tenant = name.and_then(|name| Uuid::try_parse(name).ok()).map(TenantId::from_uuid);
-            tenant.ok_or_else(|| PortError::lasting(PORT, format!("{key} is no entry of the ledger")))
-        };
-        keys.iter().map(tenant).collect()
+    async fn fates(&self) -> Result<BTreeMap<TenantId, TenantFate>, PortError> {
+        let mut last: BTreeMap<TenantId, TenantFate> = BTreeMap::new();
+        for key in self.objects.below(TENANTS).await? {
+            // Half written, it is not said yet.
+            if key.contains('#') {
+                continue;
+            }
+            let unread = || PortError::lasting(PORT, format!("{key} is no entry of the ledger"));
+            let (tenant, fate) = parse_fate(&key).ok_or_else(unread)?;
+            let known = last.get(&tenant);
+            if known.is_none_or(|known| rank(*known) < rank(fate)) {
+                last.insert(tenant, fate);
+            }
+        }
+        Ok(last)
     }
+}
+
+/// What came later has more: an end is the last, and what was taken back had been closed.
+const fn rank(fate: TenantFate) -> (bool, i64, bool) {
+    match fate {
+        TenantFate::Closed { closed_at, .. } => (false, closed_at.timestamp_micros(), false),
+        TenantFate::Reopened { closed_at } => (false, closed_at.timestamp_micros(), true),
+        TenantFate::Ended => (true, 0, false),
+    }
+}
+
+fn fate_name(tenant: TenantId, fate: TenantFate) -> String {
+    let folder = format!("{TENANTS}/{}", tenant.uuid().simple());
+    match fate {
+        TenantFate::Closed { closed_at, ends_at } => {
+            format!("{folder}/closed.{}.{}", closed_at.timestamp_micros(), ends_at.timestamp_micros())
+        }
+        TenantFate::Reopened { closed_at } => format!("{folder}/reopened.{}", closed_at.timestamp_micros()),
+        TenantFate::Ended => format!("{folder}/ended"),
+    }
+}
+
+fn parse_fate(key: &str) -> Option<(TenantId, TenantFate)> {
+    let (tenant, entry) = key.strip_prefix(TENANTS)?.strip_prefix('/')?.split_once('/')?;
+    let tenant = TenantId::from_uuid(Uuid::try_parse(tenant).ok()?);
+    let words: Vec<_> = entry.split('.').collect();
+    let instant = |text: &str| Timestamp::from_timestamp_micros(text.parse().ok()?);
+    let fate = match words.as_slice() {
+        ["closed", closed_at, ends_at] => {
+            TenantFate::Closed { closed_at: instant(closed_at)?, ends_at: instant(ends_at)? }
+        }
+        ["reopened", closed_at] => TenantFate::Reopened { closed_at: instant(closed_at)? },
+        ["ended"] => TenantFate::Ended,
+        _ => return None,
+    };
+    Some((tenant, fate))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_became_of_tenants_comes_back_and_what_came_last_counts() {
+        let tenant = TenantId::from_uuid(Uuid::from_u128(7));
+        let at = |micros| Timestamp::from_timestamp_micros(micros).expect("an instant");
+        let in_order = [
+            TenantFate::Closed { closed_at: at(1), ends_at: at(90) },
+            TenantFate::Reopened { closed_at: at(1) },
+            TenantFate::Closed { closed_at: at(2), ends_at: at(3) },
+            TenantFate::Ended,
+        ];
+        for fate in in_order {
+            assert_eq!(parse_fate(&fate_name(tenant, fate)), Some((tenant, fate)));
+        }
+        assert!(in_order.map(rank).is_sorted_by(|one, other| one < other));
+        for bad in [
+            "",
+            "tenants/7",
+            "tenants/x/ended",
+            &fate_name(tenant, TenantFate::Ended).replace("ended", "gone"),
+        ] {
+            assert_eq!(parse_fate(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn names_come_back_and_others_are_none() {

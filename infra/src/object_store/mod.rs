@@ -210,12 +210,19 @@ impl ObjectStore for Objects {
     async fn below(&self, folder: &str) -> Result<Vec<String>, PortError> {
         let found = self.store.list(Some(&path(folder)?)).map_ok(|object| object.location.to_string());
         let mut keys: Vec<String> = found.try_collect().await.map_err(port_error)?;
-        if let Some(root) = &self.folder
-            && let Ok(entries) = std::fs::read_dir(root.join(folder))
-        {
-            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-            let half = names.filter(|name| is_half_written(name));
-            keys.extend(half.map(|name| format!("{folder}/{name}")));
+        if let Some(root) = &self.folder {
+            let mut folders = vec![folder.to_owned()];
+            while let Some(folder) = folders.pop() {
+                for entry in std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
+                    let Ok(name) = entry.file_name().into_string() else { continue };
+                    let key = format!("{folder}/{name}");
+                    if is_half_written(&name) {
+                        keys.push(key);
+                    } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                        folders.push(key);
+                    }
+                }
+            }
         }
         Ok(keys)
     }

@@ -1,6 +1,6 @@
 //! Tenants that are closed, in `identity.closings`, and what is taken away of one when it ends.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -9,10 +9,11 @@ use domain::{
         erasure::TenantEnd,
         ports::{EndSchedule, EndStore, TenantRemains},
     },
-    content::ports::ObjectStore,
+    content::ports::{MARKER_FOLDER, ObjectStore},
     identity::model::{Closing, TenantStatus},
     kernel::{clock::Timestamp, fault::PortError, ids::TenantId, scope::TenantScope},
 };
+use futures_util::{StreamExt as _, stream};
 use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
@@ -95,6 +96,13 @@ struct Row {
     ended_at: Option<Timestamp>,
 }
 
+/// Objects that are removed in one turn, and how many at a time.
+const OBJECTS_AT_ONCE: usize = 5_000;
+const OBJECTS_BESIDE: usize = 16;
+
+/// Transactions of rows in one turn.
+const BATCHES_AT_ONCE: u32 = 200;
+
 impl PgWork {
     async fn closing_row(&self) -> Result<Option<Row>, PortError> {
         let locked = TenantTx::statement("SELECT * FROM identity.lock_closing()", []);
@@ -117,6 +125,18 @@ impl PgWork {
         done.map(|done| done.rows_affected()).map_err(|e| orm_error(PORT, e))
     }
 
+    /// The one value that a statement says.
+    async fn told<T: sea_orm::TryGetable>(
+        &self,
+        sql: &'static str,
+        values: Vec<sea_orm::Value>,
+    ) -> Result<Option<T>, PortError> {
+        let row = self.tx.query_one_raw(TenantTx::statement(sql, values)).await;
+        let row = row.map_err(|e| orm_error(PORT, e))?;
+        let said = row.map(|row| row.try_get::<Option<T>>("", "said")).transpose();
+        Ok(said.map_err(|e| orm_error(PORT, e))?.flatten())
+    }
+
     async fn be(&self, status: TenantStatus) -> Result<u64, PortError> {
         const BE: &str = "UPDATE identity.tenants SET status = $2 WHERE tenant_id = $1";
         self.of_closing(BE, vec![self.tenant(), status.as_str().into()]).await
@@ -129,6 +149,7 @@ impl PgWork {
                 closed_at: row.closed_at,
                 ends_at: row.ends_at,
                 before: word(PORT, TenantStatus::parse(&row.status_before))?,
+                is_put_back: row.is_put_back,
                 begun_at: row.begun_at,
                 ended_at: row.ended_at,
             })
@@ -157,33 +178,54 @@ impl PgWork {
 impl EndStore for PgWork {
     async fn end(&mut self) -> Result<Option<TenantEnd>, PortError> {
         let row = self.closing_row().await?;
-        Ok(row.map(|Row { is_put_back, begun_at, ended_at, .. }| TenantEnd {
+        Ok(row.map(|Row { closed_at, is_put_back, begun_at, ended_at, .. }| TenantEnd {
             is_put_back,
+            closed_at,
             begun_at,
             ended_at,
         }))
     }
 
-    async fn begin_end(&mut self, now: Timestamp) -> Result<(), PortError> {
-        self.of_closing("SELECT identity.begin_end($1)", vec![now.into()]).await.map(drop)
+    async fn begin_end(&mut self) -> Result<Option<Timestamp>, PortError> {
+        let begun = self.told("SELECT identity.begin_end() AS said", Vec::new()).await?;
+        if begun.is_some() {
+            self.of_closing("SELECT identity.forget_schedules()", Vec::new()).await?;
+        }
+        Ok(begun)
     }
 
-    async fn end_later(&mut self, due: Timestamp) -> Result<(), PortError> {
-        self.of_closing("SELECT identity.end_later($1)", vec![due.into()]).await.map(drop)
+    async fn end_later(&mut self, pause: TimeDelta) -> Result<(), PortError> {
+        self.of_closing("SELECT identity.end_later($1 * interval '1 second')", vec![seconds(pause)])
+            .await
+            .map(drop)
     }
 
-    async fn end_done(&mut self, now: Timestamp) -> Result<(), PortError> {
-        self.of_closing("SELECT identity.end_done($1)", vec![now.into()]).await.map(drop)
+    async fn end_removed(&mut self, settling: TimeDelta) -> Result<bool, PortError> {
+        const REMOVED: &str = "SELECT identity.end_removed($1 * interval '1 second') AS said";
+        Ok(self.told(REMOVED, vec![seconds(settling)]).await?.unwrap_or_default())
     }
 
-    async fn end_again(&mut self, now: Timestamp) -> Result<bool, PortError> {
+    async fn end_anew(&mut self) -> Result<(), PortError> {
+        self.of_closing("SELECT identity.end_anew()", Vec::new()).await.map(drop)
+    }
+
+    async fn close_again(
+        &mut self,
+        closed_at: Timestamp,
+        ends_at: Timestamp,
+        has_ended: bool,
+    ) -> Result<bool, PortError> {
         if self.be(TenantStatus::Closed).await? == 0 {
             return Ok(false);
         }
-        let again = TenantTx::statement("SELECT identity.close_again($1) AS is_news", [now.into()]);
-        let row = self.tx.query_one_raw(again).await.map_err(|e| orm_error(PORT, e))?;
-        row.map_or(Ok(false), |row| row.try_get("", "is_news").map_err(|e| orm_error(PORT, e)))
+        const AGAIN: &str = "SELECT identity.close_again($1, $2, $3) AS said";
+        let values = vec![closed_at.into(), ends_at.into(), has_ended.into()];
+        Ok(self.told(AGAIN, values).await?.unwrap_or_default())
     }
+}
+
+fn seconds(span: TimeDelta) -> sea_orm::Value {
+    span.num_seconds().into()
 }
 
 /// Whose end is due, and what there is of tenants: rows on a pool of the application's own role, and objects.
@@ -201,14 +243,8 @@ impl PgEnds {
 
 #[async_trait]
 impl EndSchedule for PgEnds {
-    async fn claim_ends(
-        &self,
-        now: Timestamp,
-        most: u32,
-        lease: TimeDelta,
-    ) -> Result<Vec<TenantScope>, PortError> {
-        let tenants: Vec<Uuid> = sqlx::query_scalar("SELECT tenant FROM identity.claim_ends($1, $2, $3)")
-            .bind(now)
+    async fn claim_ends(&self, most: u32, lease: TimeDelta) -> Result<Vec<TenantScope>, PortError> {
+        let tenants: Vec<Uuid> = sqlx::query_scalar("SELECT tenant FROM identity.claim_ends($1, $2)")
             .bind(i32::try_from(most).unwrap_or(i32::MAX))
             .bind(lease)
             .fetch_all(self.db.pool())
@@ -217,30 +253,51 @@ impl EndSchedule for PgEnds {
         Ok(tenants.into_iter().map(|tenant| TenantScope::of(TenantId::from_uuid(tenant))).collect())
     }
 
-    async fn end_overdue(&self, now: Timestamp) -> Result<f64, PortError> {
-        let overdue = sqlx::query_scalar("SELECT identity.end_overdue($1)").bind(now);
+    async fn end_overdue(&self) -> Result<f64, PortError> {
+        let overdue = sqlx::query_scalar("SELECT identity.end_overdue()");
         overdue.fetch_one(self.db.pool()).await.map_err(|e| port_error(PORT, e))
+    }
+
+    async fn ended(&self) -> Result<BTreeSet<TenantId>, PortError> {
+        let tenants: Vec<Uuid> = sqlx::query_scalar("SELECT tenant FROM identity.ended_tenants()")
+            .fetch_all(self.db.pool())
+            .await
+            .map_err(|e| port_error(PORT, e))?;
+        Ok(tenants.into_iter().map(TenantId::from_uuid).collect())
     }
 }
 
-#[async_trait]
-impl TenantRemains for PgEnds {
-    async fn remove_objects(&self, scope: &TenantScope) -> Result<(), PortError> {
-        for folder in FOLDERS {
-            let folder = format!("{folder}/{}", scope.tenant().uuid().simple());
-            for key in self.objects.below(&folder).await? {
-                self.objects.remove(&key).await?;
-            }
+impl PgEnds {
+    /// Whether none is left.
+    async fn remove_objects(&self, scope: &TenantScope) -> Result<bool, PortError> {
+        // Of a store that is not the one it was, a volume that is not mounted or another bucket, nothing could be removed.
+        if self.objects.below(MARKER_FOLDER).await?.is_empty() {
+            return Err(PortError::passing(PORT, "the store of files is not the one that it was"));
         }
-        Ok(())
+        let mut left = OBJECTS_AT_ONCE;
+        for folder in FOLDERS {
+            let keys = self.objects.below(&format!("{folder}/{}", scope.tenant().uuid().simple())).await?;
+            let count = keys.len();
+            let some = keys.into_iter().take(left).map(|key| {
+                let objects = Arc::clone(&self.objects);
+                async move { objects.remove(&key).await }
+            });
+            let mut removals = stream::iter(some).buffer_unordered(OBJECTS_BESIDE);
+            while let Some(removed) = removals.next().await {
+                removed?;
+            }
+            if count > left {
+                return Ok(false);
+            }
+            left -= count;
+        }
+        Ok(true)
     }
 
-    async fn remove_rows(&self, scope: &TenantScope) -> Result<u64, PortError> {
+    /// The same of rows.
+    async fn remove_rows(&self, scope: &TenantScope) -> Result<bool, PortError> {
         let fault = |e| orm_error(PORT, e);
-        let tx = TenantTx::begin(&self.db, *scope).await?;
-        tx.execute_raw(TenantTx::statement("SELECT identity.forget_schedules()", [])).await.map_err(fault)?;
-        tx.commit().await?;
-        let mut gone = 0;
+        let mut left = BATCHES_AT_ONCE;
         for (_, sql) in GOING {
             loop {
                 let tx = TenantTx::begin(&self.db, *scope).await?;
@@ -250,20 +307,32 @@ impl TenantRemains for PgEnds {
                 if some.rows_affected() == 0 {
                     break;
                 }
-                gone += some.rows_affected();
+                left -= 1;
+                if left == 0 {
+                    return Ok(false);
+                }
             }
         }
-        Ok(gone)
+        // What was noted of rows that came late can't be told any more: there are no keys that it could be sealed by.
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        tx.execute_raw(TenantTx::statement("SELECT identity.forget_schedules()", [])).await.map_err(fault)?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl TenantRemains for PgEnds {
+    async fn remove(&self, scope: &TenantScope) -> Result<bool, PortError> {
+        Ok(self.remove_objects(scope).await? && self.remove_rows(scope).await?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::{
         super::inventory::{HOLDINGS, OUTLIVES},
-        GOING,
+        BTreeSet, GOING,
     };
 
     #[test]

@@ -140,14 +140,22 @@ impl LogKeys for PgLogKeys {
     async fn outlive(&self, scope: &TenantScope) -> Result<(), PortError> {
         self.seed(scope).await?;
         let tx = TenantTx::begin(&self.db, *scope).await?;
-        for row in self.keys(&tx).await?.into_iter().filter(|row| row.sealed_by == BY_TENANT) {
+        let rows = self.keys(&tx).await?;
+        // Not held while keys are asked for, which need a connection of their own.
+        drop(tx);
+        let mut sealed = Vec::new();
+        for row in rows.into_iter().filter(|row| row.sealed_by == BY_TENANT) {
             let opened = self.vault.open(scope, place(row.id), &Sealed(row.seed_sealed)).await?;
-            let sealed = self.vault.seal(&TenantScope::of(PLATFORM), place(row.id), opened.expose()).await?;
+            let by = TenantScope::of(PLATFORM);
+            sealed.push((row.id, self.vault.seal(&by, place(row.id), opened.expose()).await?));
+        }
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        for (id, seed) in sealed {
             Entity::update_many()
-                .col_expr(Column::SeedSealed, Expr::value(sealed.0))
+                .col_expr(Column::SeedSealed, Expr::value(seed.0))
                 .col_expr(Column::SealedBy, Expr::value(BY_PLATFORM))
                 .filter(Column::TenantId.eq(scope.tenant().uuid()))
-                .filter(Column::Id.eq(row.id))
+                .filter(Column::Id.eq(id))
                 .exec(&tx)
                 .await
                 .map_err(|e| orm_error(PORT, e))?;

@@ -293,6 +293,8 @@ impl SubjectStore for PgWork {
     async fn keep_tenant_out(&mut self, is_kept_out: bool) -> Result<bool, PortError> {
         let sql = if is_kept_out { KEEP_OUT } else { LET_IN };
         let done = self.tx.execute_raw(TenantTx::statement(sql, [self.tenant()])).await;
+        // One that is closed is so when it is taken back.
+        self.call("SELECT identity.keep_out_of_closed($1)", vec![is_kept_out.into()]).await?;
         done.map(|done| done.rows_affected() > 0).map_err(|e| orm_error(PORT, e))
     }
 

@@ -275,7 +275,13 @@ impl Accounts {
         scope: TenantScope,
         id: AccountId,
     ) -> Result<bool, AccountsError> {
-        let Some((asked, renewed)) = self.0.journal.read(&scope, id).await? else { return Ok(false) };
+        let read = self.0.journal.read(&scope, id).await;
+        // Its tenant may be gone, with the keys that would open it.
+        if read.is_err() && self.0.units.begin(scope, origin).await?.account(id).await?.is_none() {
+            self.0.journal.forget(&scope, id).await?;
+            return Ok(false);
+        }
+        let Some((asked, renewed)) = read? else { return Ok(false) };
         let mut tx = self.0.units.begin(scope, origin).await?;
         let account = tx.lock_account(id).await?;
         let tokens = tx.tokens(id).await?.filter(|kept| kept.awaits(&asked));

@@ -1,13 +1,13 @@
 //! Persons whose data is kept: what tells who they are can be taken away, unless it must be kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::{
-    compliance::erasure::{Erasure, ErasureBasis, LegalHold, Subject, TenantEnd},
+    compliance::erasure::{Erasure, ErasureBasis, LegalHold, Subject, TenantEnd, TenantFate},
     kernel::{
         clock::Timestamp,
         fault::PortError,
@@ -109,10 +109,10 @@ pub trait ErasureLedger: Send + Sync {
     async fn keep(&self, scope: &TenantScope, erasure: &Erasure) -> Result<(), PortError>;
     /// All there are.
     async fn all(&self) -> Result<Vec<(TenantScope, Subject, ErasureBasis)>, PortError>;
-    /// Writes the end of a tenant down, durably; no error when it is there already.
-    async fn keep_end(&self, scope: &TenantScope, begun_at: Timestamp) -> Result<(), PortError>;
-    /// Tenants whose end is written down.
-    async fn ended(&self) -> Result<BTreeSet<TenantId>, PortError>;
+    /// Writes down what became of a tenant, durably; no error when it is there already.
+    async fn keep_fate(&self, scope: &TenantScope, fate: TenantFate) -> Result<(), PortError>;
+    /// What became last of each tenant of which anything is written down.
+    async fn fates(&self) -> Result<BTreeMap<TenantId, TenantFate>, PortError>;
 }
 
 /// Keeps that a tenant is to end, and how far that is.
@@ -120,36 +120,39 @@ pub trait ErasureLedger: Send + Sync {
 pub trait EndStore: Send {
     /// That it is to end, locked until the transaction ends; `None` when it is not closed.
     async fn end(&mut self) -> Result<Option<TenantEnd>, PortError>;
-    /// Its end begins: from now on it can't be taken back, and its rows can be taken away.
-    async fn begin_end(&mut self, now: Timestamp) -> Result<(), PortError>;
-    /// Its turn is over; the next is due then.
-    async fn end_later(&mut self, due: Timestamp) -> Result<(), PortError>;
-    /// There is nothing left but the log.
-    async fn end_done(&mut self, now: Timestamp) -> Result<(), PortError>;
-    /// Closes a tenant that had ended before the database was put back, to end at once. False when it is so already, or there is
-    /// none.
-    async fn end_again(&mut self, now: Timestamp) -> Result<bool, PortError>;
+    /// Its end begins, if it is time: no work is given out for it any more, it can't be taken back, and its rows can be taken
+    /// away. Since when.
+    async fn begin_end(&mut self) -> Result<Option<Timestamp>, PortError>;
+    /// Its turn is over; the next is due after a pause.
+    async fn end_later(&mut self, pause: TimeDelta) -> Result<(), PortError>;
+    /// All was taken away. Whether that is for good, as it was so as long ago before.
+    async fn end_removed(&mut self, settling: TimeDelta) -> Result<bool, PortError>;
+    /// It has ended, and is to do so once more.
+    async fn end_anew(&mut self) -> Result<(), PortError>;
+    /// Closes a tenant that had been closed, or had ended, before the database was put back. False when it is so already, or
+    /// there is none.
+    async fn close_again(
+        &mut self,
+        closed_at: Timestamp,
+        ends_at: Timestamp,
+        has_ended: bool,
+    ) -> Result<bool, PortError>;
 }
 
 /// Whose end is due, across tenants: names and nothing else.
 #[async_trait]
 pub trait EndSchedule: Send + Sync {
     /// Claims up to `most`. Nobody else is given them before `lease` is over.
-    async fn claim_ends(
-        &self,
-        now: Timestamp,
-        most: u32,
-        lease: TimeDelta,
-    ) -> Result<Vec<TenantScope>, PortError>;
+    async fn claim_ends(&self, most: u32, lease: TimeDelta) -> Result<Vec<TenantScope>, PortError>;
     /// For how many seconds the end of some tenant has been due.
-    async fn end_overdue(&self, now: Timestamp) -> Result<f64, PortError>;
+    async fn end_overdue(&self) -> Result<f64, PortError>;
+    /// Those of which nothing is left but the log.
+    async fn ended(&self) -> Result<BTreeSet<TenantId>, PortError>;
 }
 
 /// Takes away what there is of a tenant whose end has begun, all but its log.
 #[async_trait]
 pub trait TenantRemains: Send + Sync {
-    /// Keys of persons, and files: those of reports, and what was uploaded or made of it.
-    async fn remove_objects(&self, scope: &TenantScope) -> Result<(), PortError>;
-    /// Rows, the tenant's keys among them; how many.
-    async fn remove_rows(&self, scope: &TenantScope) -> Result<u64, PortError>;
+    /// Some of them: keys of persons and files first, then rows, and the tenant's keys last. Whether nothing is left.
+    async fn remove(&self, scope: &TenantScope) -> Result<bool, PortError>;
 }

@@ -194,14 +194,14 @@ impl Erasures {
     }
 
     /// Erases again what was erased before the database was put back to a time when it was not, and closes tenants that had
-    /// ended: to be done before anything is served, and now and then. Nobody is let into a tenant that has somebody in it who can't be erased again, until they
+    /// ended or been closed: to be done before anything is served, and now and then. Nobody is let into a tenant that has somebody in it who can't be erased again, until they
     /// are.
     ///
     /// # Errors
     /// `Port`: it can't be said who was erased.
     pub async fn erase_again(&self) -> Result<Kept, ComplianceError> {
         let mut turn = Kept::default();
-        let ended = self.end_all_again(&mut turn).await?;
+        let ended = self.close_all_again(&mut turn).await?;
         let mut by_tenant: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         let all = self.0.ledger.all().await?;
         for (scope, subject, basis) in all.into_iter().filter(|(scope, ..)| !ended.contains(&scope.tenant()))

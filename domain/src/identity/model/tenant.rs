@@ -74,6 +74,8 @@ pub struct Closing {
     pub ends_at: Timestamp,
     /// What it was before.
     pub before: TenantStatus,
+    /// It had ended, and the database was put back: it ends again.
+    pub is_put_back: bool,
     /// When its end began, which can't be stopped.
     pub begun_at: Option<Timestamp>,
     /// When there was nothing left but its log.

@@ -74,6 +74,7 @@ impl Trial<'_> {
             closed_at: self.now,
             ends_at: self.now + TimeDelta::days(30),
             before: TenantStatus::Suspended,
+            is_put_back: false,
             begun_at: None,
             ended_at: None,
         };

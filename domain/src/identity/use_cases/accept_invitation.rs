@@ -8,6 +8,7 @@ use super::{
         ports::{Added, IdentityTx},
     },
     Identity,
+    authenticate::tenant_works,
     open_tenant::{named, password_field},
 };
 use crate::{
@@ -111,6 +112,9 @@ impl Identity {
         tx: &mut dyn IdentityTx,
         token: &Token,
     ) -> Result<Invitation, IdentityError> {
+        if !tenant_works(tx).await? {
+            return Err(IdentityError::TokenInvalid);
+        }
         let now = self.0.clock.now();
         let invitation = tx.invitation(InvitationId::from_uuid(token.id)).await?;
         invitation

@@ -200,6 +200,6 @@ fn held(scopes: &[Permission], role: Role) -> impl Iterator<Item = Permission> +
     scopes.iter().copied().filter(move |scope| of_role.contains(scope))
 }
 
-async fn tenant_works(tx: &mut dyn IdentityTx) -> Result<bool, IdentityError> {
+pub(super) async fn tenant_works(tx: &mut dyn IdentityTx) -> Result<bool, IdentityError> {
     Ok(tx.tenant().await?.is_some_and(|tenant| tenant.status == TenantStatus::Active))
 }

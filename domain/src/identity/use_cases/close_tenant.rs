@@ -54,6 +54,7 @@ impl Identity {
             closed_at: now,
             ends_at: now + TimeDelta::days(take_back_days.into()),
             before: tenant.status,
+            is_put_back: false,
             begun_at: None,
             ended_at: None,
         };
@@ -73,6 +74,9 @@ impl Identity {
         let closing = tx.closing().await?.ok_or_else(|| refused("is of a tenant that is not closed"))?;
         if closing.begun_at.is_some() {
             return Err(refused("is of a tenant whose end has begun"));
+        }
+        if closing.is_put_back {
+            return Err(refused("is of a tenant that had ended before the database was put back"));
         }
         tx.reopen(closing.before).await?;
         let target = Party::new("tenant", scope.tenant().uuid());

@@ -6,7 +6,9 @@ use super::{
         model::{EmailAddress, MemberStatus, PasswordReset},
         ports::IdentityTx,
     },
-    Identity, require_for_role,
+    Identity,
+    authenticate::tenant_works,
+    require_for_role,
 };
 use crate::{
     identity::IdentityError,
@@ -43,6 +45,10 @@ impl Identity {
             return Self::refuse(tx, refused).await;
         };
         let target = Party::new("member", member.id.uuid());
+        if !tenant_works(&mut *tx).await? {
+            let refused = Record::refused(actions::REQUEST_PASSWORD_RESET, Some(target), "tenant_suspended");
+            return Self::refuse(tx, refused).await;
+        }
         // One at a time for one member, so that the count holds.
         tx.lock_member(member.id).await?;
         if tx.open_password_resets(member.id, self.0.clock.now()).await? >= OPEN_MAX {

@@ -7,6 +7,7 @@ use super::{
         ports::IdentityTx,
     },
     Identity,
+    authenticate::tenant_works,
     open_tenant::password_field,
 };
 use crate::{
@@ -86,6 +87,9 @@ impl Identity {
         tx: &mut dyn IdentityTx,
         token: &Token,
     ) -> Result<PasswordReset, IdentityError> {
+        if !tenant_works(tx).await? {
+            return Err(IdentityError::TokenInvalid);
+        }
         let now = self.0.clock.now();
         let reset = tx.password_reset(PasswordResetId::from_uuid(token.id)).await?;
         reset.filter(|r| token.matches(&r.secret_hash) && r.is_usable(now)).ok_or(IdentityError::TokenInvalid)
