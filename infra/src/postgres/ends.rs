@@ -215,10 +215,10 @@ impl EndStore for PgWork {
         ends_at: Timestamp,
         has_ended: bool,
     ) -> Result<bool, PortError> {
+        const AGAIN: &str = "SELECT identity.close_again($1, $2, $3) AS said";
         if self.be(TenantStatus::Closed).await? == 0 {
             return Ok(false);
         }
-        const AGAIN: &str = "SELECT identity.close_again($1, $2, $3) AS said";
         let values = vec![closed_at.into(), ends_at.into(), has_ended.into()];
         Ok(self.told(AGAIN, values).await?.unwrap_or_default())
     }
