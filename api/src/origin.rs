@@ -6,6 +6,7 @@ use chrono::Datelike as _;
 use domain::{
     identity::SignedIn,
     kernel::{
+        clock::Timestamp,
         fault::PortError,
         ids::{ComplianceId, SessionId},
         outbox::{IpHash, Origin, Party},
@@ -103,7 +104,7 @@ pub(crate) async fn origin_of(
     let ip = match facts.ip {
         Some(address) => {
             let now = app.clock.now();
-            let epoch = format!("{}Q{}", now.year(), now.month0() / 3 + 1);
+            let epoch = quarter(now);
             let label = format!("audit.ip.{epoch}");
             let hash =
                 app.vault.keyed_hash(&scope, &label, address.to_canonical().to_string().as_bytes()).await?;
@@ -127,6 +128,11 @@ pub(crate) async fn origin_of(
     })
 }
 
+/// The quarter in which addresses are hashed alike.
+fn quarter(now: Timestamp) -> String {
+    format!("{}Q{}", now.year(), now.month0() / 3 + 1)
+}
+
 /// The origin of a request when there are no keys to make hashes with: what failed for want of them is told of too.
 pub(crate) fn bare_origin(answer: ComplianceId, operation: &str, known: Option<&SignedIn>) -> Origin {
     let mut origin = Origin::system(answer, operation);
@@ -139,6 +145,21 @@ pub(crate) fn bare_origin(answer: ComplianceId, operation: &str, known: Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_hashed_anew_in_each_quarter() {
+        let of = |text: &str| quarter(text.parse().expect("an instant"));
+        for (instant, label) in [
+            ("2025-12-31T23:59:59.999999Z", "2025Q4"),
+            ("2026-01-01T00:00:00Z", "2026Q1"),
+            ("2026-03-31T23:59:59.999999Z", "2026Q1"),
+            ("2026-04-01T00:00:00Z", "2026Q2"),
+            ("2026-09-30T23:59:59Z", "2026Q3"),
+            ("2026-10-01T00:00:00Z", "2026Q4"),
+        ] {
+            assert_eq!(of(instant), label, "{instant}");
+        }
+    }
 
     #[test]
     fn forwarded_for_is_believed_from_proxies_only() {

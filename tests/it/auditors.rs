@@ -547,6 +547,40 @@ async fn a_leaf_that_is_gone_is_told_and_makes_no_report() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn attack_18_a_leaf_that_was_edited_makes_no_report_however_much_is_edited_with_it() {
+    let desk = Desk::open(&[], &Duties::all()).await;
+    desk.app.settle().await.unwrap();
+    let mut database = desk.app.superuser_connection().await.unwrap();
+    for (sql, what) in [
+        (
+            r#"UPDATE compliance.audit_leaves SET outcome = 'refused', leaf = convert_to(
+                 replace(convert_from(leaf, 'UTF8'), '"outcome":"success"', '"outcome":"refused"'), 'UTF8')
+               WHERE stream = 'iam' AND index = 0 AND tenant_id = $1 AND outcome = 'success'"#,
+            "the leaf",
+        ),
+        (
+            r"UPDATE compliance.audit_leaves SET leaf_hash = sha256('\x00'::bytea || leaf)
+              WHERE stream = 'iam' AND index = 0 AND tenant_id = $1",
+            "its hash",
+        ),
+        (
+            "UPDATE compliance.audit_tiles AS t SET hashes = overlay(t.hashes PLACING l.leaf_hash FROM 1 FOR 32)
+             FROM compliance.audit_leaves AS l WHERE l.tenant_id = $1 AND l.stream = 'iam' AND l.index = 0
+                 AND t.tenant_id = $1 AND t.stream = 'iam' AND t.level = 0 AND t.index = 0",
+            "its tile",
+        ),
+    ] {
+        let edited = sqlx::query(sql).bind(desk.tenant.id.uuid()).execute(&mut database).await.unwrap();
+        assert!(edited.rows_affected() > 0, "{what}");
+        let report = desk.ended(&desk.request(json!({ "kind": "SIGN_INS" })).await["id"]).await;
+        let broken = (&json!("FAILED"), &json!("LOG_BROKEN"));
+        assert_eq!((&report["state"], &report["failure"]), broken, "{what}: {report}");
+        assert!(desk.pieces().is_empty(), "{what}");
+    }
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_killed_half_way_is_followed_by_one_that_makes_the_report_once() {
     let desk = Desk::open(&[], &Duties::all_but(Queue::Reports)).await;
     let mut database = desk.app.superuser_connection().await.unwrap();

@@ -154,8 +154,15 @@ async fn a_log_that_stands_still_delays_a_change_and_then_refuses_the_next() {
 }
 
 /// A trigger that says the disk is full.
-const FULL: &str = "CREATE FUNCTION compliance.full() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$";
+/// What goes wrong: a full disk, one that can't be read, a connection that drops.
+const FAULTS: [&str; 3] = [
+    "CREATE OR REPLACE FUNCTION compliance.full() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$",
+    "CREATE OR REPLACE FUNCTION compliance.full() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'input/output error' USING ERRCODE = '58030'; END $$",
+    "CREATE OR REPLACE FUNCTION compliance.full() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$",
+];
 
 async fn invite(app: &TestApp, tenant: &TestTenant, name: &str) -> Answer {
     let email = json!({ "email": format!("{name}@example.com") });
@@ -180,34 +187,69 @@ async fn attack_9_wherever_sequencing_breaks_off_no_event_is_lost_or_doubled() {
     let tenant = app.tenant().await.unwrap();
     app.settle().await.unwrap();
     let mut database = app.superuser_connection().await.unwrap();
-    database.execute(FULL).await.unwrap();
     let trigger = |kind: &str, when: &str, table: &str, how: &str| {
         let made = format!(
             "CREATE {kind} full_disk {when} ON compliance.{table} {how} FOR EACH ROW EXECUTE FUNCTION compliance.full()"
         );
         (table.to_owned(), made)
     };
-    for (step, (table, made)) in [
-        ("claiming", trigger("TRIGGER", "BEFORE DELETE", "audit_outbox", "")),
-        ("leaves", trigger("TRIGGER", "BEFORE INSERT", "audit_leaves", "")),
-        ("tiles", trigger("TRIGGER", "BEFORE INSERT OR UPDATE", "audit_tiles", "")),
-        ("heads", trigger("TRIGGER", "BEFORE INSERT", "audit_heads", "")),
-        (
-            "commit",
-            trigger("CONSTRAINT TRIGGER", "AFTER INSERT", "audit_heads", "DEFERRABLE INITIALLY DEFERRED"),
-        ),
-    ] {
-        database.execute(sqlx::AssertSqlSafe(made)).await.unwrap();
-        let answer = invite(&app, &tenant, step).await;
-        let id = answer.data("inviteMember")["complianceId"].as_str().unwrap().to_owned();
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        assert_eq!(waiting_and_placed(&mut database, &id).await, (1, 0), "{step}");
-        let dropped = format!("DROP TRIGGER full_disk ON compliance.{table}");
-        database.execute(sqlx::AssertSqlSafe(dropped)).await.unwrap();
-        app.settle().await.unwrap();
-        assert_eq!(waiting_and_placed(&mut database, &id).await, (0, 1), "{step}");
+    for (number, fault) in FAULTS.into_iter().enumerate() {
+        database.execute(fault).await.unwrap();
+        for (step, (table, made)) in [
+            ("claiming", trigger("TRIGGER", "BEFORE DELETE", "audit_outbox", "")),
+            ("leaves", trigger("TRIGGER", "BEFORE INSERT", "audit_leaves", "")),
+            ("tiles", trigger("TRIGGER", "BEFORE INSERT OR UPDATE", "audit_tiles", "")),
+            ("heads", trigger("TRIGGER", "BEFORE INSERT", "audit_heads", "")),
+            (
+                "commit",
+                trigger("CONSTRAINT TRIGGER", "AFTER INSERT", "audit_heads", "DEFERRABLE INITIALLY DEFERRED"),
+            ),
+        ] {
+            database.execute(sqlx::AssertSqlSafe(made)).await.unwrap();
+            let answer = invite(&app, &tenant, &format!("{step}{number}")).await;
+            let id = answer.data("inviteMember")["complianceId"].as_str().unwrap().to_owned();
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            assert_eq!(waiting_and_placed(&mut database, &id).await, (1, 0), "{step}, {fault}");
+            let dropped = format!("DROP TRIGGER full_disk ON compliance.{table}");
+            database.execute(sqlx::AssertSqlSafe(dropped)).await.unwrap();
+            app.settle().await.unwrap();
+            assert_eq!(waiting_and_placed(&mut database, &id).await, (0, 1), "{step}, {fault}");
+        }
     }
     app.check_logs().await.unwrap();
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_11_what_is_rolled_back_leaves_no_event() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    let units = &app.service.parts.app.units;
+    let record = || Record::success(CHANGE_PASSWORD, Party::new("member", tenant.id.uuid()));
+    let dropped = app.origin("tests");
+    let mut work = units.begin(TenantScope::of(tenant.id), &dropped).await.unwrap();
+    work.record(record()).await.unwrap();
+    work.roll_back().await;
+    // Refused by the database as late as there is: when it is committed.
+    let refused = app.origin("tests");
+    database.execute(FAULTS[0]).await.unwrap();
+    let late = "CREATE CONSTRAINT TRIGGER full_disk AFTER INSERT ON compliance.audit_outbox DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION compliance.full()";
+    database.execute(late).await.unwrap();
+    let mut work = units.begin(TenantScope::of(tenant.id), &refused).await.unwrap();
+    work.record(record()).await.unwrap();
+    assert!(work.commit().await.is_err());
+    database.execute("DROP TRIGGER full_disk ON compliance.audit_outbox").await.unwrap();
+    let kept = app.origin("tests");
+    let mut work = units.begin(TenantScope::of(tenant.id), &kept).await.unwrap();
+    work.record(record()).await.unwrap();
+    work.commit().await.unwrap();
+    app.settle().await.unwrap();
+    for (origin, left) in [(dropped, (0, 0)), (refused, (0, 0)), (kept, (0, 1))] {
+        let id = origin.compliance_id.uuid().to_string();
+        assert_eq!(waiting_and_placed(&mut database, &id).await, left);
+    }
     app.stop().await.unwrap();
 }
 
@@ -271,7 +313,7 @@ async fn attack_11_what_leaves_no_event_is_not_done() {
             .unwrap()
     };
     assert_eq!(invitations(&mut database).await, 0);
-    database.execute(FULL).await.unwrap();
+    database.execute(FAULTS[0]).await.unwrap();
     database
         .execute(
             "CREATE TRIGGER full_disk BEFORE INSERT ON compliance.audit_outbox FOR EACH ROW

@@ -253,6 +253,17 @@ fn notes_are_spelled_in_another_way() {
 }
 
 #[test]
+fn a_log_of_the_same_name_under_another_key_is_not_believed_for_the_policy_it_brings_along() {
+    let scene = scene();
+    let mut maker = Maker::new();
+    maker.log = Log::new(scene.maker.log.origin(), 99, scene.maker.log.leaves.clone());
+    let forged = maker.make(&scene.pki, Seal::Signed);
+    assert!(forged.judge(&scene.pki, &forged.files()).is_ok(), "by its own policy");
+    assert_ne!(forged.files().files[names::POLICY], scene.bundle.files().files[names::POLICY]);
+    assert_eq!(scene.bundle.refused(&scene.pki, &forged.files()), Step::Heads);
+}
+
+#[test]
 fn witnesses_are_counted_as_they_must_be() {
     let scene = scene();
     let proof = LogProof::parse(&scene.text(names::PLATFORM_PROOF)).expect("a proof");
@@ -403,6 +414,28 @@ fn leaves_are_not_what_leaves_are() {
         });
         assert_eq!(step, Step::Leaves, "{what}");
     }
+}
+
+#[test]
+fn a_leaf_has_no_more_bytes_than_an_entry_of_a_bundle_of_a_tiled_log() {
+    let pki = Pki::new(KeyKind::P256);
+    let filled = |bytes: usize| {
+        let empty = leaf(52, json!({ "reason": "" })).len();
+        leaf(52, json!({ "reason": "x".repeat(bytes - empty) }))
+    };
+    let mut maker = Maker::new();
+    maker.log.leaves[52] = filled(65_535);
+    let good = maker.make(&pki, Seal::Signed);
+    assert!(good.judge(&pki, &good.files()).is_ok());
+    maker.log.leaves[52] = filled(65_536);
+    let heads = maker.heads();
+    let step = good.meddled(&pki, |files| {
+        files.insert(names::CHECKPOINT.to_owned(), heads.checkpoint.into_bytes());
+        files.insert(names::PLATFORM_PROOF.to_owned(), heads.platform_proof.expect("made").into_bytes());
+        files.remove(names::CONSISTENCY);
+        files.insert(names::segment(13), segment(13, &maker.log.leaves[13..190]));
+    });
+    assert_eq!(step, Step::Leaves);
 }
 
 #[test]

@@ -103,6 +103,34 @@ fn witnesses_must_have_seen_the_end_late_enough_and_be_enough() {
 }
 
 #[test]
+fn a_cosignature_of_something_else_or_of_later_shows_nothing_of_the_tenants_checkpoint() {
+    let scene = scene();
+    let [first, second] = [&scene.maker.witnesses[0], &scene.maker.witnesses[1]];
+    let plain = scene.maker.log.note(190);
+    let once = first.cosign(&plain, END_SEEN_S);
+    let moved = |note: &str| {
+        let cosigned = second.cosign(note, END_SEEN_S);
+        format!("{once}{}\n", cosigned.lines().last().expect("a cosignature"))
+    };
+    let honest = second.cosign(&once, END_SEEN_S);
+    assert!(scene.judge(&scene.ending_in(honest), &demands()).expect("verified").is_complete);
+    for (note, what) in [
+        (moved(&scene.maker.log.note(189)), "of another size"),
+        (moved(&scene.maker.admin.note(5)), "of another log"),
+    ] {
+        let refusal = scene.judge(&scene.ending_in(note), &demands()).expect_err(what);
+        assert_eq!(refusal.step, Step::Heads, "{what}");
+    }
+    for (note, what) in [
+        (second.cosign(&once, 4_070_908_800), "from the future"),
+        (first.cosign(&once, END_SEEN_S + 1), "of one witness twice"),
+    ] {
+        let verdict = scene.judge(&scene.ending_in(note), &demands()).expect(what);
+        assert!(!verdict.is_complete, "{what}");
+    }
+}
+
+#[test]
 fn witnesses_must_have_seen_the_beginning_early_enough() {
     let scene = scene();
     let since = time("2026-06-30T16:00:00.000000Z").seconds().unsigned_abs();

@@ -90,6 +90,54 @@ fn rows_are_dropped_added_reordered_doubled_or_changed() {
 }
 
 #[test]
+fn a_period_has_what_happened_at_its_beginning_and_not_what_happened_at_its_end() {
+    let pki = Pki::new(KeyKind::P256);
+    let mut maker = Maker::new();
+    let instants = [
+        ("2026-06-30T15:59:59.999999Z", false),
+        ("2026-06-30T16:00:00.000000Z", true),
+        ("2026-07-31T15:59:59.999999Z", true),
+        ("2026-07-31T16:00:00.000000Z", false),
+    ];
+    let places = [21_u64, 25, 33, 37];
+    for ((instant, _), number) in instants.iter().zip(places) {
+        maker.log.leaves[usize::try_from(number).expect("small")] =
+            leaf(number, json!({ "occurred_at": instant, "recorded_at": instant }));
+    }
+    maker.disclosed = Vec::new();
+    maker.erased = None;
+    let bundle = maker.make(&pki, Seal::Signed);
+    assert!(bundle.judge(&pki, &bundle.files()).is_ok());
+    let csv = csv_lines(&text(&bundle.files().files, names::REPORT));
+    let row = |number: u64| csv.iter().position(|line| line.starts_with(&format!("{number},")));
+    for ((instant, is_in), number) in instants.iter().zip(places) {
+        assert_eq!(row(number).is_some(), *is_in, "{instant}");
+    }
+    // A row that is just outside is added, and one that is just inside is left out.
+    let with = |lines: Vec<String>, rows: i64| {
+        bundle.meddled(&pki, |files| {
+            files.insert(names::REPORT.to_owned(), lines.concat().into_bytes());
+            edit_manifest(files, |manifest| {
+                manifest.rows = manifest.rows.checked_add_signed(rows).expect("some");
+            });
+        })
+    };
+    for number in [25, 33] {
+        let mut lines = csv.clone();
+        lines.remove(row(number).expect("a row"));
+        assert_eq!(with(lines, -1), Step::Rows, "{number}");
+    }
+    for (number, (instant, _)) in [21, 37].into_iter().zip([instants[0], instants[3]]) {
+        let mut lines = csv.clone();
+        let at = row(number + 4).or_else(|| row(number + 2)).expect("a row behind");
+        let like = &csv[at];
+        let cells: Vec<_> = like.splitn(4, ',').collect();
+        lines.insert(at, format!("{number},{},{instant},{}", uuid(number), cells[3]));
+        assert_eq!(with(lines, 1), Step::Rows, "{number}");
+    }
+}
+
+#[test]
 fn the_query_or_the_counts_are_others() {
     let (pki, bundle) = scene();
     let with = |edit: &dyn Fn(&mut report_bundle::manifest::Manifest)| {

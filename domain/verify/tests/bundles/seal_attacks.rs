@@ -269,6 +269,19 @@ fn a_timestamp_is_over_something_else_or_nothing() {
 }
 
 #[test]
+fn an_authority_of_the_same_name_that_nobody_gave_is_not_believed() {
+    let (pki, bundle) = scene();
+    let mut files = bundle.files().files;
+    let other = Pki::new(KeyKind::P256);
+    let signature = files[names::SIGNATURE].clone();
+    let request = tsp::request(&signature, other.nonce()).expect("a request");
+    let answer = other.stamp(&request).expect("an answer");
+    let stamp = tsp::keep(&answer, &signature, other.nonce()).expect("kept");
+    files.insert(names::TIMESTAMP.to_owned(), stamp);
+    assert_eq!(bundle.refused(&pki, &Memory::new(files)), Step::Timestamp);
+}
+
+#[test]
 fn a_signer_has_expired_or_is_not_yet_valid_and_nobody_says_when_it_signed() {
     let (pki, bundle) = scene();
     let mut files: BTreeMap<_, _> = bundle.files().files;
