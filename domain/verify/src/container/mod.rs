@@ -24,6 +24,15 @@ pub trait Container: Sync {
     /// # Errors
     /// When it is not there or cannot be read.
     fn open(&self, name: &str) -> std::io::Result<Box<dyn Read + Send + '_>>;
+
+    /// Opens a file that was read to its end before, of which a checksum need not be made once more: for who holds what is in it to
+    /// something else.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    fn open_again(&self, name: &str) -> std::io::Result<Box<dyn Read + Send + '_>> {
+        self.open(name)
+    }
 }
 
 /// Checks names and lengths.

@@ -136,7 +136,8 @@ impl Reading<'_> {
     ) -> Result<(), Refusal> {
         let step = Step::Leaves;
         let fault = |fault: std::io::Error| step.because(format!("{name}: {fault}"));
-        let file = BufReader::with_capacity(128 << 10, self.bundle.open(name).map_err(fault)?);
+        // Each leaf is held to the root that was signed.
+        let file = BufReader::with_capacity(128 << 10, self.bundle.open_again(name).map_err(fault)?);
         let mut lines = Lines::new(GzDecoder::new(file));
         let mut reader = LeafReader::default();
         let (mut piece, mut index) = (Piece::starting_at(first), first);

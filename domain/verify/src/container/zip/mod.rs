@@ -172,6 +172,16 @@ impl<R: ReaderAt + Sync> Container for Zip<R> {
             Ok(Box::new(entry.verifying_reader(stored)))
         }
     }
+
+    fn open_again(&self, name: &str) -> std::io::Result<Box<dyn Read + Send + '_>> {
+        let (place, method) = *self.entries.get(name).ok_or(ErrorKind::NotFound)?;
+        if method != CompressionMethod::STORE {
+            return self.open(name);
+        }
+        let entry =
+            self.archive.get_entry(place).map_err(|fault| Error::new(ErrorKind::InvalidData, fault))?;
+        Ok(Box::new(entry.reader()))
+    }
 }
 
 /// A deflated file that ends where its bytes do.
