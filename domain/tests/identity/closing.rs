@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use domain::{
     identity::{IdentityError, model::TenantStatus},
-    kernel::scope::TenantScope,
+    kernel::{actor::Role, outbox::Outcome, scope::TenantScope},
 };
 
 use super::world::{Home, OWNER, PASSWORD, World, now, signed_in};
@@ -54,4 +54,20 @@ fn what_can_not_be_closed_or_taken_back_says_why() {
     assert_eq!(world.rows(home.scope), before, "nothing is done");
     assert_eq!(status(&world, "nobodys"), None);
     assert_eq!(status(&world, "No Slug"), None);
+}
+
+#[test]
+fn doors_that_need_no_session_are_shut_while_a_tenant_is_closed() {
+    let (world, home) = World::with_home();
+    let invited = world.invite(&home.owner, "new@example.com", Role::Analyst).expect("invites");
+    let reset = world.request_reset(home.scope, OWNER).expect("a letter");
+    close(&world, &home, 30).expect("closes");
+    assert!(matches!(world.accept(&invited.token), Err(IdentityError::TokenInvalid)));
+    assert!(matches!(world.reset(&reset, "another long password"), Err(IdentityError::TokenInvalid)));
+    assert!(world.request_reset(home.scope, OWNER).is_none(), "no letter leaves");
+    let told = world.last_told(home.scope, "request_password_reset");
+    assert_eq!(told, Some((Outcome::Refused, Some("tenant_suspended"))));
+    reopen(&world, home.scope).expect("is taken back");
+    world.reset(&reset, "another long password").expect("resets");
+    world.accept(&invited.token).expect("joins");
 }
