@@ -316,7 +316,12 @@ async fn what_is_left_of_a_tenant_that_ended_is_its_log_and_every_proof_holds() 
         .await
         .unwrap();
     assert!(tasks.iter().all(|task| task == "retention"), "{tasks:?}");
-    assert_eq!(tables_with(&mut database, other.id).await, others, "the other has what it had");
+    // Its turn at what is done every day may have come meanwhile.
+    let rows = |tables: Vec<String>| -> Vec<_> {
+        tables.into_iter().filter(|table| table != "compliance.daily_turns").collect()
+    };
+    let after = tables_with(&mut database, other.id).await;
+    assert_eq!(rows(after), rows(others), "the other has what it had");
     assert_eq!(files_of(app, other.id), others_files);
     late_comers_leave_nothing(&desk, &mut database).await;
     log_goes_on(&desk, &mut database).await;
