@@ -11,10 +11,12 @@ use domain::{
         erasure::{Erasure, ErasureBasis, Subject, SubjectKind, TenantFate},
         ports::ErasureLedger,
     },
-    content::ports::{MARKER_FOLDER, ObjectStore},
+    content::ports::ObjectStore,
     kernel::{clock::Timestamp, fault::PortError, ids::TenantId, scope::TenantScope},
 };
 use uuid::Uuid;
+
+use crate::object_store::must_be_known;
 
 const PORT: &str = "erasure_ledger";
 
@@ -75,9 +77,7 @@ impl ErasureLedger for ObjectLedger {
 
     async fn keep_fate(&self, scope: &TenantScope, fate: TenantFate) -> Result<(), PortError> {
         // Into a store that is not the one it was, nobody would look.
-        if self.objects.below(MARKER_FOLDER).await?.is_empty() {
-            return Err(PortError::passing(PORT, "the store of files is not the one that it was"));
-        }
+        must_be_known(&*self.objects).await?;
         self.objects.put(&fate_name(scope.tenant(), fate), Vec::new()).await
     }
 

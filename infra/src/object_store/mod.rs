@@ -165,6 +165,17 @@ fn path(key: &str) -> Result<Path, PortError> {
     Path::parse(key).map_err(|e| PortError::lasting(PORT, e))
 }
 
+/// For what must not take a store that is empty for one that was emptied: that it is the one that it was.
+///
+/// # Errors
+/// It has no marker: a volume that is not mounted, another bucket.
+pub(crate) async fn must_be_known(objects: &dyn ObjectStore) -> Result<(), PortError> {
+    if objects.below(MARKER_FOLDER).await?.is_empty() {
+        return Err(PortError::passing(PORT, "the store of files is not the one that it was"));
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl ObjectStore for Objects {
     async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), PortError> {

@@ -9,7 +9,7 @@ use domain::{
         erasure::TenantEnd,
         ports::{EndSchedule, EndStore, TenantRemains},
     },
-    content::ports::{MARKER_FOLDER, ObjectStore},
+    content::ports::ObjectStore,
     identity::model::{Closing, TenantStatus},
     kernel::{clock::Timestamp, fault::PortError, ids::TenantId, scope::TenantScope},
 };
@@ -24,11 +24,19 @@ use super::{
     scope::TenantTx,
     work::PgWork,
 };
+use crate::object_store::must_be_known;
 
 const PORT: &str = "postgres.closings";
 
 /// Rows that are taken away in one transaction.
 const ROWS_AT_ONCE: i64 = 5_000;
+
+/// Objects that are removed in one turn, and how many at a time.
+const OBJECTS_AT_ONCE: usize = 5_000;
+const OBJECTS_BESIDE: usize = 16;
+
+/// Transactions of rows in one turn.
+const BATCHES_AT_ONCE: u32 = 200;
 
 /// Folders of objects that go with a tenant. What is made of the log alone stays with it (`segments`).
 const FOLDERS: [&str; 3] = ["uploads", "reports", "subject-keys"];
@@ -87,33 +95,18 @@ going![
     "compliance.tenant_keys",
 ];
 
-struct Row {
-    closed_at: Timestamp,
-    ends_at: Timestamp,
-    status_before: String,
-    is_put_back: bool,
-    begun_at: Option<Timestamp>,
-    ended_at: Option<Timestamp>,
-}
-
-/// Objects that are removed in one turn, and how many at a time.
-const OBJECTS_AT_ONCE: usize = 5_000;
-const OBJECTS_BESIDE: usize = 16;
-
-/// Transactions of rows in one turn.
-const BATCHES_AT_ONCE: u32 = 200;
-
 impl PgWork {
-    async fn closing_row(&self) -> Result<Option<Row>, PortError> {
+    pub(super) async fn closing_of_tenant(&self) -> Result<Option<Closing>, PortError> {
         let locked = TenantTx::statement("SELECT * FROM identity.lock_closing()", []);
         let Some(row) = self.tx.query_one_raw(locked).await.map_err(|e| orm_error(PORT, e))? else {
             return Ok(None);
         };
         let fault = |e| orm_error(PORT, e);
-        Ok(Some(Row {
+        let before: String = row.try_get("", "status_before").map_err(fault)?;
+        Ok(Some(Closing {
             closed_at: row.try_get("", "closed_at").map_err(fault)?,
             ends_at: row.try_get("", "ends_at").map_err(fault)?,
-            status_before: row.try_get("", "status_before").map_err(fault)?,
+            before: word(PORT, TenantStatus::parse(&before))?,
             is_put_back: row.try_get("", "is_put_back").map_err(fault)?,
             begun_at: row.try_get("", "begun_at").map_err(fault)?,
             ended_at: row.try_get("", "ended_at").map_err(fault)?,
@@ -142,21 +135,6 @@ impl PgWork {
         self.of_closing(BE, vec![self.tenant(), status.as_str().into()]).await
     }
 
-    pub(super) async fn closing_of_tenant(&self) -> Result<Option<Closing>, PortError> {
-        let row = self.closing_row().await?;
-        row.map(|row| {
-            Ok(Closing {
-                closed_at: row.closed_at,
-                ends_at: row.ends_at,
-                before: word(PORT, TenantStatus::parse(&row.status_before))?,
-                is_put_back: row.is_put_back,
-                begun_at: row.begun_at,
-                ended_at: row.ended_at,
-            })
-        })
-        .transpose()
-    }
-
     pub(super) async fn close_tenant(&self, closing: &Closing) -> Result<(), PortError> {
         const CLOSE: &str = "SELECT identity.close_tenant($1, $2, $3)";
         let before = closing.before.as_str().into();
@@ -177,8 +155,8 @@ impl PgWork {
 #[async_trait]
 impl EndStore for PgWork {
     async fn end(&mut self) -> Result<Option<TenantEnd>, PortError> {
-        let row = self.closing_row().await?;
-        Ok(row.map(|Row { closed_at, is_put_back, begun_at, ended_at, .. }| TenantEnd {
+        let closing = self.closing_of_tenant().await?;
+        Ok(closing.map(|Closing { closed_at, is_put_back, begun_at, ended_at, .. }| TenantEnd {
             is_put_back,
             closed_at,
             begun_at,
@@ -271,9 +249,7 @@ impl PgEnds {
     /// Whether none is left.
     async fn remove_objects(&self, scope: &TenantScope) -> Result<bool, PortError> {
         // Of a store that is not the one it was, a volume that is not mounted or another bucket, nothing could be removed.
-        if self.objects.below(MARKER_FOLDER).await?.is_empty() {
-            return Err(PortError::passing(PORT, "the store of files is not the one that it was"));
-        }
+        must_be_known(&*self.objects).await?;
         let mut left = OBJECTS_AT_ONCE;
         for folder in FOLDERS {
             let keys = self.objects.below(&format!("{folder}/{}", scope.tenant().uuid().simple())).await?;

@@ -194,8 +194,8 @@ impl Erasures {
     }
 
     /// Erases again what was erased before the database was put back to a time when it was not, and closes tenants that had
-    /// ended or been closed: to be done before anything is served, and now and then. Nobody is let into a tenant that has somebody in it who can't be erased again, until they
-    /// are.
+    /// ended or been closed: to be done before anything is served, and now and then. Nobody is let into a tenant that has
+    /// somebody in it who can't be erased again, until they are.
     ///
     /// # Errors
     /// `Port`: it can't be said who was erased.
