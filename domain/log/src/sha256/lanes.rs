@@ -111,6 +111,14 @@ impl<S: Simd> Words<S> {
         self.0.xor_u32s(self.0.xor_u32s(a, b), c)
     }
 
+    /// A word of a message, the first byte in front (section 3.1), which it is the other way round on this processor.
+    #[inline(always)]
+    fn in_order(self, word: S::u32s) -> S::u32s {
+        let outer = self.0.and_u32s(self.rotate(word, 8), self.0.splat_u32s(0xff00_ff00));
+        let inner = self.0.and_u32s(self.rotate(word, 24), self.0.splat_u32s(0x00ff_00ff));
+        self.0.or_u32s(outer, inner)
+    }
+
     /// The next word of the schedule, in the place of the one that is not needed any more (section 6.2.2, step 1).
     #[inline(always)]
     fn extend<const ROUND: usize>(self, schedule: &mut [S::u32s; 16]) {
@@ -159,43 +167,54 @@ impl<S: Simd> Words<S> {
     }
 }
 
+/// A block of each message, one under the other.
+type Rows = [Word; 16];
+
+/// Puts a block down as it stands: its bytes are turned into the standard's order later, sixteen words at a time.
+#[inline(always)]
+fn put(row: &mut Word, block: &Block) {
+    // All of it is read before any is written, or the compiler, who can't know that they lie apart, goes word by word.
+    let (words, _) = block.as_chunks();
+    *row = std::array::from_fn(|place| u32::from_ne_bytes(words[place]));
+}
+
 /// Rows of the upper half with those of the lower, as one riffles cards; four times that turns rows into columns. Written
 /// so, as a processor shuffles registers far faster than it gathers words one by one.
 #[inline(always)]
-fn riffled(rows: &[Word; 16]) -> [Word; 16] {
-    let mut riffled = [[0; WIDTH]; 16];
+fn riffle(rows: &Rows, riffled: &mut Rows) {
+    // What is behind this is not to be seen through: the compiler would gather words from all over instead, which is slow.
+    let rows = std::hint::black_box(rows);
     for (pair, (upper, lower)) in
         riffled.as_chunks_mut::<2>().0.iter_mut().zip(rows[..8].iter().zip(&rows[8..]))
     {
-        for (half, row) in pair.iter_mut().enumerate() {
-            for (place, word) in row.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-                *word = [upper[half * 8 + place], lower[half * 8 + place]];
-            }
-        }
+        *pair = [merged(upper, lower, 0), merged(upper, lower, 8)];
     }
-    riffled
 }
 
-/// Adds a block to each lane.
+/// Eight words of one with eight of the other.
 #[inline(always)]
-fn absorb<S: Simd>(simd: S, state: &mut State, blocks: [&Block; WIDTH]) {
-    let mut rows = [[0; WIDTH]; 16];
-    for (row, block) in rows.iter_mut().zip(blocks) {
-        for (word, bytes) in row.iter_mut().zip(block.as_chunks::<4>().0) {
-            *word = u32::from_be_bytes(*bytes);
-        }
-    }
-    // What is behind this is not to be seen through: the compiler would gather words from all over instead, which is slow.
-    let rows = std::hint::black_box(&rows);
-    let schedule = riffled(&riffled(&riffled(&riffled(rows))));
+fn merged(upper: &Word, lower: &Word, from: usize) -> Word {
+    std::array::from_fn(
+        |place| if place % 2 == 0 { upper[from + place / 2] } else { lower[from + place / 2] },
+    )
+}
+
+/// Adds a block to each lane; the other rows are room to work in.
+#[inline(always)]
+fn absorb<S: Simd>(simd: S, state: &mut State, [rows, room]: &mut [Rows; 2]) {
+    riffle(rows, room);
+    riffle(room, rows);
+    riffle(rows, room);
+    riffle(room, rows);
+    let rows = std::hint::black_box(&*rows);
     for part in 0..WIDTH / S::U32_LANES {
         let mut now = [simd.splat_u32s(0); 8];
         for (register, word) in now.iter_mut().zip(state.iter()) {
             *register = S::as_simd_u32s(word).0[part];
         }
         let mut words = [simd.splat_u32s(0); 16];
-        for (register, word) in words.iter_mut().zip(&schedule) {
-            *register = S::as_simd_u32s(word).0[part];
+        for (register, word) in words.iter_mut().zip(rows) {
+            *register = Words(simd).in_order(S::as_simd_u32s(word).0[part]);
         }
         Words(simd).compress(&mut now, &mut words);
         for (register, word) in now.into_iter().zip(state.iter_mut()) {
@@ -226,46 +245,8 @@ const fn blocks_of(bytes: usize) -> usize {
 }
 
 /// What stands at the end of a message: its length in bits.
-fn length_of(bytes: u64) -> [u8; 8] {
-    bytes.wrapping_mul(8).to_be_bytes()
-}
-
-/// A block of a message that stands behind a prefix: where it lies, or as it is written into `room`.
-#[inline(always)]
-fn block_of<'b>(room: &'b mut Block, (prefix, message): (u8, &'b [u8]), number: usize) -> &'b Block {
-    let from = (number * 64).saturating_sub(1);
-    let rest = message.get(from..).unwrap_or_default();
-    if number > 0
-        && let Some(whole) = rest.first_chunk()
-    {
-        return whole;
-    }
-    write(room, (prefix, message), number);
-    room
-}
-
-#[inline(always)]
-fn write(into: &mut Block, (prefix, message): (u8, &[u8]), number: usize) {
-    let from = (number * 64).saturating_sub(1);
-    let at = usize::from(number == 0);
-    if let (0, Some(whole)) = (number, message.first_chunk::<63>()) {
-        into[1..].copy_from_slice(whole);
-    } else {
-        let rest = message.get(from..).unwrap_or_default();
-        *into = [0; 64];
-        into[at..at + rest.len()].copy_from_slice(rest);
-        // The first bit behind the message is set, once.
-        if from <= message.len() {
-            into[at + rest.len()] = 0x80;
-        }
-        if number + 1 == blocks_of(message.len() + 1) {
-            let bytes = u64::try_from(message.len() + 1).unwrap_or(u64::MAX);
-            into[56..].copy_from_slice(&length_of(bytes));
-        }
-    }
-    if number == 0 {
-        into[0] = prefix;
-    }
+fn length_of(bytes: usize) -> [u8; 8] {
+    u64::try_from(bytes).unwrap_or(u64::MAX).wrapping_mul(8).to_be_bytes()
 }
 
 /// The hash of each message behind that prefix.
@@ -280,9 +261,63 @@ struct Many<'m> {
 
 /// A message on its way through a lane.
 #[derive(Clone, Copy)]
-struct Running {
+struct Running<'m> {
+    /// Which of the messages it is.
     position: usize,
-    block: usize,
+    /// What of it is left to be put down.
+    rest: &'m [u8],
+    /// How many blocks are left.
+    blocks: usize,
+}
+
+impl<'m> Running<'m> {
+    /// Starts with a message, and puts its first block down.
+    #[inline(always)]
+    fn begin(row: &mut Word, prefix: u8, position: usize, message: &'m [u8]) -> Self {
+        let blocks = blocks_of(message.len() + 1);
+        let mut block = [0; 64];
+        block[0] = prefix;
+        let rest = if let Some((whole, rest)) = message.split_first_chunk::<63>() {
+            block[1..].copy_from_slice(whole);
+            rest
+        } else {
+            let end = message.len() + 1;
+            block[1..end].copy_from_slice(message);
+            block[end] = 0x80;
+            if blocks == 1 {
+                block[56..].copy_from_slice(&length_of(end));
+            }
+            &[]
+        };
+        put(row, &block);
+        Self { position, rest, blocks }
+    }
+
+    /// Puts the next block down.
+    #[inline(always)]
+    fn advance(&mut self, row: &mut Word, message: &[u8]) {
+        if let Some((whole, rest)) = self.rest.split_first_chunk() {
+            put(row, whole);
+            self.rest = rest;
+        } else {
+            self.finish(row, message.len() + 1);
+        }
+    }
+
+    /// Puts one of the last blocks down, with what is added at the end (FIPS 180-4 section 5.1.1).
+    fn finish(&mut self, row: &mut Word, bytes: usize) {
+        let mut block = [0; 64];
+        block[..self.rest.len()].copy_from_slice(self.rest);
+        // The first bit behind the message is set, once: in the block that has room for all of its rest.
+        if bytes / 64 + self.blocks == blocks_of(bytes) {
+            block[self.rest.len()] = 0x80;
+        }
+        if self.blocks == 1 {
+            block[56..].copy_from_slice(&length_of(bytes));
+        }
+        self.rest = &[];
+        put(row, &block);
+    }
 }
 
 impl WithSimd for Many<'_> {
@@ -292,34 +327,31 @@ impl WithSimd for Many<'_> {
     fn with_simd<S: Simd>(self, simd: S) -> Vec<Hash> {
         let mut hashes = vec![Hash([0; 32]); self.messages.len()];
         let mut state: State = [[0; WIDTH]; 8];
-        let mut rooms = [[0; 64]; WIDTH];
-        let mut lanes: [Option<Running>; WIDTH] = [None; WIDTH];
-        let mut waiting = 0..self.messages.len();
+        let mut rows = [[[0; WIDTH]; 16]; 2];
+        let mut lanes: [Option<Running<'_>>; WIDTH] = [None; WIDTH];
+        let mut waiting = self.messages.iter().enumerate();
         loop {
             let mut are_idle = true;
-            let mut blocks: [&Block; WIDTH] = [&[0; 64]; WIDTH];
-            for (lane, (running, room)) in lanes.iter_mut().zip(&mut rooms).enumerate() {
-                if running.is_none()
-                    && let Some(position) = waiting.next()
-                {
-                    *running = Some(Running { position, block: 0 });
-                    begin(&mut state, lane);
-                }
-                if let Some(Running { position, block }) = *running {
+            for (lane, (running, row)) in lanes.iter_mut().zip(&mut rows[0]).enumerate() {
+                if let Some(running) = running {
+                    running.advance(row, self.messages[running.position]);
                     are_idle = false;
-                    blocks[lane] = block_of(room, (self.prefix, self.messages[position]), block);
+                } else if let Some((position, message)) = waiting.next() {
+                    *running = Some(Running::begin(row, self.prefix, position, message));
+                    begin(&mut state, lane);
+                    are_idle = false;
                 }
             }
             if are_idle {
                 return hashes;
             }
-            absorb(simd, &mut state, blocks);
-            for (lane, running) in lanes.iter_mut().enumerate() {
-                let Some(Running { position, block }) = running else { continue };
-                *block += 1;
-                if *block == blocks_of(self.messages[*position].len() + 1) {
-                    hashes[*position] = hash_of(&state, lane);
-                    *running = None;
+            absorb(simd, &mut state, &mut rows);
+            for (lane, slot) in lanes.iter_mut().enumerate() {
+                let Some(running) = slot else { continue };
+                running.blocks -= 1;
+                if running.blocks == 0 {
+                    hashes[running.position] = hash_of(&state, lane);
+                    *slot = None;
                 }
             }
         }
@@ -332,7 +364,7 @@ pub(super) struct Streams {
     /// What is left of each message that is no whole block yet.
     tails: [Vec<u8>; WIDTH],
     /// How many bytes of each came in.
-    lengths: [u64; WIDTH],
+    lengths: [usize; WIDTH],
 }
 
 impl Default for Streams {
@@ -356,7 +388,7 @@ impl Streams {
             let (mine, rest) = whole.as_chunks();
             blocks[lane] = mine;
             self.tails[lane].extend_from_slice(rest);
-            self.lengths[lane] += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            self.lengths[lane] += piece.len();
         }
         Arch::new().dispatch(Absorb { state: &mut self.state, blocks });
     }
@@ -385,10 +417,15 @@ impl WithSimd for Absorb<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let most = self.blocks.iter().map(|blocks| blocks.len()).max().unwrap_or_default();
+        let mut rows = [[[0; WIDTH]; 16]; 2];
         for number in 0..most {
             let before = *self.state;
-            let blocks = self.blocks.map(|blocks| blocks.get(number).unwrap_or(&[0; 64]));
-            absorb(simd, self.state, blocks);
+            for (row, blocks) in rows[0].iter_mut().zip(self.blocks) {
+                if let Some(block) = blocks.get(number) {
+                    put(row, block);
+                }
+            }
+            absorb(simd, self.state, &mut rows);
             for (lane, mine) in self.blocks.iter().enumerate() {
                 // A lane that had no block stays as it was.
                 if number >= mine.len() {
