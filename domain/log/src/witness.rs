@@ -162,7 +162,7 @@ impl AddCheckpoint {
 mod tests {
     use super::*;
     use crate::{
-        merkle::{CompactRange, Node, consistency_proof, leaf_hash},
+        merkle::{CompactRange, Node, consistency_proof, leaf_hash, node_hash},
         note::NoteSigner,
     };
 
@@ -262,5 +262,31 @@ mod tests {
         );
         let padded = AddCheckpoint { proof: vec![Hash([0; 32])], ..request(0, 9, 0, 1) };
         assert!(matches!(padded.check(&keys, None), Err(Refusal::BadProof(_))));
+    }
+
+    #[test]
+    fn a_log_that_says_it_has_2_to_the_63_leaves_is_held_to_its_proof() {
+        let keys = [signer(1).verifier().clone()];
+        let proof: Vec<_> = (0..63_u8).map(|level| leaf_hash(&[level])).collect();
+        let grown = proof.iter().fold(root(1, 0), |hash, right| node_hash(&hash, right));
+        let size = 1 << 63;
+        let said = |old_size: u64, root: Hash, proof: &[Hash]| {
+            let checkpoint = Checkpoint::new(ORIGIN, size, root).expect("plain");
+            let note = checkpoint.sign(&signer(1)).expect("its own key");
+            let request = AddCheckpoint { old_size, proof: proof.to_vec(), note };
+            assert_eq!(AddCheckpoint::parse(request.to_text().as_bytes()), Ok(request.clone()));
+            request
+        };
+        let newest = Witnessed { size, root: grown };
+        assert_eq!(said(1, grown, &proof).check(&keys, Some(at(1))), Ok(newest));
+        let wrong = MerkleError::WrongRoot { want: Hash([9; 32]), got: grown };
+        let other = said(1, Hash([9; 32]), &proof).check(&keys, Some(at(1)));
+        assert_eq!(other, Err(Refusal::BadProof(wrong)));
+        let short = said(1, grown, &proof[1..]).check(&keys, Some(at(1)));
+        assert_eq!(short, Err(Refusal::BadProof(MerkleError::ProofLength { want: 63, got: 62 })));
+        // Two roots of one size, with a proof and without one.
+        for proof in [&[][..], &proof] {
+            assert_eq!(said(size, Hash([9; 32]), proof).check(&keys, Some(newest)), Err(Refusal::Forked));
+        }
     }
 }

@@ -118,6 +118,12 @@ pub(crate) fn check(bundle: &dyn Container, asked: &Asked<'_>) -> Result<Heads, 
         }
         None => None,
     };
+    let seen_both = platform.as_ref().zip(begin_seen.as_ref());
+    if seen_both.is_some_and(|(one, other)| one.checkpoint.forks_from(&other.checkpoint)) {
+        return Err(
+            step.because("the platform's log forked: its two checkpoints are of one size and two trees")
+        );
+    }
     let mut kept = asked.demands.heads.iter().map(|head| judge.kept(head)).collect::<Result<Vec<_>, _>>()?;
     kept.sort_by_key(|kept| kept.seen_at);
     let timed = || kept.iter().filter(|kept| kept.seen_at.is_some());
@@ -297,6 +303,12 @@ impl Heads {
             witnesses => format!(", seen by {}", witnesses.join(" and ")),
         };
         format!("the log has signed its root at {size} leaves{platform}{witnesses}")
+    }
+
+    /// What roots a log must have at which sizes, as far as this is that log.
+    pub(crate) fn roots_of(&self, origin: &str) -> BTreeMap<u64, Hash> {
+        let roots = self.roots.iter().filter(|_| origin == self.checkpoint.origin());
+        roots.map(|(size, (root, _))| (*size, *root)).collect()
     }
 
     /// Whether the range is shown to reach over the whole period.

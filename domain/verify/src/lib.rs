@@ -129,7 +129,7 @@ pub fn verify(
     let filter = Filter::new(&manifest.query).map_err(Step::Query.by())?;
     let is_named_right = check_kind(&manifest, demands, &mut remarks)?;
     passed(Step::Query, "the query is within bounds and asks of clear fields alone");
-    let erasures = pass::Erasures::read(bundle, anchors.policy(), &manifest, &basis);
+    let erasures = pass::Erasures::read(bundle, &asked, &heads);
     let asked = pass::Asked { manifest: &manifest, heads: &heads, filter: &filter, erasures: &erasures };
     let found = pass::run(bundle, &asked, demands)?;
     passed(Step::Leaves, &format!("{} leaves are canonical and of this log", found.leaves));

@@ -129,6 +129,52 @@ fn sizes_and_lengths_that_cannot_be_are_refused_unhashed() {
     }
 }
 
+/// What a leaf and the hashes beside its way up lead to.
+fn climbed(leaf: Hash, index: u64, path: &[Hash]) -> Hash {
+    let sides = (0..64).map(|level| index >> level & 1 == 1);
+    path.iter().zip(sides).fold(leaf, |hash, (sibling, is_right)| {
+        if is_right { node_hash(sibling, &hash) } else { node_hash(&hash, sibling) }
+    })
+}
+
+#[test]
+fn proofs_in_a_tree_of_2_to_the_63_lead_to_its_root_and_to_no_other() {
+    let (leaf, size) = (leaf_hash(b"x"), 1 << 63);
+    let path: Vec<_> = (0..63_u8).map(|level| leaf_hash(&[level])).collect();
+    for index in [0, 1, 1 << 32, 1 << 62, size - 1] {
+        let root = climbed(leaf, index, &path);
+        assert_eq!(verify_inclusion(leaf, index, size, &path, root), Ok(()));
+        let wrong = Err(MerkleError::WrongRoot { want: leaf, got: root });
+        assert_eq!(verify_inclusion(leaf, index, size, &path, leaf), wrong, "{index}");
+    }
+    // The tree of one leaf has that leaf's hash as its root.
+    let root = climbed(leaf, 0, &path);
+    assert_eq!(verify_consistency(1, size, &path, leaf, root), Ok(()));
+    let forked = Err(MerkleError::WrongRoot { want: leaf, got: root });
+    assert_eq!(verify_consistency(1, size, &path, leaf, leaf), forked);
+    let forked = Err(MerkleError::WrongRoot { want: root, got: leaf });
+    assert_eq!(verify_consistency(size, size, &[], leaf, root), forked, "two roots of one size");
+    let long = Err(MerkleError::ProofLength { want: 0, got: 63 });
+    assert_eq!(verify_consistency(size, size, &path, leaf, leaf), long);
+}
+
+#[test]
+fn sizes_at_the_ends_of_what_a_number_holds_are_walked_and_lead_nowhere() {
+    let hash = leaf_hash(b"x");
+    let sizes = [1, 2, 3, 1 << 32, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, u64::MAX - 1, u64::MAX];
+    for (old, new) in sizes.iter().flat_map(|old| sizes.map(|new| (*old, new))).filter(|(old, new)| old < new)
+    {
+        let walked: Vec<_> = (0..=66)
+            .filter(|count| match verify_consistency(old, new, &vec![hash; *count], hash, hash) {
+                Err(MerkleError::ProofLength { got, .. }) => got != *count,
+                Err(MerkleError::WrongRoot { .. } | MerkleError::WrongOldRoot { .. }) => true,
+                verdict => unreachable!("{old} {new} {count}: {verdict:?}"),
+            })
+            .collect();
+        assert_eq!(walked.len(), 1, "{old} {new}: one length is right, and not {walked:?}");
+    }
+}
+
 #[test]
 fn a_leaf_made_of_two_node_hashes_is_not_their_parent() {
     let leaves = naive::leaves(4);

@@ -2,10 +2,10 @@
 
 use audit_log::{
     checkpoint::Checkpoint,
-    merkle::{Hash, leaf_hash, verify_consistency},
+    merkle::{Hash, MerkleError, leaf_hash, verify_consistency},
     note::VerifierKey,
-    policy::{LogPolicy, TrustedCheckpoint},
-    proof::LogProof,
+    policy::{LogPolicy, PolicyError, TrustedCheckpoint},
+    proof::{LogProof, LogProofError},
     tile::{TileSet, append},
 };
 use proptest::prelude::*;
@@ -81,7 +81,8 @@ fn the_proof_file_is_made_and_verified() {
     let trusted = proof.verify(&leaf(137), &policy, None).expect("leaf 137 is there");
     assert_eq!(trusted.checkpoint.size(), 300);
     for other in [leaf(136), leaf(138), b"".to_vec()] {
-        assert!(proof.verify(&other, &policy, None).is_err());
+        let verdict = proof.verify(&other, &policy, None);
+        assert!(matches!(verdict, Err(LogProofError::Merkle(MerkleError::WrongRoot { .. }))), "{verdict:?}");
     }
 }
 
@@ -101,8 +102,34 @@ fn bad_checkpoints() {
             assert!(!other.forks_from(&other));
             assert!(!forked.forks_from(&open(&file, "checkpoint_200").checkpoint));
         } else {
-            assert!(verdict.is_err(), "{name}: {verdict:?}");
+            let fault = verdict.expect_err(name);
+            assert!(fault.to_string().starts_with(why(name)), "{name}: {fault}");
         }
+    }
+}
+
+/// What the refusal of each of the bad checkpoints and proofs begins with.
+fn why(name: &str) -> &'static str {
+    match name {
+        "split-view: same size, other root, valid log signature, no witness"
+        | "log key used as witness key (type 0x04 line from log key not in policy)" => {
+            "0 witnesses have cosigned"
+        }
+        "cosignature pasted from size 200 onto size 300" => "the signature by witness.example.org/w1",
+        "leading zero in tree size, validly signed" => "the size of the checkpoint",
+        "31-byte root hash, validly signed" => "the root of the checkpoint",
+        "other tenant's origin, validly signed by the same key" => {
+            "the checkpoint is of audit.example.com/t/2222"
+        }
+        "empty extension line" => "the checkpoint is not three or more lines",
+        "index +1" => "the proof leads to root",
+        "index with leading zero" => "line 2 is malformed",
+        "index >= size" => "index 300 is outside a tree of 300 leaves",
+        "dropped proof hash" => "the proof has 8 hashes instead of 9",
+        "extra proof hash" => "the proof has 10 hashes instead of 9",
+        "wrong version line" => "the first line is not",
+        "proof against older checkpoint" => "the proof has 9 hashes instead of 8",
+        _ => unreachable!("a case that nobody has looked at: {name}"),
     }
 }
 
@@ -112,9 +139,11 @@ fn bad_proofs() {
     let cases = list(&file, "negative_proofs");
     assert_eq!(cases.len(), 7);
     for case in cases {
+        let name = text(case, "name");
         let verdict = LogProof::parse(text(case, "proof"))
             .and_then(|proof| proof.verify(&leaf(137), &policy(&file, 2), None));
-        assert!(verdict.is_err(), "{}", text(case, "name"));
+        let fault = verdict.expect_err(name);
+        assert!(fault.to_string().starts_with(why(name)), "{name}: {fault}");
     }
 }
 
@@ -125,7 +154,8 @@ fn a_proof_of_one_tenant_says_nothing_about_another() {
     let log = VerifierKey::parse(text(&file, "log_vkey")).expect("a good key");
     for other in [origin(&file).replace("1111-1111", "2222-2222"), format!("{}/", origin(&file))] {
         let policy = LogPolicy::new(&other, vec![log.clone()], Vec::new(), 0).expect("a sound policy");
-        assert!(proof.verify(&leaf(137), &policy, None).is_err(), "{other}");
+        let refused = LogProofError::Policy(PolicyError::OtherOrigin(origin(&file).to_owned()));
+        assert_eq!(proof.verify(&leaf(137), &policy, None), Err(refused), "{other}");
     }
 }
 

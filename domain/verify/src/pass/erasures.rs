@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use audit_log::merkle::Hash;
 use report_bundle::{
     leaf::{Leaf, LeafReader},
-    manifest::Manifest,
     names,
     opening::{CLOCKS_DIFFER_S, ERASURE_TYPE},
     time::Time,
 };
 
-use crate::{Policy, Refusal, Step, TimeBasis, container::Container, heads::read_proof};
+use crate::{
+    Refusal, Step,
+    container::Container,
+    heads::{Asked, Heads, read_proof},
+};
 
 /// The log that erasures stand in.
 const STREAM: &str = "admin";
@@ -26,6 +30,8 @@ struct Erased {
     recorded_at: Time,
     /// Whether as many have seen the log it stands in as the policy demands.
     is_witnessed: bool,
+    /// Size and root of that log, as the proof has them.
+    head: (u64, Hash),
 }
 
 impl Erasures {
@@ -33,16 +39,21 @@ impl Erasures {
     ///
     /// # Errors
     /// `erasures`.
-    pub(crate) fn read(
-        bundle: &dyn Container,
-        policy: &Policy,
-        manifest: &Manifest,
-        basis: &TimeBasis,
-    ) -> Result<Self, Refusal> {
+    pub(crate) fn read(bundle: &dyn Container, asked: &Asked<'_>, heads: &Heads) -> Result<Self, Refusal> {
         let proofs = bundle.files().keys().filter_map(|name| Some((names::erasure_proof_index(name)?, name)));
+        let origin = origin(asked);
+        // The report may be of that log, too.
+        let mut roots = heads.roots_of(&origin);
         let mut all = BTreeMap::new();
         for (index, name) in proofs {
-            all.insert(index, erased(bundle, policy, manifest, basis, (index, name))?);
+            let erased = erased(bundle, asked, &origin, (index, name))?;
+            let (size, root) = erased.head;
+            if *roots.entry(size).or_insert(root) != root {
+                let why =
+                    format!("{name}: its log forked: another checkpoint is of one size and another tree");
+                return Err(Step::Erasures.because(why));
+            }
+            all.insert(index, erased);
         }
         Ok(Self(all))
     }
@@ -75,17 +86,21 @@ impl Erasures {
     }
 }
 
+/// The tenant's log that erasures stand in.
+fn origin(asked: &Asked<'_>) -> String {
+    let host = asked.manifest.origin.strip_suffix(asked.manifest.stream.as_str()).unwrap_or_default();
+    format!("{host}{STREAM}")
+}
+
 fn erased(
     bundle: &dyn Container,
-    policy: &Policy,
-    manifest: &Manifest,
-    basis: &TimeBasis,
+    asked: &Asked<'_>,
+    origin: &str,
     (index, name): (u64, &str),
 ) -> Result<Erased, Refusal> {
     let fault = |why: &str| Step::Erasures.because(format!("{name}: {why}"));
-    let host = manifest.origin.strip_suffix(manifest.stream.as_str()).unwrap_or_default();
-    let log =
-        policy.log(&format!("{host}{STREAM}")).ok_or_else(|| fault("the policy does not name its log"))?;
+    let Asked { policy, manifest, basis, .. } = *asked;
+    let log = policy.log(origin).ok_or_else(|| fault("the policy does not name its log"))?;
     let proof = read_proof(bundle, Step::Erasures, name)?;
     let bytes = proof.extra.as_deref().ok_or_else(|| fault("it has no leaf"))?;
     if proof.index != index {
@@ -103,5 +118,6 @@ fn erased(
     leaf.check_shown().map_err(|why| fault(&why.to_string()))?;
     let part = |name: &str| leaf.text(&["target", name]).filter(|_| erases).map(std::borrow::Cow::into_owned);
     let (_, id) = part("kind").zip(part("id")).ok_or_else(|| fault("that event erased nothing"))?;
-    Ok(Erased { id, recorded_at: leaf.recorded_at(), is_witnessed })
+    let head = (trusted.checkpoint.size(), trusted.checkpoint.root());
+    Ok(Erased { id, recorded_at: leaf.recorded_at(), is_witnessed, head })
 }

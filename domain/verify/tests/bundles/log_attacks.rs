@@ -4,15 +4,24 @@
 use std::collections::BTreeMap;
 
 use audit_log::{
+    checkpoint::Checkpoint,
     merkle::{Hash, leaf_hash, node_hash},
+    note::NoteSigner,
     proof::LogProof,
 };
-use matricula_verify::{Anchors, Step};
-use report_bundle::{heads::platform_leaf, manifest::Range, names, writer::SegmentBuilder};
+use matricula_verify::{Anchors, Refusal, Step};
+use report_bundle::{
+    heads::{platform_leaf, write_hashes},
+    manifest::Range,
+    names,
+    query::Query,
+    writer::SegmentBuilder,
+};
 use serde_json::json;
 
 use super::kit::{
-    Bundle, KeyKind, Log, Maker, Pki, Seal, TENANT, Witness, edit_manifest, erasure, leaf, reseal, uuid,
+    Bundle, END_SEEN_S, KeyKind, Log, Maker, Pki, Seal, TENANT, Witness, commit, edit_manifest, erasure,
+    leaf, reseal, uuid, value_of,
 };
 
 struct Scene {
@@ -32,14 +41,23 @@ type Files = BTreeMap<String, Vec<u8>>;
 
 impl Scene {
     fn meddled(&self, meddle: impl FnOnce(&mut Files)) -> Step {
-        self.bundle.meddled(&self.pki, meddle)
+        self.refusal_of(meddle).step
+    }
+
+    /// The same, with its reason.
+    fn refusal_of(&self, meddle: impl FnOnce(&mut Files)) -> Refusal {
+        let mut files = self.bundle.files().files;
+        meddle(&mut files);
+        self.bundle.judge(&self.pki, &reseal(&self.pki, files)).expect_err("refused")
     }
 
     /// The step at which it is refused with another text for a file.
     fn with(&self, name: &str, text: impl Into<Vec<u8>>) -> Step {
-        self.meddled(|files| {
-            files.insert(name.to_owned(), text.into());
-        })
+        self.refusal(name, text).step
+    }
+
+    fn refusal(&self, name: &str, text: impl Into<Vec<u8>>) -> Refusal {
+        self.refusal_of(|files| drop(files.insert(name.to_owned(), text.into())))
     }
 
     fn text(&self, name: &str) -> String {
@@ -73,6 +91,22 @@ fn a_bit_of_a_leaf_is_flipped() {
         leaves[at] = text.replacen("\"device_fp\":\"0", "\"device_fp\":\"1", 1).into_bytes();
         assert_ne!(leaves[at], text.as_bytes());
         assert_eq!(scene.with(&name, segment(13, &leaves)), step, "{at}");
+    }
+}
+
+#[test]
+fn a_text_of_a_leaf_is_in_the_other_normal_form() {
+    let pki = Pki::new(KeyKind::P256);
+    for (signed, shown) in [("caf\u{e9}", "cafe\u{301}"), ("cafe\u{301}", "caf\u{e9}")] {
+        let mut maker = Maker::new();
+        maker.log.leaves[20] = leaf(20, json!({ "reason": signed }));
+        let bundle = maker.make(&pki, Seal::Signed);
+        assert!(bundle.judge(&pki, &bundle.files()).is_ok());
+        maker.log.leaves[20] = leaf(20, json!({ "reason": shown }));
+        let step = bundle.meddled(&pki, |files| {
+            files.insert(names::segment(13), segment(13, &maker.log.leaves[13..190]));
+        });
+        assert_eq!(step, Step::Range, "{signed}");
     }
 }
 
@@ -154,16 +188,73 @@ fn proofs_are_of_impossible_sizes() {
     );
 }
 
+/// A checkpoint that the log has signed, whatever it has in it.
+fn claimed(log: &Log, seed: u8, size: u64, root: Hash) -> String {
+    let signer = NoteSigner::from_seed(log.origin(), &[seed; 32]).expect("a plain name");
+    let checkpoint = Checkpoint::new(log.origin(), size, root).expect("a plain origin");
+    checkpoint.sign(&signer).expect("its own").to_text()
+}
+
+#[test]
+fn a_head_is_of_a_tree_that_no_log_can_have() {
+    let scene = scene();
+    let platform = &scene.maker.platform;
+    let proof = LogProof::parse(&scene.text(names::PLATFORM_PROOF)).expect("a proof");
+    let hashes = vec![Hash([7; 32]); 63];
+    for (size, count, why) in [
+        (1 << 63, 63, "leads to root"),
+        (1 << 63, 62, "62 hashes instead of 63"),
+        (1 << 63, 64, "64 hashes instead of 63"),
+        ((1 << 63) + 1, 63, "63 hashes instead of 64"),
+        (u64::MAX, 63, "63 hashes instead of 64"),
+    ] {
+        let note = scene.maker.cosigned(claimed(platform, 3, size, Hash([9; 32])), END_SEEN_S);
+        let hashes = hashes.iter().copied().cycle().take(count).collect();
+        let other = LogProof { hashes, checkpoint: note, ..proof.clone() };
+        let refusal = scene.refusal(names::PLATFORM_PROOF, other.to_string());
+        assert!(refusal.step == Step::Heads && refusal.why.contains(why), "{size} {count}: {refusal}");
+    }
+    // Of a tenant's log: the range says how many leaves there are, and JSON cannot say so many.
+    let log = &scene.maker.log;
+    let note = claimed(log, 1, 1 << 63, Hash([9; 32]));
+    let step = scene.meddled(|files| {
+        files.insert(names::CHECKPOINT.to_owned(), note.clone().into_bytes());
+        files.insert(names::CONSISTENCY.to_owned(), write_hashes(hashes.clone()).into_bytes());
+    });
+    assert_eq!(step, Step::Heads);
+    let step = scene.meddled(|files| {
+        files.insert(names::CHECKPOINT.to_owned(), note.into_bytes());
+        let manifest = String::from_utf8(files[names::MANIFEST].clone()).expect("UTF-8");
+        let larger = manifest.replace("\"end\":190", "\"end\":9223372036854775808");
+        assert_ne!(larger, manifest);
+        files.insert(names::MANIFEST.to_owned(), larger.into_bytes());
+    });
+    assert_eq!(step, Step::Manifest);
+    let most = (1 << 53) - 1;
+    for count in [52, 63, 104] {
+        let refusal = scene.refusal_of(|files| {
+            let note = claimed(log, 1, most, Hash([9; 32]));
+            files.insert(names::CHECKPOINT.to_owned(), note.into_bytes());
+            files
+                .insert(names::CONSISTENCY.to_owned(), write_hashes(vec![Hash([7; 32]); count]).into_bytes());
+            edit_manifest(files, |manifest| manifest.range = Range { first: 13, end: most });
+        });
+        assert!(
+            refusal.step == Step::Heads && refusal.why.starts_with(names::CONSISTENCY),
+            "{count}: {refusal}"
+        );
+    }
+}
+
 #[test]
 fn consistency_is_claimed_where_there_is_none() {
     let scene = scene();
     let log = &scene.maker.log;
-    let text = |hashes: Vec<Hash>| report_bundle::heads::write_hashes(hashes);
     assert_eq!(scene.with(names::CONSISTENCY, ""), Step::Heads, "an empty proof between two sizes");
     let linear: Vec<_> = log.leaves[13..120].iter().map(|leaf| leaf_hash(leaf)).collect();
-    assert_eq!(scene.with(names::CONSISTENCY, text(linear)), Step::Heads, "a long linear proof");
+    assert_eq!(scene.with(names::CONSISTENCY, write_hashes(linear)), Step::Heads, "a long linear proof");
     assert_eq!(
-        scene.with(names::CONSISTENCY, text(log.consistency(12, 190))),
+        scene.with(names::CONSISTENCY, write_hashes(log.consistency(12, 190))),
         Step::Heads,
         "of another size"
     );
@@ -194,21 +285,94 @@ fn two_heads_of_one_size_have_two_roots() {
 }
 
 #[test]
+fn a_platforms_two_heads_of_one_size_have_two_roots() {
+    let scene = scene();
+    let platform = &scene.maker.platform;
+    let salt_of = |name: &str| {
+        LogProof::parse(&scene.text(name)).ok().and_then(|proof| proof.extra).expect("a proof with a salt")
+    };
+    // The beginning is shown in the tree that the end is shown in, or in another that is as large.
+    let begun_in = |leaves: Vec<Vec<u8>>| {
+        let log = Log::new(platform.origin(), 3, leaves);
+        let note = scene.maker.cosigned(log.note(3), 1_782_820_800);
+        let mut files = scene.bundle.files().files;
+        let proof = log.proof(1, &salt_of(names::PLATFORM_PROOF_BEFORE), &note);
+        files.insert(names::PLATFORM_PROOF_BEFORE.to_owned(), proof.into_bytes());
+        scene.bundle.judge(&scene.pki, &reseal(&scene.pki, files))
+    };
+    assert!(begun_in(platform.leaves.clone()).is_ok());
+    let mut forked = platform.leaves.clone();
+    forked[0] = b"another".to_vec();
+    let refusal = begun_in(forked).expect_err("refused");
+    assert!(refusal.step == Step::Heads && refusal.why.contains("forked"), "{refusal}");
+}
+
+#[test]
+fn the_log_of_erasures_has_two_roots_at_one_size() {
+    let scene = scene();
+    let proof = |maker: &Maker, index: usize| {
+        let note = maker.cosigned(maker.admin.note(5), END_SEEN_S);
+        maker.admin.proof(index, &maker.admin.leaves[index], &note)
+    };
+    let mut other = Maker::new();
+    let mut fields = erasure();
+    fields["target"]["id"] = json!(uuid(6));
+    other.admin.leaves[4] = leaf(4, fields);
+    // Each leads to a head that the log has signed and witnesses have cosigned.
+    let refusal = scene.refusal(&names::erasure_proof(4), proof(&other, 4));
+    assert!(refusal.step == Step::Erasures && refusal.why.contains("forked"), "{refusal}");
+    let alone = scene.refusal_of(|files| {
+        files.insert(names::erasure_proof(3), proof(&other, 3).into_bytes());
+        files.insert(names::erasure_proof(4), proof(&other, 4).into_bytes());
+    });
+    assert!(alone.step == Step::Erasures && alone.why.contains("no row needs"), "{alone}");
+}
+
+#[test]
+fn a_report_of_the_log_of_erasures_has_one_head_and_its_proofs_another() {
+    let pki = Pki::new(KeyKind::P256);
+    let made = |first: serde_json::Value| {
+        let mut maker = Maker::new();
+        let event = |number: u64| {
+            let (commitment, _) = commit(number, &value_of(number));
+            let odd = json!({"stream": "admin", "diff_commit": commitment, "subject": uuid(number % 7)});
+            leaf(number, if number.is_multiple_of(2) { json!({"stream": "admin"}) } else { odd })
+        };
+        let mut leaves: Vec<_> = (0..20).map(event).collect();
+        leaves[3] = leaf(3, erasure());
+        (maker.stream, maker.kind, maker.query) = ("admin", "custom", Query::everything());
+        (maker.first, maker.end) = (4, 20);
+        maker.log = Log::new(maker.admin.origin(), 2, leaves.clone());
+        maker.admin.leaves = leaves;
+        maker.admin.leaves[0] = leaf(0, first);
+        let mut bundle = maker.make(&pki, Seal::Signed);
+        // One log, and not two lines of one key.
+        let line = format!("log {}\n", maker.log.vkey());
+        bundle.policy = bundle.policy.replacen(&line, "", 1);
+        bundle.judge(&pki, &bundle.files())
+    };
+    let verdict = made(json!({"stream": "admin"})).expect("verified");
+    assert!(verdict.manifest.erasures > 0);
+    let refusal =
+        made(json!({"stream": "admin", "outcome": "denied", "type": "sign_out"})).expect_err("refused");
+    assert!(refusal.step == Step::Erasures && refusal.why.contains("forked"), "{refusal}");
+}
+
+#[test]
 fn the_log_calls_itself_something_else() {
     let scene = scene();
-    for origin in [
-        format!("audit.example.com/t/{TENANT}/iam/"),
-        format!("audit.example.com/t/{}/iam", TENANT.to_uppercase()),
-        format!("Audit.example.com/t/{TENANT}/iam"),
-        format!("audit.еxample.com/t/{TENANT}/iam"),
-        format!("other.example.com/t/{TENANT}/iam"),
+    for (origin, step) in [
+        (format!("audit.example.com/t/{TENANT}/iam/"), Step::Manifest),
+        (format!("audit.example.com/t/{}/iam", TENANT.to_uppercase()), Step::Manifest),
+        (format!("Audit.example.com/t/{TENANT}/iam"), Step::Heads),
+        (format!("audit.еxample.com/t/{TENANT}/iam"), Step::Heads),
+        (format!("other.example.com/t/{TENANT}/iam"), Step::Heads),
     ] {
         // The same leaves under the same key, by another name: a reader that starts afresh would believe it.
         let mut maker = Maker::new();
         maker.log = Log::new(&origin, 1, maker.log.leaves.clone());
         let bundle = maker.make(&scene.pki, Seal::Signed);
-        let step = scene.bundle.refused(&scene.pki, &bundle.files());
-        assert!([Step::Manifest, Step::Heads].contains(&step), "{origin}: {step}");
+        assert_eq!(scene.bundle.refused(&scene.pki, &bundle.files()), step, "{origin}");
     }
     // The manifest says one name and the head another.
     let head = scene.maker.log.note(190);
@@ -295,14 +459,15 @@ fn witnesses_are_counted_as_they_must_be() {
     }
     // A witness key that is the log's, or listed twice, is no policy at all.
     let root = scene.pki.folder.read("root.pem");
-    for keys in [[3, 12], [11, 11]] {
+    for (keys, why) in [([3, 12], "is listed already"), ([11, 11], "line 3: the key is listed already")] {
         let line = |(seed, n): (&u8, u32)| {
             format!("witness w{n} {}\n", Witness::new(&format!("w{n}.example.org"), *seed).vkey())
         };
         let witnesses = keys.iter().zip(1..).map(line).collect::<Vec<_>>().concat();
         let policy =
             format!("log {}\n{witnesses}group both all w1 w2\nquorum both\n", scene.maker.platform.vkey());
-        assert!(Anchors::new(&root, None, &policy).is_err(), "{keys:?}");
+        let fault = Anchors::new(&root, None, &policy).expect_err("no policy");
+        assert!(fault.to_string().contains(why), "{keys:?}: {fault}");
     }
 }
 

@@ -154,20 +154,18 @@ fn witnesses_must_have_seen_the_beginning_early_enough() {
 fn reports_that_ask_for_nobody_or_for_something_of_their_own_are_told() {
     let mut scene = scene();
     let Query::And(parts) = scene.maker.query.clone() else { unreachable!("a named query") };
-    let meddled = |query: Query, kind: &str| {
-        scene.bundle.meddled(&scene.pki, |files| {
-            edit_manifest(files, |manifest| {
-                (manifest.query, manifest.kind) = (query, kind.to_owned());
-                manifest.stream = "access".to_owned();
-                manifest.origin = manifest.origin.replace("/iam", "/access");
-            });
-        })
-    };
     let Query::Period(period) = parts[0] else { unreachable!("a period") };
-    for (member, step) in [("0199C3A0-0000-7000-8000-000000000003", Step::Query), ("x", Step::Query)] {
-        let query = Kind::DataAccess { member: member.to_owned() }.query(period);
-        // The policy does not know that log; a query is looked at behind it.
-        assert!([step, Step::Heads].contains(&meddled(query, "data_access")), "{member}");
+    for member in ["0199C3A0-0000-7000-8000-000000000003", "x"] {
+        let mut maker = Maker::new();
+        maker.log = Log::new(&maker.log.origin().replace("/iam", "/access"), 1, maker.log.leaves);
+        let event = |number: u64| leaf(number, json!({"stream": "access"}));
+        maker.log.leaves = (0..200).map(event).collect();
+        (maker.stream, maker.kind, maker.erased) = ("access", "data_access", None);
+        maker.query = Kind::DataAccess { member: member.to_owned() }.query(period);
+        let bundle = maker.make(&scene.pki, Seal::Signed);
+        assert_eq!(bundle.refused(&scene.pki, &bundle.files()), Step::Query, "{member}");
+        // Whose policy does not know that log looks at no query.
+        assert_eq!(scene.bundle.refused(&scene.pki, &bundle.files()), Step::Heads, "{member}");
     }
     scene.maker.query = Query::And(parts);
     let mut files = scene.bundle.files().files;

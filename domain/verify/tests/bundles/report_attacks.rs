@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::kit::{
-    Bundle, KeyKind, Maker, Pki, Seal, about, demands, edit_manifest, erasure, ip_hash, leaf, uuid, value_of,
+    Bundle, KeyKind, Maker, Pki, Seal, about, commit, demands, edit_manifest, erasure, ip_hash, leaf, uuid,
+    value_of,
 };
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -215,6 +216,64 @@ fn values_are_disclosed_that_were_not_there_or_are_held_back() {
     // Held back, and said to be no longer disclosed: then the CSV shows too much.
     let step = bundle.meddled(&pki, |files| edit_manifest(files, |manifest| manifest.disclosed.clear()));
     assert_eq!(step, Step::Rows);
+}
+
+#[test]
+fn what_another_tenant_disclosed_opens_nothing_of_ours() {
+    let (pki, bundle) = scene();
+    let ours = text(&bundle.files().files, names::DISCLOSURES);
+    let (first, rest) = ours.split_once('\n').expect("some");
+    let line: Disclosure = parse_line("d", first.as_bytes()).expect("a line");
+    // Each opens the commitment of an event that is as far on in their log as ours is.
+    let theirs = |value: &Value, index: u64| {
+        let (commitment, salt) = commit(1_000_000 + index, value);
+        let salt = audit_log::merkle::Hash(salt).to_hex();
+        let theirs = Disclosure { index, salt, value: value.clone(), ..line.clone() };
+        assert_eq!(theirs.opens(&commitment), Ok(true));
+        String::from_utf8(write_line("d", &theirs).expect("has a form")).expect("UTF-8") + "\n"
+    };
+    let with = |disclosures: String, shown: &Value| {
+        let cell = |value: &Value| {
+            let cell = Shown::Opened { salt: [0; 32], value: value.clone() }.cell().expect("has a form");
+            format!("\"{}\"", csv::neutral(&cell).replace('"', "\"\""))
+        };
+        bundle.meddled(&pki, |files| {
+            let report = text(files, names::REPORT).replacen(&cell(&line.value), &cell(shown), 1);
+            assert_eq!(report != text(files, names::REPORT), *shown != line.value);
+            files.insert(names::REPORT.to_owned(), report.into_bytes());
+            files.insert(names::DISCLOSURES.to_owned(), disclosures.into_bytes());
+        })
+    };
+    // The very same value: the salt alone is theirs, and the row is right.
+    let same = theirs(&line.value, line.index) + rest;
+    assert_eq!(with(same, &line.value), Step::Disclosures);
+    let value = json!({"role": {"from": "owner", "to": "viewer"}});
+    let other = theirs(&value, line.index) + rest;
+    assert_eq!(with(other, &value), Step::Disclosures, "the row shows it");
+    let more = ours.clone() + &theirs(&line.value, 199);
+    assert_eq!(with(more, &line.value), Step::Disclosures, "of a row that is theirs alone");
+}
+
+#[test]
+fn a_value_in_the_other_normal_form_is_another_value() {
+    let (pki, bundle) = scene();
+    // What is committed to has the letter in both.
+    for (from, to) in [("\u{e9}", "e\u{301}"), ("e\u{301}", "\u{e9}")] {
+        for (respelled, step) in [
+            (&[names::DISCLOSURES][..], Step::Disclosures),
+            (&[names::REPORT], Step::Rows),
+            (&[names::DISCLOSURES, names::REPORT], Step::Disclosures),
+        ] {
+            let found = bundle.meddled(&pki, |files| {
+                for name in respelled {
+                    let other = text(files, name).replace(from, to);
+                    assert_ne!(other, text(files, name));
+                    files.insert((*name).to_owned(), other.into_bytes());
+                }
+            });
+            assert_eq!(found, step, "{from} {respelled:?}");
+        }
+    }
 }
 
 #[test]

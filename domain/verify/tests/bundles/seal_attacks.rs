@@ -180,6 +180,42 @@ fn certificates_are_for_something_else() {
 }
 
 #[test]
+fn a_signers_certificate_was_not_good_when_it_was_stamped_or_is_signed_over_sha_1() {
+    for kind in [KeyKind::P256, KeyKind::Rsa] {
+        let mut pki = Pki::new(kind);
+        for (how, step, why) in [
+            ("-md sha256", None, ""),
+            ("-md sha1", Some(Step::Chain), "no root that was given has issued"),
+            ("-startdate 20200101000000Z -enddate 20200201000000Z", Some(Step::Chain), "had expired"),
+            ("-startdate 20900101000000Z -enddate 20900201000000Z", Some(Step::Chain), "was not valid yet"),
+        ] {
+            pki.certify("signer", "root", (SIGNER_USAGE, how));
+            let bundle = Maker::new().make(&pki, Seal::Stamped);
+            // What whoever checks says of the time does not count where an authority has said it.
+            for at in ["2020-01-15T00:00:00.000000Z", "2090-01-15T00:00:00.000000Z"] {
+                let demands = Demands { at: time(at), at_given: true, ..demands() };
+                let refusal = verify(&bundle.files(), &bundle.anchors(&pki), &demands, &mut |_, _| ()).err();
+                assert_eq!(refusal.as_ref().map(|refusal| refusal.step), step, "{kind:?} {how}: {refusal:?}");
+                assert!(refusal.is_none_or(|refusal| refusal.why.contains(why)), "{kind:?} {how}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_authoritys_certificate_is_signed_over_sha_1() {
+    for kind in [KeyKind::P256, KeyKind::Rsa] {
+        let mut pki = Pki::new(kind);
+        for (how, step) in [("-md sha256", None), ("-md sha1", Some(Step::Timestamp))] {
+            pki.certify("tsa", "tsa-root", (TSA_USAGE, how));
+            let bundle = Maker::new().make(&pki, Seal::Stamped);
+            let refusal = bundle.judge(&pki, &bundle.files()).err();
+            assert_eq!(refusal.as_ref().map(|refusal| refusal.step), step, "{kind:?} {how}: {refusal:?}");
+        }
+    }
+}
+
+#[test]
 fn an_authority_may_do_something_else_as_well() {
     let pki = Pki::new(KeyKind::P256);
     let others = [

@@ -32,6 +32,9 @@ pub(crate) struct Maker {
     pub(crate) admin: Log,
     pub(crate) platform: Log,
     pub(crate) witnesses: Vec<Witness>,
+    /// Which of the tenant's logs it is of, and what it is called.
+    pub(crate) stream: &'static str,
+    pub(crate) kind: &'static str,
     pub(crate) query: Query,
     pub(crate) first: usize,
     pub(crate) end: usize,
@@ -56,7 +59,8 @@ pub(crate) fn value_of(number: u64) -> Value {
     match number % 3 {
         0 => json!({"role": {"from": "viewer", "to": "owner"}}),
         1 => json!(format!("=HYPERLINK(\"https://example.com/{number}\")")),
-        _ => json!([number, "a,b\r\nc"]),
+        // One letter in both of its spellings.
+        _ => json!([number, "a,b\r\nc", "\u{e9}", "e\u{301}"]),
     }
 }
 
@@ -92,6 +96,8 @@ impl Maker {
             admin: Log::new(&format!("{HOST}/t/{TENANT}/admin"), 2, admin.collect()),
             platform: Log::new(&format!("{HOST}/platform"), 3, Vec::new()),
             witnesses: vec![Witness::new("w1.example.org", 11), Witness::new("w2.example.org", 12)],
+            stream: "iam",
+            kind: "password_resets",
             query: Kind::PasswordResets.query(period),
             first: 13,
             end: 190,
@@ -146,9 +152,9 @@ impl Maker {
         ReportHead {
             report_id: uuid(77),
             tenant_id: TENANT.to_owned(),
-            stream: "iam".to_owned(),
+            stream: self.stream.to_owned(),
             origin: self.log.origin().to_owned(),
-            kind: "password_resets".to_owned(),
+            kind: self.kind.to_owned(),
             query: self.query.clone(),
             query_text: "password resets <July> 2026".to_owned(),
             time_zone: "Asia/Shanghai".to_owned(),
@@ -239,7 +245,7 @@ pub(crate) fn edit_manifest(files: &mut BTreeMap<String, Vec<u8>>, edit: impl Fn
 }
 
 /// Counts, hashes and signs files anew, without a timestamp.
-pub(crate) fn reseal(pki: &Pki, mut files: BTreeMap<String, Vec<u8>>) -> Memory {
+pub(crate) fn reseal(signer: &dyn RawSigner, mut files: BTreeMap<String, Vec<u8>>) -> Memory {
     files.retain(|name, _| !names::is_sealing(name));
     let lengths: BTreeMap<_, _> = files
         .iter()
@@ -251,15 +257,19 @@ pub(crate) fn reseal(pki: &Pki, mut files: BTreeMap<String, Vec<u8>>) -> Memory 
     }
     let hash = |bytes: &Vec<u8>| Hash(Sha256::digest(bytes).into());
     let text = sums::write(&files.iter().map(|(name, bytes)| (name.clone(), hash(bytes))).collect());
-    sign_sums(pki, files, text)
+    sign_sums(signer, files, text)
 }
 
 /// Signs sums as they are.
-pub(crate) fn sign_sums(pki: &Pki, mut files: BTreeMap<String, Vec<u8>>, sums: String) -> Memory {
+pub(crate) fn sign_sums(
+    signer: &dyn RawSigner,
+    mut files: BTreeMap<String, Vec<u8>>,
+    sums: String,
+) -> Memory {
     use report_bundle::cms::CadesDraft;
     let draft =
-        CadesDraft::new(sums.as_bytes(), pki.algorithm(), pki.certificates(), now()).expect("a draft");
-    let signature = pki.sign(draft.request()).expect("signed");
+        CadesDraft::new(sums.as_bytes(), signer.algorithm(), signer.certificates(), now()).expect("a draft");
+    let signature = signer.sign(draft.request()).expect("signed");
     files.remove(names::TIMESTAMP);
     files.insert(names::SIGNATURE.to_owned(), draft.finish(&signature).expect("finished"));
     files.insert(names::SUMS.to_owned(), sums.into_bytes());

@@ -6,7 +6,7 @@ mod maker;
 mod memory;
 mod pki;
 
-pub(crate) use log::{Log, TENANT, Witness, ip_hash, leaf, uuid};
+pub(crate) use log::{Log, TENANT, Witness, commit, ip_hash, leaf, uuid};
 pub(crate) use maker::{
     Bundle, END_SEEN_S, Maker, Seal, about, demands, edit_manifest, erasure, reseal, sign_sums, value_of,
 };

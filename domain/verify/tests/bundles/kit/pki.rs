@@ -136,6 +136,23 @@ impl Pki {
         self.add_certificate(issuer);
     }
 
+    /// The certificate comes anew from its issuer, for the same key, in the way that openssl's `ca` is told.
+    pub(crate) fn certify(&mut self, name: &str, issuer: &str, (extensions, how): (&str, &str)) {
+        self.folder.write("ext.cnf", extensions);
+        self.folder.write("index", "");
+        self.folder.write(
+            "ca.cnf",
+            "[ca]\ndefault_ca=it\n[it]\ndatabase=index\nnew_certs_dir=.\ndefault_days=30\ndefault_md=sha256\npolicy=any\n\
+             rand_serial=yes\n[any]\norganizationName=supplied\ncommonName=supplied\n",
+        );
+        self.run(&format!(
+            "ca -batch -notext -config ca.cnf -in {name}.csr -cert {issuer}.pem -keyfile {issuer}.key -extfile ext.cnf {how} \
+             -out {name}.pem"
+        ));
+        self.run(&format!("x509 -in {name}.pem -outform DER -out {name}.der"));
+        self.certificates = vec![self.folder.read("signer.der")];
+    }
+
     /// Others may ride along with the signer's certificate.
     pub(crate) fn add_certificate(&mut self, name: &str) {
         self.run(&format!("x509 -in {name}.pem -outform DER -out {name}.der"));
