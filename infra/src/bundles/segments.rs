@@ -6,7 +6,7 @@ use domain::{
         bundle::{
             BundleError,
             names::{SEGMENT_LEAVES_MAX, segment},
-            writer::{CutSegment, FileFacts, TypeRun, cut_segment, read_run},
+            writer::{CutSegment, FileFacts, RunLeaves, TypeRun, cut_segment, read_run},
         },
         log::merkle::Hash,
         ports::Segment,
@@ -48,6 +48,31 @@ pub(super) async fn cut(
     Ok(Some(Segment { first, root, facts, runs }))
 }
 
+/// Leaves of a file of the range, in order, where they were inflated to: there may be tens of thousands.
+pub(super) struct SegmentLeaves {
+    runs: Vec<RunLeaves>,
+    /// Index of each, which run it is of and where it stands there.
+    order: Vec<(u64, usize, usize)>,
+}
+
+impl SegmentLeaves {
+    fn new(runs: Vec<RunLeaves>) -> Self {
+        let places = runs.iter().enumerate().flat_map(|(run, leaves)| {
+            leaves.indexes().enumerate().map(move |(place, index)| (index, run, place))
+        });
+        let mut order: Vec<_> = places.collect();
+        order.sort_unstable();
+        Self { runs, order }
+    }
+
+    /// Index and bytes of each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let leaf =
+            |(index, run, place): &(u64, usize, usize)| Some((*index, self.runs.get(*run)?.leaf(*place)?));
+        self.order.iter().filter_map(leaf)
+    }
+}
+
 /// The leaves that may be asked for, in order, when the file of the range is there and as long as it was; `None` when something
 /// is not what it was, or can't be had now.
 pub(super) async fn leaves(
@@ -55,7 +80,7 @@ pub(super) async fn leaves(
     folder: &str,
     segment: &Segment,
     is_wanted: impl Fn(&str) -> bool,
-) -> Result<Option<Vec<(u64, Vec<u8>)>>, PortError> {
+) -> Result<Option<SegmentLeaves>, PortError> {
     let [file, types] = keys(folder, segment.first, &segment.facts);
     // That it is there at all, with its last byte, without reading it.
     let last = segment.facts.length.saturating_sub(1);
@@ -73,15 +98,12 @@ pub(super) async fn leaves(
     let end = segment.first.saturating_add(SEGMENT_LEAVES_MAX);
     let first = segment.first;
     let leaves = tokio::task::spawn_blocking(move || {
-        let mut leaves = Vec::new();
-        for (run, bytes) in read {
-            leaves.extend(read_run(&run, &bytes)?);
-        }
-        leaves.sort_unstable_by_key(|(index, _)| *index);
-        Ok::<_, std::io::Error>(leaves)
+        let runs: std::io::Result<Vec<_>> =
+            read.into_iter().map(|(run, bytes)| read_run(&run, &bytes)).collect();
+        runs.map(SegmentLeaves::new)
     });
     let leaves = leaves.await.map_err(|e| PortError::lasting(PORT, e))?;
-    Ok(leaves.ok().filter(|leaves| leaves.iter().all(|(index, _)| (first..end).contains(index))))
+    Ok(leaves.ok().filter(|leaves| leaves.order.iter().all(|(index, ..)| (first..end).contains(index))))
 }
 
 /// Whether both are what they were, every byte.

@@ -34,7 +34,8 @@ use tokio::{
 use super::{
     PORT, ReportKey, TimeStampingAuthority,
     rope::{Object, Rope},
-    segments, signed,
+    segments::{self, SegmentLeaves},
+    signed,
 };
 
 /// What a bundle is made with.
@@ -56,7 +57,7 @@ type Pieces = (Vec<Piece>, Option<[u8; 32]>);
 enum Task {
     Leaves(Vec<Vec<u8>>, oneshot::Sender<Vec<Asked>>),
     /// A file that lies ready under that name, and its leaves that may be asked for.
-    Ready(String, Segment, Vec<(u64, Vec<u8>)>, oneshot::Sender<Vec<Asked>>),
+    Ready(String, Segment, SegmentLeaves, oneshot::Sender<Vec<Asked>>),
     Rows(Vec<ReportRow>, oneshot::Sender<()>),
     Erasure(u64, String, oneshot::Sender<()>),
     Close(Box<Heads>),
@@ -76,7 +77,7 @@ pub(super) struct Writing {
 }
 
 /// What is read of a file that lies ready; `None` when it is not what it was.
-type LeavesRead = Result<Option<Vec<(u64, Vec<u8>)>>, PortError>;
+type LeavesRead = Result<Option<SegmentLeaves>, PortError>;
 
 /// Keeps objects as they come.
 async fn keep(objects: Arc<dyn ObjectStore>, mut made: mpsc::Receiver<Object>) -> Result<(), PortError> {
@@ -135,14 +136,14 @@ fn write(
                     file: ReadyFile::Elsewhere(facts, &mut begin),
                 })?;
                 let mut asked = Vec::new();
-                for (index, leaf) in leaves {
-                    if !writer.asks_for(index, &leaf)? {
+                for (index, leaf) in leaves.iter() {
+                    if !writer.asks_for(index, leaf)? {
                         continue;
                     }
                     if is_shown {
-                        asked.push(Asked { index, leaf });
+                        asked.push(Asked { index, leaf: leaf.to_vec() });
                     } else {
-                        writer.push_row(index, &leaf, &[None, None])?;
+                        writer.push_row(index, leaf, &[None, None])?;
                         rows += 1;
                     }
                 }

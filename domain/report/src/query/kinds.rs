@@ -111,6 +111,7 @@ impl Kind {
                 "revoke_api_key",
                 "rewrap_keys",
                 "rotate_keys",
+                "rotate_log_key",
             ],
             Self::DataAccess { .. } => &[],
             Self::PublishHistory => &[

@@ -43,7 +43,7 @@ use crate::{
 use files::Files;
 pub use seal::{Sealed, Sealing, Timestamper};
 pub use segment::{
-    CutSegment, FileFacts, ReadyFile, ReadySegment, SegmentBuilder, TypeRun, cut_segment, read_run,
+    CutSegment, FileFacts, ReadyFile, ReadySegment, RunLeaves, SegmentBuilder, TypeRun, cut_segment, read_run,
 };
 pub use spool::Spool;
 use spool::Spooled;

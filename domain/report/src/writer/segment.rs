@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{Read, Write as _},
+    ops::Range,
 };
 
 use audit_log::merkle::{CompactRange, Hash, leaf_hashes};
@@ -145,25 +146,51 @@ pub fn cut_segment(first: u64, leaves: &[Vec<u8>]) -> Result<CutSegment, BundleE
     Ok(CutSegment { gzip, subtrees: range.hashes().collect(), facts, by_type, runs })
 }
 
-/// Reads the leaves of a run from its bytes: the index and the leaf of each.
+/// The leaves of a run, in order, where they were inflated to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunLeaves {
+    text: Vec<u8>,
+    /// Index of each, and where it stands in the text.
+    marks: Vec<(u64, Range<usize>)>,
+}
+
+impl RunLeaves {
+    /// Index of each leaf, in order.
+    pub fn indexes(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.marks.iter().map(|(index, _)| *index)
+    }
+
+    /// The leaf at a place, from 0.
+    pub fn leaf(&self, place: usize) -> Option<&[u8]> {
+        let (_, range) = self.marks.get(place)?;
+        self.text.get(range.clone())
+    }
+}
+
+/// Reads the leaves of a run from its bytes.
 ///
 /// # Errors
 /// `InvalidData` when they are not those that were made.
-pub fn read_run(of: &TypeRun, run: &[u8]) -> std::io::Result<Vec<(u64, Vec<u8>)>> {
+pub fn read_run(of: &TypeRun, run: &[u8]) -> std::io::Result<RunLeaves> {
     if <[u8; 32]>::from(Sha256::digest(run)) != of.sha256 {
         return Err(std::io::ErrorKind::InvalidData.into());
     }
-    let mut text = Vec::new();
+    // How much that is inflated stands at the end (RFC 1952 section 2.3.1).
+    let length = run.last_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+    let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     GzDecoder::new(run).read_to_end(&mut text)?;
-    let fault = || std::io::Error::from(std::io::ErrorKind::InvalidData);
-    let lines = text.split_inclusive(|byte| *byte == b'\n').map(|line| {
-        let (index, leaf) = line.strip_suffix(b"\n").and_then(|line| {
-            let space = line.iter().position(|byte| *byte == b' ')?;
-            Some((std::str::from_utf8(line.get(..space)?).ok()?, line.get(space + 1..)?))
-        })?;
-        Some((index.parse().ok()?, leaf.to_vec()))
-    });
-    lines.map(|line: Option<(u64, Vec<u8>)>| line.ok_or_else(fault)).collect()
+    let mut marks = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let space = line.iter().position(|byte| *byte == b' ');
+        let index = space.and_then(|space| std::str::from_utf8(line.get(..space)?).ok()?.parse().ok());
+        let (Some(space), Some(index), Some(b'\n')) = (space, index, line.last()) else {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        };
+        marks.push((index, at + space + 1..at + line.len() - 1));
+        at += line.len();
+    }
+    Ok(RunLeaves { text, marks })
 }
 
 #[cfg(test)]
@@ -200,7 +227,13 @@ mod tests {
             let read = read_run(run, &cut.by_type[range]).expect("a run");
             assert!(read_run(run, b"something else").is_err());
             let wanted: Vec<_> = (16..).zip(&leaves).filter(|(index, _)| (index + 1) % 2 == place).collect();
-            assert!(read.iter().map(|(index, leaf)| (*index, leaf)).eq(wanted));
+            assert!(read.indexes().eq(wanted.iter().map(|(index, _)| *index)));
+            assert!(
+                (0..wanted.len())
+                    .map(|place| read.leaf(place))
+                    .eq(wanted.iter().map(|(_, leaf)| Some(leaf.as_slice())))
+            );
+            assert_eq!((wanted.len(), read.leaf(wanted.len())), (5, None));
         }
     }
 }
