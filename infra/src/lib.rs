@@ -26,7 +26,7 @@
 //! | `compliance::ports::{ErasureSchedule, EndSchedule, DailySchedule}` | [`postgres`] |
 //! | `compliance::ports::TenantRemains` | [`postgres`] and [`object_store`] |
 //! | `compliance::ports::ErasureLedger` | [`erasure_ledger`] over [`object_store`] |
-//! | `compliance::ports::HighWater` | [`high_water`] |
+//! | `compliance::ports::{HighWater, LeafHashes}` | [`high_water`] |
 //! | `compliance::ports::Evidence` | [`high_water`] |
 //! | `compliance::ports::WitnessClient` | [`witness`] |
 //! | `compliance::ports::AttestationStore` | [`postgres`] |

@@ -11,7 +11,7 @@ use std::{
 use domain::{
     compliance::{
         log::merkle::Hash,
-        ports::{CheckpointSigner as _, HighWater, Mark},
+        ports::{CheckpointSigner as _, HighWater, LeafHashes as _, Mark},
     },
     kernel::{fault::Retry, ids::IdSource as _},
 };
@@ -110,6 +110,34 @@ async fn a_mark_that_is_damaged_or_open_to_others_is_an_error_and_not_no_mark() 
     assert!(FileHighWater::open(&directory).unwrap_err().source.to_string().contains("700"));
     let unmounted = scratch.0.join("not/there");
     assert!(FileHighWater::open(&unmounted).is_err(), "a disk that is away is no new mark");
+}
+
+#[tokio::test]
+async fn leaves_are_kept_beside_the_mark_and_nothing_is_left_out() {
+    let scratch = Scratch::new();
+    let directory = scratch.0.join("marks");
+    let open = || FileHighWater::open(&directory).unwrap();
+    let some = |from: u8, count: u8| (from..from + count).map(|byte| Hash([byte; 32])).collect::<Vec<_>>();
+    assert_eq!(open().kept(ORIGIN).await.unwrap(), 0);
+    assert_eq!(open().hashes(ORIGIN, 0, 9).await.unwrap(), []);
+    assert!(open().keep(ORIGIN, 1, &some(1, 1)).await.is_err(), "the first is missing");
+    open().keep(ORIGIN, 0, &some(0, 4)).await.unwrap();
+    open().keep(ORIGIN, 4, &some(4, 4)).await.unwrap();
+    assert!(open().keep(ORIGIN, 9, &some(9, 1)).await.is_err());
+    assert_eq!(open().kept(ORIGIN).await.unwrap(), 8);
+    assert_eq!(open().kept("audit.other.example/platform").await.unwrap(), 0);
+    // What was never signed is written over, also where it was only half written.
+    let is_leaves = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("leaves-");
+    let file =
+        fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).find(|p| is_leaves(p)).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 7]).unwrap();
+    assert_eq!(open().kept(ORIGIN).await.unwrap(), 7);
+    open().keep(ORIGIN, 6, &some(100, 3)).await.unwrap();
+    assert_eq!(open().hashes(ORIGIN, 0, 99).await.unwrap(), [some(0, 6), some(100, 3)].concat());
+    assert_eq!(open().hashes(ORIGIN, 5, 7).await.unwrap(), [some(5, 1), some(100, 1)].concat());
+    assert_eq!(open().hashes(ORIGIN, 9, 12).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -214,6 +214,16 @@ impl TestApp {
         Ok(String::from_utf8(said)?)
     }
 
+    /// Does what `matricula log resume` does, and gives what it says.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub async fn resume_log(&self, is_mark_lost: bool) -> Result<String, HarnessError> {
+        let mut said = Vec::new();
+        Box::pin(server::logs::resume(self.config.clone(), is_mark_lost, &mut said)).await?;
+        Ok(String::from_utf8(said)?)
+    }
+
     /// Does what `matricula log fsck --json` does: whether all logs of the tenant, or of all, are whole, and what is said
     /// of each.
     ///

@@ -227,8 +227,16 @@ fn what_operators_do_has_names_of_its_own() {
     let operators: Vec<_> = compliance::actions::OF_OPERATORS.iter().map(|action| action.name).collect();
     assert_eq!(
         operators,
-        ["rotate_keys", "rewrap_keys", "retire_keys", "sign_platform_log", "witness_platform_log"],
-        "the keys' are tested in tests/it/keys.rs, the last two in tests/it/platform_log.rs and tests/it/witnesses.rs"
+        [
+            "rotate_keys",
+            "rewrap_keys",
+            "retire_keys",
+            "rotate_log_key",
+            "sign_platform_log",
+            "resume_platform_log",
+            "witness_platform_log"
+        ],
+        "the keys' are tested in tests/it/keys.rs, the last three in tests/it/platform_log.rs and tests/it/witnesses.rs"
     );
     let mutations = fields_of("Mutation");
     for action in compliance::actions::OF_OPERATORS {

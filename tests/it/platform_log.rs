@@ -18,6 +18,8 @@ use harness::{
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
+use super::sequencing::FAULTS;
+
 const ORIGIN: &str = "audit.matricula.localhost/platform";
 
 /// A turn of the notary every so often.
@@ -153,6 +155,10 @@ async fn attack_7_a_database_that_was_put_back_is_not_signed_and_everybody_hears
     }
     app.settle().await.unwrap();
     assert!(app.fsck(None).await.unwrap().0);
+    sql(&mut database, "BEGIN; LOCK TABLE compliance.platform_heads IN EXCLUSIVE MODE").await;
+    let signed = size(&mut database, "platform_heads").await;
+    let signed_root = root(&mut database, signed).await;
+    sql(&mut database, "COMMIT").await;
     // It is put back, and the service goes on.
     let back = tables.map(|table| {
         format!("DELETE FROM compliance.{table}; INSERT INTO compliance.{table} TABLE public.kept_{table};")
@@ -169,6 +175,94 @@ async fn attack_7_a_database_that_was_put_back_is_not_signed_and_everybody_hears
     assert!(app.fsck(Some(tenant.id)).await.unwrap().0);
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert_eq!(size(&mut database, "platform_heads").await, kept, "nothing more was signed");
+    // By right, says the operator: it goes on as the log that was signed.
+    let gone = tables.map(|table| format!("DROP TABLE public.kept_{table};"));
+    sql(&mut database, &gone.concat()).await;
+    let mark = app.resume_log(true).await.unwrap_err().to_string();
+    assert!(mark.contains("the mark is not lost"), "{mark}");
+    let said = app.resume_log(false).await.unwrap();
+    assert!(said.contains(&format!("those from {kept} on by their hashes alone")), "{said}");
+    let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
+    while size(&mut database, "platform_heads").await <= signed {
+        assert!(tokio::time::Instant::now() < deadline, "the platform's log stands still");
+        app.sign_in(&tenant.slug, &tenant.owner.email).await.unwrap();
+    }
+    assert_eq!(root(&mut database, signed).await, signed_root, "it is the head that was signed");
+    inclusion(&app, &tenant, None).await;
+    app.settle().await.unwrap();
+    let (is_whole, reports) = app.fsck(None).await.unwrap();
+    let platform = reports.iter().find(|report| report["stream"] == "platform").unwrap();
+    assert!(is_whole && platform["lost"] == json!(signed - kept), "{reports:?}");
+    let outcomes: Vec<String> = sqlx::query_scalar(
+        "SELECT outcome FROM compliance.audit_leaves
+         WHERE tenant_id = $1 AND type = 'resume_platform_log' ORDER BY index",
+    )
+    .bind(PLATFORM.uuid())
+    .fetch_all(&mut database)
+    .await
+    .unwrap();
+    assert_eq!(outcomes, ["refused", "success"]);
+    let said = app.resume_log(false).await.unwrap();
+    assert!(said.contains("nothing is in the way"), "{said}");
+    // One that is there is no lost one, and the other way round.
+    sql(&mut database, "UPDATE compliance.platform_lost_leaves SET leaf_hash = sha256(leaf_hash)").await;
+    assert!(!app.fsck(None).await.unwrap().0);
+    app.service.stop().await;
+}
+
+async fn root(database: &mut PgConnection, size: i64) -> Option<Vec<u8>> {
+    let asked = "SELECT root FROM compliance.platform_heads WHERE size = $1 AND note IS NOT NULL";
+    sqlx::query_scalar(asked).bind(size).fetch_optional(database).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_9_wherever_the_platforms_log_breaks_off_it_goes_on_and_has_every_head_once() {
+    let app = TestApp::start_with(&SWIFT).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    inclusion(&app, &tenant, None).await;
+    let mut database = app.superuser_connection().await.unwrap();
+    let until_grown = async |database: &mut PgConnection, from: i64| {
+        let deadline = tokio::time::Instant::now() + harness::client::PATIENCE;
+        while size(database, "platform_heads WHERE note IS NOT NULL").await <= from {
+            assert!(tokio::time::Instant::now() < deadline, "the platform's log stands still");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    for fault in FAULTS {
+        sql(&mut database, fault).await;
+        for (kind, when, table, how) in [
+            ("TRIGGER", "BEFORE INSERT", "platform_anchors", ""),
+            ("TRIGGER", "BEFORE INSERT OR UPDATE", "platform_tiles", ""),
+            ("TRIGGER", "BEFORE INSERT", "platform_heads", ""),
+            ("CONSTRAINT TRIGGER", "AFTER INSERT", "platform_heads", "DEFERRABLE INITIALLY DEFERRED"),
+            // Signed, and not written down.
+            ("TRIGGER", "BEFORE UPDATE", "platform_heads", ""),
+        ] {
+            let made = format!(
+                "CREATE {kind} full_disk {when} ON compliance.{table} {how} FOR EACH ROW EXECUTE FUNCTION compliance.full()"
+            );
+            sql(&mut database, &made).await;
+            // What was committed before is signed.
+            tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+            let before = size(&mut database, "platform_heads WHERE note IS NOT NULL").await;
+            app.sign_in(&tenant.slug, &tenant.owner.email).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+            let meanwhile = size(&mut database, "platform_heads WHERE note IS NOT NULL").await;
+            assert_eq!(meanwhile, before, "{when} {table}: {fault}");
+            sql(&mut database, &format!("DROP TRIGGER full_disk ON compliance.{table}")).await;
+            until_grown(&mut database, before).await;
+        }
+    }
+    app.settle().await.unwrap();
+    let (is_whole, reports) = app.fsck(None).await.unwrap();
+    assert!(is_whole, "{reports:?}");
+    let (leaves, heads): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), count(DISTINCT (tenant_id, stream, size)) FROM compliance.platform_anchors",
+    )
+    .fetch_one(&mut database)
+    .await
+    .unwrap();
+    assert_eq!(leaves, heads, "no head is in it twice");
     app.stop().await.unwrap();
 }
 

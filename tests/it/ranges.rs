@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use domain::compliance::log::note::VerifierKey;
+use domain::{compliance::log::note::VerifierKey, kernel::actor::Role};
 use harness::client::PATIENCE;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::{
     keys::KeysTask,
@@ -180,6 +181,91 @@ async fn attack_24_a_report_over_a_retired_key_holds_and_one_of_another_origin_d
         let why = said.contains("the policy does not name the log");
         assert_eq!((code, why), (HEADS, true), "{other}: {said}");
     }
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_24_a_report_reaches_over_a_change_of_the_logs_key_and_of_data_keys() {
+    let duties = Duties::all_but(Queue::Sequence);
+    let desk = Desk::open(&[("MATRICULA_AUDIT_INDEX_WAIT_MS", "0")], &duties).await;
+    let first = desk.app.process(&["work", "--queue", "sequence"]).unwrap();
+    let old = desk.policy().await;
+    let old_text = std::fs::read_to_string(&old).unwrap();
+    desk.signs_in(2).await;
+    desk.app.settle().await.unwrap();
+    let before = desk.sign_ins_until(&now()).await;
+    let (before_size, slug) = (before["end"].clone(), desk.tenant.slug.as_str());
+    desk.app.keys(KeysTask::RotateLogKey, &[slug]).await.unwrap();
+    desk.app.keys(KeysTask::Rotate(None), &[slug]).await.unwrap();
+    // Who has the older key in memory would go on with it for a while.
+    first.kill9().await.unwrap();
+    let second = desk.app.process(&["work", "--queue", "sequence"]).unwrap();
+    desk.signs_in(2).await;
+    desk.app.settle().await.unwrap();
+    let asked = json!({ "kind": "SIGN_INS", "disclose": ["DIFF"], "keptSizes": [before_size] });
+    let report = desk.ended(&desk.request(asked).await["id"]).await;
+    let bundle = desk.take(&report).await;
+    let told = std::fs::read_to_string(desk.policy().await).unwrap();
+    let added: Vec<_> = told.lines().filter(|line| !old_text.contains(line)).collect();
+    assert_eq!(added.len(), 3, "a key more for each of three logs: {told}");
+    let policy = desk.folder.join("policy-of-both");
+    std::fs::write(&policy, &told).unwrap();
+    let (code, said) = desk.verify_by(&bundle, &policy, &["--allow-incomplete"]);
+    assert_eq!(code, 0, "{said}");
+    // By the newer key alone it verifies too, and by the older alone it does not.
+    for (name, lines, wanted) in [
+        (
+            "newer",
+            told.lines().filter(|line| !line.contains("/t/") || added.contains(line)).collect::<Vec<_>>(),
+            0,
+        ),
+        ("older", old_text.lines().collect(), HEADS),
+    ] {
+        let policy = desk.folder.join(name);
+        std::fs::write(&policy, lines.join("\n") + "\n").unwrap();
+        let (code, said) = desk.verify_by(&bundle, &policy, &["--allow-incomplete"]);
+        assert_eq!(code, wanted, "{name}: {said}");
+    }
+    let (is_whole, findings) = desk.app.fsck(Some(desk.tenant.id)).await.unwrap();
+    assert!(is_whole, "{findings:?}");
+    let told = desk.types_in("ADMIN").await;
+    assert!(told.contains(&"rotate_log_key".to_owned()), "{told:?}");
+    second.kill9().await.unwrap();
+    desk.app.service.stop().await;
+    std::fs::remove_dir_all(&desk.folder).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_25_who_has_lost_the_right_or_the_session_fetches_nothing_more() {
+    let desk = Desk::open(&[], &Duties::all()).await;
+    let report = desk.ended(&desk.request(json!({ "kind": "SIGN_INS" })).await["id"]).await;
+    desk.take(&report).await;
+    let refused = async |token: &str, what: &str| {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let (status, body) = desk.fetch(token, &report["url"]).await;
+            if status != StatusCode::OK {
+                assert!(!body.starts_with(b"PK"), "{what}");
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{what}: it is still given out");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let another = desk.app.member(&desk.tenant, Role::Auditor).await.unwrap();
+    let change = "mutation ($id: ID!) { changeMemberRole(input: { id: $id, role: OPERATOR }) { userErrors { code } } }";
+    let done =
+        desk.app.client.graphql(&desk.tenant.owner.token, change, json!({ "id": another.id })).await.unwrap();
+    assert_eq!(done.refusal("changeMemberRole"), "", "{}", done.body);
+    let status = refused(&another.token, "another role").await;
+    assert!([StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED].contains(&status), "{status}");
+    let again = desk.app.sign_in(&desk.tenant.slug, &another.email).await.unwrap();
+    assert_eq!(refused(&again.token, "signed in with it").await, StatusCode::FORBIDDEN);
+    let everywhere = "mutation { signOutEverywhere { signedOut } }";
+    desk.app.client.graphql(&desk.auditor.token, everywhere, json!({})).await.unwrap();
+    assert_eq!(refused(&desk.auditor.token, "signed out").await, StatusCode::UNAUTHORIZED);
+    let fresh = desk.app.sign_in(&desk.tenant.slug, &desk.auditor.email).await.unwrap();
+    assert_eq!(desk.fetch(&fresh.token, &report["url"]).await.0, StatusCode::OK);
     desk.close().await;
 }
 

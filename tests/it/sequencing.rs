@@ -153,9 +153,8 @@ async fn a_log_that_stands_still_delays_a_change_and_then_refuses_the_next() {
     app.stop().await.unwrap();
 }
 
-/// A trigger that says the disk is full.
-/// What goes wrong: a full disk, one that can't be read, a connection that drops.
-const FAULTS: [&str; 3] = [
+/// What goes wrong where a trigger calls it: a full disk, one that can't be read, a connection that drops.
+pub(super) const FAULTS: [&str; 3] = [
     "CREATE OR REPLACE FUNCTION compliance.full() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$",
     "CREATE OR REPLACE FUNCTION compliance.full() RETURNS trigger LANGUAGE plpgsql AS
@@ -374,6 +373,45 @@ async fn attack_8_a_sequencer_that_was_put_to_sleep_writes_nothing_when_it_wakes
     }
     app.check_logs().await.unwrap();
     app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_8_of_two_sequencers_that_are_stopped_in_turn_the_other_goes_on_and_nothing_is_doubled() {
+    let settings =
+        [("MATRICULA_AUDIT_INDEX_WAIT_MS", "0"), ("MATRICULA_DATABASE_STATEMENT_TIMEOUT_MS", "2000")];
+    let app = TestApp::start_for(&settings, &Duties::all_but(Queue::Sequence)).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let workers = [(); 2].map(|()| app.process(&["work", "--queue", "sequence"]).unwrap());
+    app.settle().await.unwrap();
+    let signal = |name: &str, pid: u32| {
+        let told = std::process::Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
+        assert!(told.success(), "{name} {pid}");
+    };
+    let mut ids = Vec::new();
+    for round in 0..4 {
+        let stopped = workers[round % 2].id().unwrap();
+        for number in 0..8 {
+            // In the midst of it: whatever it was at stays open.
+            if number == 4 {
+                signal("-STOP", stopped);
+            }
+            let answer = invite(&app, &tenant, &format!("guest-{round}-{number}")).await;
+            let id = answer.data("inviteMember")["complianceId"].as_str();
+            ids.push(id.unwrap_or_else(|| panic!("{}", answer.body)).to_owned());
+        }
+        app.settle().await.unwrap();
+        signal("-CONT", stopped);
+    }
+    app.settle().await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    for id in &ids {
+        assert_eq!(waiting_and_placed(&mut database, id).await, (0, 1));
+    }
+    app.check_logs().await.unwrap();
+    for worker in workers {
+        worker.kill9().await.unwrap();
+    }
+    app.service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,8 @@ pub enum KeysTask {
     Rewrap,
     /// Refuse from now on what is under older tenant keys.
     Retire,
+    /// Make newer keys that sign the tenants' logs.
+    RotateLogKey,
 }
 
 /// Does `task` for each tenant named, or for the platform itself when none is, and says on standard output what came of
@@ -79,6 +81,10 @@ async fn all(parts: &Parts, task: &KeysTask, scopes: &[(&str, TenantScope)]) -> 
                 let count = keeping.retire(*scope).await;
                 Some((actions::RETIRE_KEYS, count.map(|count| format!("{count} tenant keys retired"))))
             }
+            KeysTask::RotateLogKey => {
+                let rotated = parts.app.compliance.rotate_log_key(*scope).await;
+                Some((actions::ROTATE_LOG_KEY, rotated.map(|()| "the log's key rotated".to_owned())))
+            }
         };
         if let Some((action, done)) = done {
             let origin = Origin::system(ComplianceId::new(&System), action.name);
@@ -91,6 +97,13 @@ async fn all(parts: &Parts, task: &KeysTask, scopes: &[(&str, TenantScope)]) -> 
             // What went wrong with the keys is the thing to hear of first.
             writeln!(out, "{slug}: {}", done?)?;
             told?;
+        }
+        if *task == KeysTask::RotateLogKey {
+            // As lines of a policy, for whoever checks the logs.
+            for key in parts.app.compliance.log_keys(*scope).await? {
+                writeln!(out, "log {key}")?;
+            }
+            continue;
         }
         let versions = keeping.status(*scope).await?;
         let newest = versions.last().map_or(0, |key| key.version);

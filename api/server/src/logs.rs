@@ -4,17 +4,25 @@ use std::io::Write;
 
 use domain::{
     compliance::{
+        Resumed,
+        actions::RESUME_PLATFORM_LOG,
         finding::{LogReport, Place},
         platform_policy,
         ports::{LogReader as _, WhichLog},
     },
-    kernel::ids::TenantId,
+    kernel::{
+        ids::{ComplianceId, PLATFORM, TenantId},
+        outbox::Origin,
+        scope::TenantScope,
+    },
 };
+use infra::system::System;
 use serde_json::{Value, json};
 
 use crate::{
     config::Config,
-    wiring::{StartupError, log_reader, verifier},
+    serve::Duties,
+    wiring::{StartupError, build, log_reader, verifier},
 };
 
 /// Derives every log of the tenant, or of all, anew, and writes what came of it to `out`: a line for each log, and one for
@@ -52,6 +60,43 @@ pub async fn policy(config: &Config, out: &mut (dyn Write + Send)) -> Result<(),
     write!(out, "{policy}").map_err(Into::into)
 }
 
+/// Lets the platform's log go on after its database was put back, and writes to `out` what that took. With `is_mark_lost` the
+/// database is believed, and the mark is made anew.
+///
+/// # Errors
+/// It can't go on, and why; or nobody takes what is written.
+pub async fn resume(
+    mut config: Config,
+    is_mark_lost: bool,
+    out: &mut (dyn Write + Send),
+) -> Result<(), StartupError> {
+    // Nobody need be at work to give events their indexes.
+    config.audit.index_wait = std::time::Duration::ZERO;
+    let (notary, _) =
+        crate::notary::open(&config).await?.ok_or("notary.signer is off: nobody signs the platform's log")?;
+    let parts = build(&config, &Duties::none(), String::new()).await?;
+    let resumed = notary.resume_platform_log(is_mark_lost).await;
+    let origin = Origin::system(ComplianceId::new(&System), RESUME_PLATFORM_LOG.name);
+    let told = async {
+        let mut work = parts.app.units.begin(TenantScope::of(PLATFORM), &origin).await?;
+        notary.tell_of_resuming(&mut *work, &resumed).await?;
+        work.commit().await
+    };
+    let told = told.await;
+    parts.envelope.close();
+    // What came of it is the thing to hear of first.
+    match resumed? {
+        Resumed::Unhindered => writeln!(out, "nothing is in the way of the platform's log")?,
+        Resumed::Filled { first, size } => writeln!(
+            out,
+            "the platform's log has its {size} leaves again, those from {first} on by their hashes alone; what tenants' logs \
+             have lost is lost, and shows to whoever kept a newer head of theirs"
+        )?,
+        Resumed::Marked { size } => writeln!(out, "the mark stands at {size} leaves")?,
+    }
+    told.map_err(Into::into)
+}
+
 fn lines(report: &LogReport, out: &mut dyn Write) -> Result<(), StartupError> {
     let log = report.log;
     let state = if report.is_whole() { "whole" } else { "differs" };
@@ -59,6 +104,10 @@ fn lines(report: &LogReport, out: &mut dyn Write) -> Result<(), StartupError> {
     writeln!(out, "{log}: {state}; {leaves} leaves, {tiles} tiles, {heads} heads")?;
     for finding in &report.findings {
         writeln!(out, "{log} {finding}")?;
+    }
+    if report.lost > 0 {
+        let lost = report.lost;
+        writeln!(out, "{log}: of {lost} leaves the hash alone is left, since a database was put back")?;
     }
     if report.more > 0 {
         writeln!(out, "{log}: and {} more", report.more)?;
@@ -92,6 +141,7 @@ fn object(report: &LogReport) -> Value {
         "leaves": report.leaves,
         "tiles": report.tiles,
         "heads": report.heads,
+        "lost": report.lost,
         "findings": findings,
         "more": report.more,
     })

@@ -267,6 +267,10 @@ enum KeysVerb {
     Rewrap(WhoseKeys),
     /// Refuse for good what is wrapped under older tenant keys, as rows put back from an old backup are.
     Retire(WhoseKeys),
+    /// Make a newer key that signs the tenants' logs, and print all of their logs' keys, newest first, as lines for the
+    /// policies of whoever checks them (C2SP tlog-policy). Older ones hold for what they have signed. Workers that have
+    /// one in memory go on with it for a quarter of an hour, or until they are restarted.
+    RotateLogKey(WhoseKeys),
 }
 
 #[derive(Subcommand)]
@@ -279,6 +283,13 @@ enum LogVerb {
         /// As JSON, an object on a line for each log.
         #[arg(long)]
         json: bool,
+    },
+    /// Let the platform's log go on after its database was put back by right. What is missing of it is put back by its hashes,
+    /// which are kept beside the mark; workers sign nothing before. What tenants' logs have lost stays lost.
+    Resume {
+        /// It is the mark that is lost, and the database is surely the newest there was.
+        #[arg(long)]
+        mark_is_lost: bool,
     },
     /// Print whom to believe about the platform's log: its keys, its witnesses, how many of them are enough (C2SP
     /// tlog-policy).
@@ -380,6 +391,7 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
                 KeysVerb::Rotate { whose, to } => (KeysTask::Rotate(to), whose),
                 KeysVerb::Rewrap(whose) => (KeysTask::Rewrap, whose),
                 KeysVerb::Retire(whose) => (KeysTask::Retire, whose),
+                KeysVerb::RotateLogKey(whose) => (KeysTask::RotateLogKey, whose),
             };
             let config = load(Need::Serving)?;
             log(&config)?;
@@ -397,6 +409,11 @@ async fn run(arguments: Arguments) -> Result<(), StartupError> {
         }
         Verb::Log { verb: LogVerb::Policy } => {
             logs::policy(&load(Need::Checking)?, &mut std::io::stdout()).await
+        }
+        Verb::Log { verb: LogVerb::Resume { mark_is_lost } } => {
+            let config = load(Need::Serving)?;
+            log(&config)?;
+            Box::pin(logs::resume(config, mark_is_lost, &mut std::io::stdout())).await
         }
         Verb::Witness { verb } => {
             log(&load(Need::Nothing)?)?;

@@ -53,9 +53,11 @@ pub(crate) async fn open(config: &Config) -> Result<Option<(Notary, Attesting)>,
         entropy: Arc::new(System),
         every: TimeDelta::from_std(config.notary.attest_every)?,
     });
+    let mark = Arc::new(FileHighWater::open(&config.notary.mark)?);
     let notary = Notary::new(NotaryPorts {
         store,
-        high_water: Arc::new(FileHighWater::open(&config.notary.mark)?),
+        high_water: mark.clone(),
+        leaves: mark,
         signer,
         clock: Arc::new(System),
         entropy: Arc::new(System),

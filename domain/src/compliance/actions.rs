@@ -72,12 +72,25 @@ pub const REWRAP_KEYS: Action = of_keys("rewrap_keys");
 /// What is wrapped under a tenant's older keys is refused from then on.
 pub const RETIRE_KEYS: Action = of_keys("retire_keys");
 
+/// A tenant's logs are signed by a newer key from then on.
+pub const ROTATE_LOG_KEY: Action = of_keys("rotate_log_key");
+
 /// The platform's log gets a signed head. Only refusals are events: that one was signed is in the log itself.
 pub const SIGN_PLATFORM_LOG: Action = of_keys("sign_platform_log");
+
+/// The platform's log goes on after its database was put back.
+pub const RESUME_PLATFORM_LOG: Action = of_keys("resume_platform_log");
 
 /// A witness contradicts the platform's log.
 pub const WITNESS_PLATFORM_LOG: Action = of_keys("witness_platform_log");
 
 /// What operators do on the machine itself, and the platform's log.
-pub const OF_OPERATORS: &[Action] =
-    &[ROTATE_KEYS, REWRAP_KEYS, RETIRE_KEYS, SIGN_PLATFORM_LOG, WITNESS_PLATFORM_LOG];
+pub const OF_OPERATORS: &[Action] = &[
+    ROTATE_KEYS,
+    REWRAP_KEYS,
+    RETIRE_KEYS,
+    ROTATE_LOG_KEY,
+    SIGN_PLATFORM_LOG,
+    RESUME_PLATFORM_LOG,
+    WITNESS_PLATFORM_LOG,
+];

@@ -24,8 +24,8 @@ pub use report_bundle as bundle;
 pub use use_cases::{
     Access, Attested, Attesting, AttestingPorts, AuditProof, Changes, Compliance, ComplianceError,
     CompliancePorts, Cut, Cutter, CutterPorts, ErasurePorts, Erasures, Gathered, Kept, KeyKeeping,
-    LogVerifier, NotCosigned, Notarised, Notary, NotaryPorts, PlatformCheckpoint, PlatformInclusion, Pruned,
-    Pruner, PrunerPorts, RecordPorts, Records, RecordsTurn, ReportPorts, ReportTurn, Reports, Rollback,
-    Sequenced, Sequencer, SequencerPorts, ToldLate, Witness, WitnessFault, WitnessWord, compose,
-    compose_access, platform_policy,
+    LogVerifier, NotCosigned, NotResumed, Notarised, Notary, NotaryPorts, PlatformCheckpoint,
+    PlatformInclusion, Pruned, Pruner, PrunerPorts, RecordPorts, Records, RecordsTurn, ReportPorts,
+    ReportTurn, Reports, Resumed, Rollback, Sequenced, Sequencer, SequencerPorts, ToldLate, Witness,
+    WitnessFault, WitnessWord, compose, compose_access, platform_policy,
 };

@@ -14,6 +14,12 @@ pub enum Retry {
     AfterReread,
 }
 
+/// What went wrong and all that it came from, for operators.
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| Error::source(*error));
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// A port did not answer. Its text stays inside: callers see UNAVAILABLE and a compliance ID.
 #[derive(Debug, thiserror::Error)]
 #[error("{port} failed")]

@@ -4,14 +4,14 @@ use std::sync::{Arc, atomic::Ordering};
 
 use domain::{
     compliance::{
-        Notarised, Notary, NotaryPorts, Rollback,
+        NotResumed, Notarised, Notary, NotaryPorts, Resumed, Rollback,
         log::{
             anchor::anchor_leaf,
             checkpoint::Checkpoint,
             merkle::{CompactRange, Hash, leaf_hash, verify_inclusion},
             note::Note,
             policy::LogPolicy,
-            tile::{TileSet, tiles_for_inclusion},
+            tile::{Tile, TileSet, tiles_for_inclusion},
             trust::TrustPolicy,
         },
         ports::{LogId, Mark, WitnessClient},
@@ -59,6 +59,7 @@ impl Platform {
         Notary::new(NotaryPorts {
             store: Arc::new(self.store.clone()),
             high_water: Arc::<MemoryHighWater>::clone(&self.mark),
+            leaves: Arc::<MemoryHighWater>::clone(&self.mark),
             signer: Arc::<MemorySigner>::clone(&self.signer),
             clock: Arc::<FixedClock>::clone(&self.site.clock),
             entropy: Arc::<Counted>::clone(&self.site.ids),
@@ -101,8 +102,13 @@ impl Platform {
     fn is_one_tree(&self, signed: &[(u64, Hash)]) -> bool {
         let mut range = CompactRange::starting_at(0);
         let mut roots = Vec::new();
-        for anchor in self.store.kept().anchors {
-            range.append_leaf(anchor.leaf_hash).expect("room");
+        let kept = self.store.kept();
+        let mut leaves: Vec<_> =
+            kept.anchors.iter().map(|anchor| (anchor.index, anchor.leaf_hash)).chain(kept.lost).collect();
+        leaves.sort_by_key(|(index, _)| *index);
+        for (place, (index, hash)) in (0..).zip(leaves) {
+            assert_eq!(index, place, "each has one place");
+            range.append_leaf(hash).expect("room");
             roots.push(range.root().expect("from the start"));
         }
         signed.iter().all(|(size, root)| roots.get(usize::try_from(*size).expect("few") - 1) == Some(root))
@@ -206,6 +212,109 @@ fn attack_7_a_log_that_was_put_back_is_not_signed_again() {
         platform.turn().expect("answers"),
         Notarised::Refused(Rollback::Smaller { have: 0, signed: 4 })
     );
+}
+
+/// A log of eight leaves that were signed, in a database that was put back to how it was when there were two.
+fn put_back() -> (Platform, Vec<(u64, Hash)>) {
+    let platform = Platform::new();
+    platform.grow();
+    platform.turn().expect("goes on");
+    let yesterday = platform.store.kept();
+    for _ in 0..3 {
+        platform.grow();
+        platform.turn().expect("goes on");
+    }
+    let seen = platform.signed();
+    platform.store.put_back(yesterday);
+    assert_eq!(
+        platform.turn().expect("answers"),
+        Notarised::Refused(Rollback::Smaller { have: 2, signed: 8 })
+    );
+    (platform, seen)
+}
+
+fn resumed(platform: &Platform, is_mark_lost: bool) -> Result<Resumed, NotResumed> {
+    now(platform.notary().resume_platform_log(is_mark_lost))
+}
+
+#[test]
+fn a_database_put_back_by_right_goes_on_as_the_log_that_was_signed() {
+    let (platform, mut seen) = put_back();
+    assert!(matches!(resumed(&platform, false), Ok(Resumed::Filled { first: 2, size: 8 })));
+    let lost: Vec<_> = platform.store.kept().lost.iter().map(|(index, _)| *index).collect();
+    assert_eq!(lost, [2, 3, 4, 5, 6, 7]);
+    assert_eq!(platform.turn().expect("goes on"), Notarised::Signed { size: 8, more: true }, "once more");
+    assert_eq!(platform.turn().expect("goes on"), Notarised::Signed { size: 10, more: false });
+    platform.grow();
+    assert_eq!(platform.turn().expect("goes on"), Notarised::Signed { size: 12, more: false });
+    seen.extend(platform.signed());
+    assert!(platform.is_one_tree(&seen), "{seen:?}");
+    assert!(matches!(resumed(&platform, false), Ok(Resumed::Unhindered)));
+    // Once more, to where the lost ones were there already: they are no others.
+    let today = platform.store.kept();
+    platform.grow();
+    platform.turn().expect("goes on");
+    platform.store.put_back(today);
+    assert!(matches!(resumed(&platform, false), Ok(Resumed::Filled { first: 12, size: 14 })));
+    seen.extend(platform.signed());
+    assert!(platform.is_one_tree(&seen), "{seen:?}");
+}
+
+#[test]
+fn wherever_resuming_breaks_off_it_is_done_again_and_nothing_forks() {
+    for step in 1..40 {
+        let (platform, mut seen) = put_back();
+        platform.tripwire.set(step);
+        let broke = resumed(&platform, false).is_err();
+        platform.tripwire.set(0);
+        let again = resumed(&platform, false);
+        assert!(
+            matches!(again, Ok(Resumed::Filled { first: 2, size: 8 } | Resumed::Unhindered)),
+            "{again:?}"
+        );
+        while platform.turn().expect("goes on") != Notarised::Nothing {}
+        seen.extend(platform.signed());
+        assert!(platform.is_one_tree(&seen) && platform.store.kept().lost.len() == 6, "{step}: {seen:?}");
+        if !broke {
+            assert!(step > 5, "it was not broken off at {step}");
+            return;
+        }
+    }
+    panic!("resuming has no end");
+}
+
+#[test]
+fn what_is_not_the_beginning_of_what_was_signed_does_not_go_on() {
+    let (platform, _) = put_back();
+    let yesterday = platform.store.kept();
+    let refused = |platform: &Platform, is_mark_lost: bool| {
+        let before = (platform.store.kept(), platform.mark.get());
+        let fault = resumed(platform, is_mark_lost).expect_err("refused");
+        assert_eq!((platform.store.kept(), platform.mark.get()), before, "nothing is half done");
+        fault
+    };
+    let fault = refused(&platform, true);
+    assert!(matches!(fault, NotResumed::NotLost { size: 8 }), "{fault}");
+    // Other hands were at it.
+    let mut other = yesterday.clone();
+    let tile = other.tiles.get_mut(&(0, 0)).expect("there");
+    *tile = Tile::new(0, 0, tile.hashes().iter().rev().copied().collect()).expect("a tile");
+    platform.store.put_back(other);
+    let fault = refused(&platform, false);
+    assert!(matches!(fault, NotResumed::Different { size: 8 }), "{fault}");
+    platform.store.put_back(yesterday);
+    platform.mark.forget_leaves(5);
+    let fault = refused(&platform, false);
+    assert!(matches!(fault, NotResumed::Incomplete { have: 2, kept: 5, signed: 8 }), "{fault}");
+    // With the mark gone it is the database that has to be believed, which somebody has to say.
+    let mark = platform.mark.get();
+    platform.mark.put(None);
+    let fault = refused(&platform, false);
+    assert!(matches!(fault, NotResumed::Unmarked { signed: 2 }), "{fault}");
+    assert!(matches!(resumed(&platform, true), Ok(Resumed::Marked { size: 2 })));
+    assert!(platform.mark.get().is_some_and(|made| made.size == 2) && mark != platform.mark.get());
+    platform.turn().expect("goes on");
+    assert!(platform.is_one_tree(&platform.signed()));
 }
 
 #[test]

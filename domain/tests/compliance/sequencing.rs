@@ -1,16 +1,20 @@
 //! Events get their indexes; who can't get theirs keeps nobody else waiting.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use domain::{
     compliance::{
         Sequenced, Sequencer,
         event::AuditEvent,
-        ports::{LogId, SequencerStore as _, Unsequenced},
+        log::note::{Note, VerifierKey},
+        ports::{LogId, SequencerStore as _, SignedHead, Unsequenced},
     },
     kernel::{
         clock::Clock as _,
         ids::{EventId, TenantId},
         outbox::Stream,
+        scope::TenantScope,
     },
 };
 use proptest::{collection::vec, prelude::*};
@@ -190,6 +194,42 @@ fn a_seed_is_kept_for_a_quarter_of_an_hour() {
     site.clock.advance(TimeDelta::seconds(-1));
     site.happen(tenant, 1);
     assert!(turn(&mut sequencer, 10).is_err());
+}
+
+#[test]
+fn a_newer_key_signs_a_quarter_of_an_hour_later_at_the_latest_and_the_older_one_still_verifies() {
+    let site = Site::new();
+    let (tenant, other) = site.two();
+    let mut sequencer = site.sequencer();
+    let keys = |tenant| {
+        let keys = now(site.compliance.log_keys(TenantScope::of(tenant))).expect("there");
+        let keys: Vec<_> = keys.iter().map(|key| VerifierKey::parse(key).expect("a key")).collect();
+        let streams: BTreeSet<_> = keys.iter().map(|key| key.name().to_owned()).collect();
+        assert_eq!(streams.len(), 4, "of each log");
+        keys.into_iter().filter(|key| key.name().ends_with("/iam")).collect::<Vec<_>>()
+    };
+    let mut grown = |tenant| {
+        site.happen(tenant, 1);
+        assert_eq!(drain(&mut sequencer, 10), 1);
+    };
+    // Which of the keys, newest first, has signed each head.
+    let signers = |tenant| -> Vec<Option<usize>> {
+        let keys = keys(tenant);
+        let by = |head: SignedHead| {
+            let note = Note::parse(head.note.as_bytes()).expect("a note");
+            keys.iter().position(|key| note.verify(std::slice::from_ref(key)).is_ok())
+        };
+        site.log(tenant).heads.into_iter().map(by).collect()
+    };
+    [tenant, other].into_iter().for_each(&mut grown);
+    now(site.compliance.rotate_log_key(TenantScope::of(tenant))).expect("rotates");
+    grown(tenant);
+    assert_eq!(signers(tenant), [Some(1), Some(1)], "one that is in memory goes on for a while");
+    site.clock.advance(TimeDelta::seconds(900));
+    [tenant, other].into_iter().for_each(&mut grown);
+    assert_eq!(signers(tenant), [Some(1), Some(1), Some(0)]);
+    assert_eq!(signers(other), [Some(0), Some(0)], "who was not asked for has the one it had");
+    assert!(site.log(tenant).heads.iter().all(|head| site.is_signed(tenant, head)));
 }
 
 #[test]

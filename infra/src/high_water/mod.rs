@@ -1,4 +1,4 @@
-//! How far a log has come, in a file on a disk that no backup of the database puts back.
+//! How far a log has come, and the hashes of its leaves, in files on a disk that no backup of the database puts back.
 //!
 //! Invariants
 //! - The mark is compared and replaced while a lock on the directory's lock file is held, so two processes can't both move
@@ -8,6 +8,7 @@
 //! Absent on purpose: making the directory's parent. A disk that is not mounted must not look like a mark that never was.
 
 mod evidence;
+mod leaves;
 
 use std::{
     fs::{File, OpenOptions},
@@ -48,6 +49,15 @@ impl FileHighWater {
     pub fn open(directory: &Path) -> Result<Self, PortError> {
         open(directory)?;
         Ok(Self { directory: directory.to_owned() })
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let directory = self.directory.clone();
+        let done = tokio::task::spawn_blocking(move || work(&directory));
+        done.await.map_err(|e| PortError::passing(PORT, e))?
     }
 }
 
@@ -123,22 +133,21 @@ fn locked<T>(directory: &Path, change: impl FnOnce() -> Result<T, PortError>) ->
 #[async_trait]
 impl HighWater for FileHighWater {
     async fn read(&self, origin: &str) -> Result<Option<Mark>, PortError> {
-        let (directory, origin) = (self.directory.clone(), origin.to_owned());
-        let read = tokio::task::spawn_blocking(move || read(&directory, &origin));
-        read.await.map_err(|e| PortError::passing(PORT, e))?
+        let origin = origin.to_owned();
+        self.blocking(move |directory| read(directory, &origin)).await
     }
 
     async fn advance(&self, origin: &str, from: Option<Mark>, to: Mark) -> Result<bool, PortError> {
-        let (directory, origin) = (self.directory.clone(), origin.to_owned());
-        let moved = tokio::task::spawn_blocking(move || {
-            locked(&directory, || {
-                if read(&directory, &origin)? != from || from.is_some_and(|from| from.size > to.size) {
+        let origin = origin.to_owned();
+        self.blocking(move |directory| {
+            locked(directory, || {
+                if read(directory, &origin)? != from || from.is_some_and(|from| from.size > to.size) {
                     return Ok(false);
                 }
-                write_whole(&directory, &name_of(&origin), text_of(&origin, to).as_bytes()).map_err(fault)?;
+                write_whole(directory, &name_of(&origin), text_of(&origin, to).as_bytes()).map_err(fault)?;
                 Ok(true)
             })
-        });
-        moved.await.map_err(|e| PortError::passing(PORT, e))?
+        })
+        .await
     }
 }

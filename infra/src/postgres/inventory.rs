@@ -258,7 +258,7 @@ holdings! {
         purpose, version, kek_version, wrapped, created_at
     }
     "compliance.log_keys", Audit, Unnoted(
-        "keys that sign the log, made once"
+        "keys that sign the log; who makes a newer one leaves an event of the admin log"
     ) => {
         id, public_key, seed_sealed, created_at, sealed_by
     }

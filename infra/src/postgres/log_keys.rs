@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use domain::{
     compliance::{log::note::NoteSigner, ports::LogKeys},
     kernel::{
-        clock::Clock,
+        clock::{Clock, Timestamp},
         fault::PortError,
         ids::{Entropy, IdSource, PLATFORM},
         scope::TenantScope,
@@ -73,18 +74,18 @@ impl PgLogKeys {
             .map_err(|e| orm_error(PORT, e))
     }
 
-    async fn make(&self, tx: &TenantTx) -> Result<Model, PortError> {
-        // One maker at a time: a tenant has one key until it is rotated.
-        let tenant = tx.scope().tenant().uuid();
+    /// The newest, once nobody else makes one.
+    async fn newest(&self, tx: &TenantTx) -> Result<Option<Model>, PortError> {
         tx.execute_raw(TenantTx::statement(
             "SELECT pg_advisory_xact_lock(hashtextextended('compliance.log_keys' || $1::text, 0))",
-            [tenant.into()],
+            [tx.scope().tenant().uuid().into()],
         ))
         .await
         .map_err(|e| orm_error(PORT, e))?;
-        if let Some(made) = self.keys(tx).await?.into_iter().next() {
-            return Ok(made);
-        }
+        Ok(self.keys(tx).await?.into_iter().next())
+    }
+
+    async fn make(&self, tx: &TenantTx, created_at: Timestamp) -> Result<Model, PortError> {
         let seed = Zeroizing::new(self.entropy.bytes32());
         // Any name will do: the public key does not depend on it.
         let signer = NoteSigner::from_seed("log", &seed).map_err(|e| PortError::lasting(PORT, e))?;
@@ -92,11 +93,11 @@ impl PgLogKeys {
         let id = self.ids.next_uuid();
         let place = place(id);
         let row = Model {
-            tenant_id: tenant,
+            tenant_id: tx.scope().tenant().uuid(),
             id,
             public_key: public_key.to_vec(),
             seed_sealed: self.vault.seal(&tx.scope(), place, &*seed).await?.0,
-            created_at: self.clock.now(),
+            created_at,
             sealed_by: BY_TENANT.to_owned(),
         };
         Entity::insert(row.clone().into_active_model().reset_all())
@@ -111,9 +112,13 @@ impl PgLogKeys {
 impl LogKeys for PgLogKeys {
     async fn seed(&self, scope: &TenantScope) -> Result<Zeroizing<[u8; 32]>, PortError> {
         let tx = TenantTx::begin(&self.db, *scope).await?;
-        let row = match self.keys(&tx).await?.into_iter().next() {
+        let mut row = self.keys(&tx).await?.into_iter().next();
+        if row.is_none() {
+            row = self.newest(&tx).await?;
+        }
+        let row = match row {
             Some(row) => row,
-            None => self.make(&tx).await?,
+            None => self.make(&tx, self.clock.now()).await?,
         };
         tx.commit().await?;
         let opened = self.vault.open(&sealing(scope, &row), place(row.id), &Sealed(row.seed_sealed)).await?;
@@ -135,6 +140,19 @@ impl LogKeys for PgLogKeys {
                     .map_err(|_| PortError::lasting(PORT, "a public key is not 32 bytes"))
             })
             .collect()
+    }
+
+    async fn rotate(&self, scope: &TenantScope) -> Result<(), PortError> {
+        let tx = TenantTx::begin(&self.db, *scope).await?;
+        let newest = self.newest(&tx).await?;
+        if newest.as_ref().is_some_and(|newest| newest.sealed_by == BY_PLATFORM) {
+            return Err(PortError::lasting(PORT, "the tenant has ended, and its logs keep their key"));
+        }
+        // Newer than the one before, also on a clock that went back: the newest is the one that signs.
+        let now = self.clock.now();
+        let created_at = newest.map_or(now, |newest| now.max(newest.created_at + TimeDelta::microseconds(1)));
+        self.make(&tx, created_at).await?;
+        tx.commit().await
     }
 
     async fn outlive(&self, scope: &TenantScope) -> Result<(), PortError> {

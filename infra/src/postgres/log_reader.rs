@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use domain::{
     compliance::{
-        log::tile::{Tile, TileId},
+        log::{
+            merkle::Hash,
+            tile::{Tile, TileId},
+        },
         ports::{KeptAnchor, KeptLeaf, LogEnds, LogId, LogReader, Prune, SignedHead, WhichLog},
     },
     kernel::{
@@ -137,7 +140,8 @@ pub(super) fn head(row: &PgRow) -> Result<SignedHead, PortError> {
 impl PgLogReader {
     async fn platform_ends(&self) -> Result<LogEnds, PortError> {
         let row = sqlx::query(
-            "SELECT coalesce((SELECT max(index) FROM compliance.platform_anchors), -1) AS last,
+            "SELECT greatest((SELECT max(index) FROM compliance.platform_anchors),
+                             (SELECT max(index) FROM compliance.platform_lost_leaves), -1) AS last,
                     coalesce((SELECT max(size) FROM compliance.platform_heads), 0) AS head",
         );
         ends(&row.fetch_one(self.db.pool()).await.map_err(fault)?)
@@ -167,6 +171,20 @@ impl PgLogReader {
             })
         };
         rows.iter().map(anchor).collect()
+    }
+
+    async fn lost_leaves(&self, begin: u64, until: u64) -> Result<Vec<(u64, Hash)>, PortError> {
+        let rows = sqlx::query(
+            "SELECT index, leaf_hash FROM compliance.platform_lost_leaves WHERE index >= $1 AND index < $2 ORDER BY index",
+        )
+        .bind(signed(PORT, begin)?)
+        .bind(signed(PORT, until)?)
+        .fetch_all(self.db.pool())
+        .await
+        .map_err(fault)?;
+        let leaf =
+            |row: &PgRow| Ok((unsigned(PORT, row.get("index"))?, stored_hash(PORT, row.get("leaf_hash"))?));
+        rows.iter().map(leaf).collect()
     }
 
     async fn platform_strays(&self) -> Result<Vec<(u8, u64)>, PortError> {
@@ -264,6 +282,10 @@ impl LogReader for PgLogReader {
 
     async fn anchors(&self, begin: u64, until: u64) -> Result<Vec<KeptAnchor>, PortError> {
         self.platform_anchors(begin, until).await
+    }
+
+    async fn lost(&self, begin: u64, until: u64) -> Result<Vec<(u64, Hash)>, PortError> {
+        self.lost_leaves(begin, until).await
     }
 
     async fn tiles(&self, log: WhichLog, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {

@@ -253,6 +253,7 @@ impl PlatformTx for PgPlatformTx {
     }
 
     async fn grow(&mut self, growth: &PlatformGrowth) -> Result<(), PortError> {
+        self.add_lost(growth).await?;
         self.add_anchors(&growth.anchors).await?;
         self.put_tiles(&growth.tiles).await?;
         let PlatformHead { size, root, made_at, .. } = &growth.head;
@@ -272,6 +273,23 @@ impl PlatformTx for PgPlatformTx {
 }
 
 impl PgPlatformTx {
+    async fn add_lost(&mut self, growth: &PlatformGrowth) -> Result<(), PortError> {
+        if growth.lost.is_empty() {
+            return Ok(());
+        }
+        let hashes: Vec<_> = growth.lost.iter().map(|hash| hash.0.to_vec()).collect();
+        sqlx::query(
+            "INSERT INTO compliance.platform_lost_leaves (index, leaf_hash)
+             SELECT coalesce((SELECT max(size) FROM compliance.platform_heads), 0) + l.place - 1, l.hash
+             FROM unnest($1::bytea[]) WITH ORDINALITY AS l (hash, place)",
+        )
+        .bind(&hashes)
+        .execute(&mut *self.tx)
+        .await
+        .map(drop)
+        .map_err(fault)
+    }
+
     async fn add_anchors(&mut self, anchors: &[Anchor]) -> Result<(), PortError> {
         let tenants: Vec<_> = anchors.iter().map(|anchor| anchor.log.tenant.uuid()).collect();
         let streams: Vec<_> = anchors.iter().map(|anchor| anchor.log.stream.as_str()).collect();

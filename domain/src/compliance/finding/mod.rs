@@ -53,6 +53,8 @@ pub struct LogReport {
     pub tiles: u64,
     /// Heads that were looked at.
     pub heads: u64,
+    /// Leaves, counted among the others, of which the hash alone is left since a database was put back.
+    pub lost: u64,
     /// What is wrong: the first of it.
     pub findings: Vec<LogFinding>,
     /// How many more findings there are.
@@ -61,7 +63,7 @@ pub struct LogReport {
 
 impl LogReport {
     pub(super) const fn new(log: WhichLog) -> Self {
-        Self { log, leaves: 0, tiles: 0, heads: 0, findings: Vec::new(), more: 0 }
+        Self { log, leaves: 0, tiles: 0, heads: 0, lost: 0, findings: Vec::new(), more: 0 }
     }
 
     /// Takes a finding down.

@@ -25,8 +25,8 @@ use crate::kernel::{
 pub use attest::{Attestation, AttestationStore, Attester, Progress, Settled};
 pub use changes::{ChangeSchedule, ChangeStore, Opened, Opening};
 pub use platform::{
-    Anchor, AnchorStore, CheckpointSigner, Cosignature, Evidence, HighWater, Mark, PlatformGrowth,
-    PlatformHead, PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
+    Anchor, AnchorStore, CheckpointSigner, Cosignature, Evidence, HighWater, LeafHashes, Mark,
+    PlatformGrowth, PlatformHead, PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
 };
 pub use records::{RecordFilter, RecordStore};
 pub use reports::{
@@ -288,6 +288,8 @@ pub trait LogReader: Send + Sync {
     async fn leaves(&self, log: LogId, begin: u64, until: u64) -> Result<Vec<KeptLeaf>, PortError>;
     /// The leaves of the platform's log with indexes `begin..until`, in order; those that are missing are left out.
     async fn anchors(&self, begin: u64, until: u64) -> Result<Vec<KeptAnchor>, PortError>;
+    /// Index and hash of those leaves `begin..until` of the platform's log of which nothing else is left.
+    async fn lost(&self, begin: u64, until: u64) -> Result<Vec<(u64, Hash)>, PortError>;
     /// The tiles at these levels and indexes, each as wide as it is now, in any order; those that do not exist or are no
     /// tiles are left out.
     async fn tiles(&self, log: WhichLog, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;
@@ -316,6 +318,8 @@ pub trait LogKeys: Send + Sync {
     async fn seed(&self, scope: &TenantScope) -> Result<zeroize::Zeroizing<[u8; 32]>, PortError>;
     /// The public keys that signed this tenant's checkpoints, newest first, 32 bytes each.
     async fn public_keys(&self, scope: &TenantScope) -> Result<Vec<[u8; 32]>, PortError>;
+    /// Makes a newer key, which is what [`LogKeys::seed`] gives from then on. Not of a tenant that has ended.
+    async fn rotate(&self, scope: &TenantScope) -> Result<(), PortError>;
     /// Has the log's keys outlive those of the tenant: seals them by the installation's own. One is made when there is none.
     async fn outlive(&self, scope: &TenantScope) -> Result<(), PortError>;
 }

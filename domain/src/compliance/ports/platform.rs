@@ -82,7 +82,9 @@ pub trait WitnessClient: Send + Sync {
 /// What the platform's log grows by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformGrowth {
-    /// The new leaves, in order.
+    /// Leaves of which nothing but the hash is left, in order; they go on from the log as it is.
+    pub lost: Vec<Hash>,
+    /// The new leaves, in order; behind those lost.
     pub anchors: Vec<Anchor>,
     /// Tiles that are new or have grown.
     pub tiles: Vec<Tile>,
@@ -178,6 +180,18 @@ pub trait HighWater: Send + Sync {
     async fn read(&self, origin: &str) -> Result<Option<Mark>, PortError>;
     /// Moves the mark from `from` to `to` in one step, durably. `false` when it was not at `from`: it is left as it is.
     async fn advance(&self, origin: &str, from: Option<Mark>, to: Mark) -> Result<bool, PortError>;
+}
+
+/// Remembers the hashes of the platform's leaves outside of the database, where the mark is: with them the log goes on from
+/// what was signed, also when the database is one that was put back.
+#[async_trait]
+pub trait LeafHashes: Send + Sync {
+    /// How many leaves of the log with that origin are remembered, from its first.
+    async fn kept(&self, origin: &str) -> Result<u64, PortError>;
+    /// Remembers those from index `first` on, durably, in place of what was remembered of them. Those before must be there.
+    async fn keep(&self, origin: &str, first: u64, hashes: &[Hash]) -> Result<(), PortError>;
+    /// The hashes of the leaves `begin..end`, as many as are remembered.
+    async fn hashes(&self, origin: &str, begin: u64, end: u64) -> Result<Vec<Hash>, PortError>;
 }
 
 /// Keeps what shows others that a log contradicts itself: both of its checkpoints, as it signed them.

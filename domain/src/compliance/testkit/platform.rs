@@ -15,13 +15,14 @@ use crate::{
     compliance::{
         NotCosigned, Witness,
         log::{
+            merkle::Hash,
             note::{NoteSigner, parse_signature_lines},
             tile::{Tile, TileId},
             witness::{AddCheckpoint, Refusal},
         },
         ports::{
-            Anchor, CheckpointSigner, Cosignature, Evidence, HighWater, Mark, PlatformGrowth, PlatformHead,
-            PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
+            Anchor, CheckpointSigner, Cosignature, Evidence, HighWater, LeafHashes, Mark, PlatformGrowth,
+            PlatformHead, PlatformStore, PlatformTx, Unanchored, WitnessAnswer, WitnessClient,
         },
     },
     kernel::fault::PortError,
@@ -62,6 +63,8 @@ impl Tripwire {
 pub struct PlatformLog {
     /// Leaves, by index.
     pub anchors: Vec<Anchor>,
+    /// Leaves of which the hash alone is left, each with its index.
+    pub lost: Vec<(u64, Hash)>,
     /// Tiles by level and index.
     pub tiles: BTreeMap<(u8, u64), Tile>,
     /// Heads, smallest first.
@@ -179,6 +182,8 @@ impl PlatformTx for MemoryPlatformTx {
     }
 
     async fn grow(&mut self, growth: &PlatformGrowth) -> Result<(), PortError> {
+        let from = self.copy.heads.last().map_or(0, |head| head.size);
+        self.copy.lost.extend((from..).zip(growth.lost.iter().copied()));
         self.copy.anchors.extend(growth.anchors.iter().cloned());
         for tile in &growth.tiles {
             self.copy.tiles.insert((tile.id().level(), tile.id().index()), tile.clone());
@@ -194,22 +199,28 @@ impl PlatformTx for MemoryPlatformTx {
     }
 }
 
-/// A mark in memory.
+/// A mark in memory, and hashes of leaves beside it.
 #[derive(Debug, Default)]
 pub struct MemoryHighWater {
     mark: Mutex<Option<Mark>>,
+    leaves: Mutex<Vec<Hash>>,
     tripwire: Arc<Tripwire>,
 }
 
 impl MemoryHighWater {
     /// None yet.
     pub fn new(tripwire: Arc<Tripwire>) -> Self {
-        Self { mark: Mutex::default(), tripwire }
+        Self { mark: Mutex::default(), leaves: Mutex::default(), tripwire }
     }
 
     /// Where it is.
     pub fn get(&self) -> Option<Mark> {
         *lock(&self.mark)
+    }
+
+    /// Forgets the leaves from that index on.
+    pub fn forget_leaves(&self, from: usize) {
+        lock(&self.leaves).truncate(from);
     }
 
     /// Puts another mark in its place, or none.
@@ -235,6 +246,33 @@ impl HighWater for MemoryHighWater {
         drop(mark);
         self.tripwire.step()?;
         Ok(moves)
+    }
+}
+
+#[async_trait]
+impl LeafHashes for MemoryHighWater {
+    async fn kept(&self, _: &str) -> Result<u64, PortError> {
+        Ok(u64::try_from(lock(&self.leaves).len()).unwrap_or(u64::MAX))
+    }
+
+    async fn keep(&self, _: &str, first: u64, hashes: &[Hash]) -> Result<(), PortError> {
+        self.tripwire.step()?;
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        let mut leaves = lock(&self.leaves);
+        if first > leaves.len() {
+            return Err(PortError::lasting("memory.leaf_hashes", "those before are missing"));
+        }
+        let end = leaves.len().min(first + hashes.len());
+        leaves.splice(first..end, hashes.iter().copied());
+        drop(leaves);
+        self.tripwire.step()
+    }
+
+    async fn hashes(&self, _: &str, begin: u64, end: u64) -> Result<Vec<Hash>, PortError> {
+        let (begin, end) =
+            (usize::try_from(begin).unwrap_or(usize::MAX), usize::try_from(end).unwrap_or(usize::MAX));
+        let leaves = lock(&self.leaves);
+        Ok(leaves.iter().take(end).skip(begin).copied().collect())
     }
 }
 

@@ -8,7 +8,10 @@ use super::{Log, MemoryLogKeys, MemoryLogs, lock};
 use crate::{
     compliance::{
         event::AuditEvent,
-        log::tile::{Tile, TileId},
+        log::{
+            merkle::Hash,
+            tile::{Tile, TileId},
+        },
         ports::{KeptAnchor, KeptLeaf, LogEnds, LogId, LogKeys as _, LogReader, Prune, SignedHead, WhichLog},
     },
     kernel::{
@@ -94,6 +97,10 @@ impl LogReader for MemoryReader {
     }
 
     async fn anchors(&self, _: u64, _: u64) -> Result<Vec<KeptAnchor>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn lost(&self, _: u64, _: u64) -> Result<Vec<(u64, Hash)>, PortError> {
         Ok(Vec::new())
     }
 

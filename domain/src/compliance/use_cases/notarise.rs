@@ -1,9 +1,9 @@
 //! Heads of tenants' logs become leaves of the platform's log, and its head is signed.
 //!
 //! The order is what keeps the log from forking, whatever is killed or put back in between: the new leaves and their head,
-//! unsigned, are committed; then the mark outside of the database is moved to that head; only then it is signed, and only
-//! then it can be read. A database that was put back has a head below the mark, or another root there, and nothing is
-//! signed on it.
+//! unsigned, are committed; then the mark outside of the database is moved to that head, and the leaves' hashes are kept
+//! beside it; only then it is signed, and only then it can be read. A database that was put back has a head below the mark,
+//! or another root there, and nothing is signed on it, until [`super::resume_platform_log`] has made it whole again.
 
 use std::{
     collections::HashMap,
@@ -15,17 +15,18 @@ use super::super::{
     log::{
         anchor::anchor_leaf,
         checkpoint::Checkpoint,
-        merkle::{Hash, leaf_hash},
+        merkle::{Hash, Node, leaf_hash},
         note::{Note, VerifierKey, VerifierKind},
         policy::LogPolicy,
         tile::{self, TileSet, edge_tiles, tiles_for_root},
         trust::TrustPolicy,
     },
     ports::{
-        Anchor, CheckpointSigner, HighWater, Mark, PlatformGrowth, PlatformHead, PlatformStore, Unanchored,
-        WitnessClient,
+        Anchor, CheckpointSigner, HighWater, LeafHashes, Mark, PlatformGrowth, PlatformHead, PlatformStore,
+        Unanchored, WitnessClient,
     },
 };
+use super::verify_log::leaf_tiles;
 use crate::kernel::{
     clock::Clock,
     fault::PortError,
@@ -33,7 +34,10 @@ use crate::kernel::{
     outbox::{Outbox, Party, Record},
 };
 
-const PORT: &str = "compliance.platform_log";
+pub(super) const PORT: &str = "compliance.platform_log";
+
+/// So many hashes of leaves are kept at a time: 64 whole tiles.
+const KEPT_AT_ONCE: u64 = 64 * 256;
 
 /// What a notary is built from.
 pub struct NotaryPorts {
@@ -41,6 +45,8 @@ pub struct NotaryPorts {
     pub store: Arc<dyn PlatformStore>,
     /// What remembers how far it has come.
     pub high_water: Arc<dyn HighWater>,
+    /// What remembers its leaves.
+    pub leaves: Arc<dyn LeafHashes>,
     /// Who signs its heads.
     pub signer: Arc<dyn CheckpointSigner>,
     /// Time.
@@ -125,7 +131,7 @@ pub enum Notarised {
 pub struct Notary(pub(super) NotaryPorts, pub(super) Seen);
 
 /// The log as it is kept.
-struct Kept {
+pub(super) struct Kept {
     mark: Option<Mark>,
     newest: Option<PlatformHead>,
 }
@@ -200,12 +206,12 @@ impl Notary {
         let grown = tile::append(size, edge, &hashes).map_err(|e| PortError::lasting(PORT, e))?;
         let head =
             PlatformHead { size: grown.size, root: grown.root, note: None, made_at: self.0.clock.now() };
-        Ok(PlatformGrowth { anchors, tiles: grown.tiles, head })
+        Ok(PlatformGrowth { lost: Vec::new(), anchors, tiles: grown.tiles, head })
     }
 
     /// What is kept, if it goes on from what was about to be signed last. The mark is read first: whoever moves it has
     /// committed before.
-    async fn look(&self) -> Result<Result<Kept, Rollback>, PortError> {
+    pub(super) async fn look(&self) -> Result<Result<Kept, Rollback>, PortError> {
         let mark = self.0.high_water.read(&self.origin()).await?;
         let newest = self.0.store.newest().await?;
         let have = newest.as_ref().map_or(0, |head| head.size);
@@ -226,7 +232,7 @@ impl Notary {
     }
 
     /// The root at a size the log has had; `None` when the tiles do not give it.
-    async fn root(&self, size: u64) -> Result<Option<Hash>, PortError> {
+    pub(super) async fn root(&self, size: u64) -> Result<Option<Hash>, PortError> {
         let tiles = self.0.store.tiles(&tiles_for_root(size)).await?;
         Ok(TileSet::new(tiles).root(size).ok())
     }
@@ -246,6 +252,7 @@ impl Notary {
         if self.root(head.size).await? != Some(head.root) {
             return Err(PortError::lasting(PORT, "the platform's log does not fit together"));
         }
+        self.keep_leaves(mark.map_or(0, |mark| mark.size), head.size).await?;
         let to = Mark { size: head.size, root: head.root };
         if mark != Some(to) && !self.0.high_water.advance(&self.origin(), mark, to).await? {
             return Ok(Notarised::Nothing);
@@ -253,6 +260,23 @@ impl Notary {
         let (note, key) = self.sign(&head).await?;
         self.0.store.publish(head.size, &note, &key, self.0.trust.is_met(&[])).await?;
         Ok(Notarised::Signed { size: head.size, more })
+    }
+
+    /// Keeps the hashes of the leaves up to `end` outside of the database. Those up to the mark stay as they are: what is kept
+    /// behind it may be of leaves that were lost before anybody signed them.
+    pub(super) async fn keep_leaves(&self, mark: u64, end: u64) -> Result<(), PortError> {
+        let origin = self.origin();
+        let mut first = self.0.leaves.kept(&origin).await?.min(mark);
+        while first < end {
+            let until = end.min(first + KEPT_AT_ONCE);
+            let tiles = TileSet::new(self.0.store.tiles(&leaf_tiles(first, until)).await?);
+            let hashes: Option<Vec<_>> = (first..until).map(|index| tiles.node(Node::leaf(index))).collect();
+            let hashes =
+                hashes.ok_or_else(|| PortError::lasting(PORT, "a tile of the platform's log is missing"))?;
+            self.0.leaves.keep(&origin, first, &hashes).await?;
+            first = until;
+        }
+        Ok(())
     }
 
     async fn sign(&self, head: &PlatformHead) -> Result<(String, [u8; 32]), PortError> {

@@ -242,6 +242,12 @@ impl LogVerifier {
                         report.add(Place::Leaf(row.index), "index", "is there twice");
                     }
                 }
+                for (index, hash) in self.reader.lost(begin, until).await? {
+                    report.lost += 1;
+                    if found.insert(index, Some(hash)).is_some() {
+                        report.add(Place::Leaf(index), "index", "is there, and was said to be lost");
+                    }
+                }
             }
         }
         report.leaves += u64::try_from(found.len()).unwrap_or(u64::MAX);
@@ -286,7 +292,7 @@ impl LogVerifier {
 }
 
 /// The tiles of level 0 that hold the leaves `begin..until`.
-fn leaf_tiles(begin: u64, until: u64) -> Vec<TileId> {
+pub(super) fn leaf_tiles(begin: u64, until: u64) -> Vec<TileId> {
     let width = u64::from(TILE_WIDTH);
     (begin / width..until.div_ceil(width)).filter_map(|index| TileId::new(0, index, 1).ok()).collect()
 }
