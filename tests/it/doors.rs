@@ -238,7 +238,7 @@ async fn trusted_documents_are_sent_by_name_and_others_can_be_shut_out() {
 }
 
 /// Each left an event.
-async fn all_resolve(app: &TestApp, ids: HashSet<uuid::Uuid>) {
+pub(super) async fn all_resolve(app: &TestApp, ids: HashSet<uuid::Uuid>) {
     app.settle().await.unwrap();
     let mut database = app.superuser_connection().await.unwrap();
     for id in ids {
@@ -376,5 +376,57 @@ async fn attack_43_whatever_is_asked_and_however_the_answer_has_one_id_that_reso
     }
     assert!(statuses.contains(&429) && statuses.contains(&101) && statuses.contains(&404), "{statuses:?}");
     all_resolve(&app, ids).await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_43_what_no_server_takes_for_a_request_gets_a_bare_refusal_and_harms_nobody() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let app = TestApp::start().await.unwrap();
+    let address = app.client.base().trim_start_matches("http://").to_owned();
+    for bytes in [
+        "GET /graphql T/http\r\n\r\n".to_owned(),
+        "\u{0}\u{1}\u{2}\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n".to_owned(),
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n".to_owned(),
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n".to_owned(),
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(300_000)),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        // It may have hung up before it was all sent.
+        let _ = stream.write_all(bytes.as_bytes()).await;
+        let mut told = Vec::new();
+        let read = tokio::time::timeout(harness::client::PATIENCE, stream.read_to_end(&mut told)).await;
+        read.expect("the connection is ended").ok();
+        let told = String::from_utf8_lossy(&told);
+        // There is no request to be answered, and so none to resolve: a status, nothing else, and the connection's end.
+        let is_bare = told.starts_with("HTTP/1.1 4")
+            && told.ends_with("\r\n\r\n")
+            && told.matches("HTTP/").count() == 1;
+        assert!(told.is_empty() || is_bare, "{:?}: {told:?}", &bytes[..bytes.len().min(60)]);
+    }
+    let after = app.client.send(Method::GET, "/.well-known/jwks.json", &[], None).await.unwrap();
+    assert_eq!(after.status, 200);
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_43_what_is_answered_too_late_has_an_id_that_resolves() {
+    let app = TestApp::start_with(&[("MATRICULA_HTTP_DEADLINE_S", "1")]).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    app.settle().await.unwrap();
+    let mut held = app.superuser_connection().await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE identity.members IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut held)
+        .await
+        .unwrap();
+    let query = "{ members(first: 1) { nodes { id } } }";
+    let late = app.client.graphql(&tenant.owner.token, query, json!({})).await.unwrap();
+    sqlx::raw_sql("ROLLBACK").execute(&mut held).await.unwrap();
+    assert_eq!(late.code(), "UNAVAILABLE", "{}", late.body);
+    let id = uuid::Uuid::parse_str(late.compliance_id()).unwrap();
+    all_resolve(&app, HashSet::from([id])).await;
     app.stop().await.unwrap();
 }

@@ -6,6 +6,7 @@ use domain::{
     compliance::actions::END_TENANT,
     content::ports::MARKER_FOLDER,
     kernel::{
+        fault::with_causes,
         ids::{IdSource as _, TenantId},
         outbox::{Party, Record},
         scope::TenantScope,
@@ -30,7 +31,7 @@ use uuid::Uuid;
 
 use super::{
     auditors::Desk,
-    erasure::{copy, written},
+    erasure::{copy, entry_at, written},
     isolation::ids_of,
     retention,
 };
@@ -153,14 +154,10 @@ async fn status(app: &TestApp, tenant: &TestTenant) -> String {
 
 /// Has tenants end whose time it is: how many have for good, and why others have not.
 async fn end(app: &TestApp) -> (u32, Vec<String>) {
-    let why = |fault: &dyn std::error::Error| {
-        let causes = std::iter::successors(Some(fault), |fault| fault.source()).map(ToString::to_string);
-        causes.collect::<Vec<_>>().join(": ")
-    };
     let (mut done, mut faults) = (0, Vec::new());
     while let Some(turn) = app.service.parts.app.erasures.end_next().await.unwrap() {
         done += turn.done;
-        faults.extend(turn.faults.iter().map(|(_, fault)| why(fault)));
+        faults.extend(turn.faults.iter().map(|(_, fault)| with_causes(fault)));
     }
     (done, faults)
 }
@@ -188,7 +185,7 @@ async fn goes_not_before_its_time(desk: &Desk, database: &mut PgConnection) {
     assert!(app.service.parts.app.erasures.end_overdue_s().await.unwrap() > 0.0);
     let said = status(app, tenant).await;
     assert!(said.contains("closed; it ends on") && said.contains("under a legal hold"), "{said}");
-    assert!(!entry(app, tenant.id).exists());
+    assert_eq!(entry_at(&entry(app, tenant.id)), None);
     let release = "UPDATE compliance.legal_holds SET released_at = now() WHERE tenant_id = $1";
     assert!(run(database, release, tenant.id.uuid()).await > 0);
 }
@@ -200,7 +197,7 @@ async fn goes_on_from_half_way(desk: &Desk, database: &mut PgConnection) {
     let_time_pass(database, tenant.id).await;
     let (done, faults) = end(app).await;
     assert!(done == 0 && faults.len() == 1 && faults[0].contains("permission denied"), "{faults:?}");
-    assert!(entry(app, tenant.id).exists());
+    assert!(entry_at(&entry(app, tenant.id)).is_some());
     let reopened = app.tenant_task(TenantTask::Reopen { slug: tenant.slug.clone() }).await;
     assert!(reopened.unwrap_err().to_string().contains("whose end has begun"));
     database.execute("GRANT DELETE ON publishing.posts TO matricula_app_rw").await.unwrap();
@@ -380,18 +377,18 @@ async fn a_tenant_that_is_closed_does_nothing_until_it_is_taken_back() {
 }
 
 /// Keeps a copy of the database, of this name: pauses the app for it.
-async fn back_up(app: TestApp, backup: &str) -> TestApp {
+pub(super) async fn back_up(app: TestApp, backup: &str) -> TestApp {
     let keep = async |database: &Url| copy(database, database.path().trim_start_matches('/'), backup).await;
     app.after_pause(keep).await.unwrap()
 }
 
 /// Puts that copy in the database's place.
-async fn put_back(app: TestApp, backup: &str) -> TestApp {
+pub(super) async fn put_back(app: TestApp, backup: &str) -> TestApp {
     let put = async |database: &Url| copy(database, backup, database.path().trim_start_matches('/')).await;
     app.after_pause(put).await.unwrap()
 }
 
-async fn stop_and_drop(app: TestApp, backup: &str) {
+pub(super) async fn stop_and_drop(app: TestApp, backup: &str) {
     let mut admin = app.superuser_url();
     app.stop().await.unwrap();
     admin.set_path("postgres");
@@ -441,13 +438,13 @@ async fn a_store_of_files_that_is_put_back_alone_keeps_nothing_of_who_is_gone() 
     run(&mut database, settled, tenant.id.uuid()).await;
     assert_eq!(end(&app).await, (1, Vec::new()));
     // As it was last week: its files are there, and nothing says that it has ended.
-    std::fs::remove_file(entry(&app, tenant.id)).unwrap();
+    std::fs::remove_file(entry_at(&entry(&app, tenant.id)).unwrap()).unwrap();
     let upload = app.content_folder().join("uploads").join(tenant.id.uuid().simple().to_string());
     std::fs::create_dir_all(&upload).unwrap();
     std::fs::write(upload.join("part"), "bytes").unwrap();
     app.service.parts.app.erasures.erase_again().await.unwrap();
     assert_eq!(end(&app).await, (0, Vec::new()));
-    assert!(entry(&app, tenant.id).exists() && !upload.join("part").exists());
+    assert!(entry_at(&entry(&app, tenant.id)).is_some() && !upload.join("part").exists());
     // Where the store is another, nothing is taken for removed.
     let marker = app.content_folder().join(MARKER_FOLDER);
     std::fs::rename(&marker, app.content_folder().join("elsewhere")).unwrap();
@@ -504,6 +501,33 @@ async fn attack_42_a_database_that_is_put_back_brings_no_tenant_back() {
     assert!(files_of(&app, tenant.id).iter().all(|file: &PathBuf| is_entry(file)));
     whole(&app, tenant.id).await;
     stop_and_drop(app, &backup).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_into_the_store_of_files_ends_no_tenant_and_erases_nobody() {
+    let app = TestApp::start_for(&[], &Duties::all_but(Queue::Erasures)).await.unwrap();
+    let (tenant, other) = (app.tenant().await.unwrap(), app.tenant().await.unwrap());
+    let mut database = app.superuser_connection().await.unwrap();
+    close(&app, &other).await;
+    let_time_pass(&mut database, other.id).await;
+    assert_eq!(end(&app).await, (0, Vec::new()));
+    let taken = entry_at(&entry(&app, other.id)).unwrap();
+    let hash = taken.extension().unwrap().to_owned();
+    let erasures = &app.service.parts.app.erasures;
+    assert!(erasures.erase_again().await.unwrap().faults.is_empty());
+    let ended = entry(&app, tenant.id);
+    std::fs::create_dir_all(ended.parent().unwrap()).unwrap();
+    // Bare, with a hash made up, and with the one that another tenant's end has.
+    for forged in [ended.clone(), ended.with_extension("0".repeat(32)), ended.with_extension(hash)] {
+        std::fs::write(&forged, "").unwrap();
+        let fault = with_causes(&erasures.erase_again().await.unwrap_err());
+        assert!(fault.contains("is no entry of the ledger"), "{}: {fault}", forged.display());
+        std::fs::remove_file(&forged).unwrap();
+    }
+    assert!(erasures.erase_again().await.unwrap().faults.is_empty());
+    assert_eq!(end(&app).await.1, Vec::<String>::new());
+    app.sign_in(&tenant.slug, &tenant.owner.email).await.unwrap();
+    app.stop().await.unwrap();
 }
 
 /// What says that somebody was erased, or a tenant has ended.

@@ -1,6 +1,9 @@
 //! What is kept about a person is taken away for good, and what was proven before stays proven.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use domain::kernel::{actor::Role, ids::IdSource as _};
 use harness::{
@@ -15,7 +18,10 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
-use super::auditors::{Desk, unzip};
+use super::{
+    auditors::{Desk, unzip},
+    endings::{back_up, put_back, stop_and_drop},
+};
 
 const ERASE: &str = "mutation ($id: ID!) { eraseSubject(input: { id: $id, basis: CONSENT_WITHDRAWN }) {
     erasure { subject { kind id } basis erasedBy openings reports } userErrors { code message field } } }";
@@ -76,10 +82,20 @@ async fn traces(database: &mut PgConnection, member: Uuid) -> Vec<String> {
     left
 }
 
-/// Waits until a file is there.
-pub(super) async fn written(path: &std::path::Path) {
+/// Where an entry of the ledger is, which has a hash behind its name; nowhere when it is not written.
+pub(super) fn entry_at(path: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(path.parent()?).ok()?.map(|entry| entry.unwrap().path());
+    let is_whole = |file: &PathBuf| !file.to_string_lossy().contains('#');
+    files.into_iter().filter(is_whole).find(|file| file.with_extension("") == path)
+}
+
+/// Waits until an entry is there.
+pub(super) async fn written(path: &Path) -> PathBuf {
     let begun = tokio::time::Instant::now();
-    while !path.exists() {
+    loop {
+        if let Some(entry) = entry_at(path) {
+            return entry;
+        }
         assert!(begun.elapsed() < PATIENCE, "{} is not written", path.display());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -265,6 +281,68 @@ async fn attack_42_a_database_that_is_put_back_brings_nobody_back() {
     let mut admin = PgConnection::connect(admin.as_str()).await.unwrap();
     let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE {backup} WITH (FORCE)"));
     admin.execute(drop).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attacks_7_and_42_after_a_restore_reports_go_on_and_a_kept_head_shows_what_was_lost() {
+    let mut desk = Desk::open(&[], &Duties::all()).await;
+    let leaver = desk.app.member(&desk.tenant, Role::Operator).await.unwrap();
+    change_role(&desk.app, &desk.tenant, &leaver.id, "ANALYST").await;
+    desk.app.settle().await.unwrap();
+    let asked = json!({ "kind": "ROLE_CHANGES", "disclose": ["DIFF", "PREV_STATE"] });
+    let before = desk.ended(&desk.request(asked.clone()).await["id"]).await;
+    let before = desk.take(&before).await;
+    let kept = desk.folder.join("before.zip");
+    std::fs::rename(&before, &kept).unwrap();
+    let backup = format!("kept_{}", System.next_uuid().simple());
+    desk.app = back_up(desk.app, &backup).await;
+
+    // Lost again: an erasure, and sign-ins of which an auditor has a report and a head.
+    let erased = run(&desk.app, &desk.tenant.owner.token, ERASE, &leaver.id).await;
+    assert_eq!(refusal(&erased, "eraseSubject"), "", "{}", erased.body);
+    let id = uuid_of(&leaver.id);
+    let entry =
+        format!("erasures/{}/member.{}.consent_withdrawn", desk.tenant.id.uuid().simple(), id.simple());
+    written(&desk.app.content_folder().join(entry)).await;
+    for _ in 0..2 {
+        desk.app.sign_in(&desk.tenant.slug, &desk.tenant.owner.email).await.unwrap();
+    }
+    desk.app.settle().await.unwrap();
+    let between = desk.ended(&desk.request(json!({ "kind": "SIGN_INS" })).await["id"]).await;
+    desk.take(&between).await;
+    let (size, head) = desk.keep("IAM").await;
+    desk.app = put_back(desk.app, &backup).await;
+
+    let begun = tokio::time::Instant::now();
+    while desk.app.figure("matricula_platform_log_refused").await.unwrap() != 1 {
+        assert!(begun.elapsed() < PATIENCE, "nobody is told that the database was put back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let said = desk.app.resume_log(false).await.unwrap();
+    assert!(said.contains("by their hashes alone"), "{said}");
+    for _ in 0..6 {
+        desk.app.sign_in(&desk.tenant.slug, &desk.tenant.owner.email).await.unwrap();
+    }
+    desk.app.settle().await.unwrap();
+    let after = desk.ended(&desk.request(asked).await["id"]).await;
+    let after = desk.take(&after).await;
+    let (code, said) = desk.verify(&after, &["--allow-incomplete"]).await;
+    assert_eq!(code, 0, "{said}");
+    let csv = unzip(&after, "report.csv", &desk.folder);
+    let row =
+        csv.lines().find(|line| line.contains(",change_member_role,")).unwrap_or_else(|| panic!("{csv}"));
+    assert!(row.contains("[erased: ") && !row.contains("analyst"), "{row}");
+    let (code, said) = desk.verify(&kept, &["--allow-incomplete"]).await;
+    assert_eq!(code, 0, "the old one proves what it proved: {said}");
+    // The log went on from where it was put back to, which whoever kept a head of what was there sees.
+    let asked = json!({ "kind": "SIGN_INS", "keptSizes": [size] });
+    let forked = desk.ended(&desk.request(asked).await["id"]).await;
+    let forked = desk.take(&forked).await;
+    assert_eq!(desk.verify(&forked, &["--allow-incomplete"]).await.0, 0, "in itself it is whole");
+    let (code, said) = desk.verify(&forked, &["--allow-incomplete", "--head", &head]).await;
+    assert!(code >= 10 && said.contains("kept"), "{code} {said}");
+    std::fs::remove_dir_all(&desk.folder).unwrap();
+    stop_and_drop(desk.app, &backup).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,11 @@
 //! What can be followed, on sockets and event streams, across replicas.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use harness::app::TestApp;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use super::doors::all_resolve;
 
 const EVENTS: &str = "subscription { memberEvents { kind subjectId seq } }";
 
@@ -70,5 +72,40 @@ async fn sockets_are_told_to_go_elsewhere_when_the_service_stops() {
     socket.subscribe("1", EVENTS).await.unwrap();
     let (closed, ()) = tokio::join!(socket.closed(), replica.stop());
     assert_eq!(closed.unwrap(), 1001);
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_43_every_operation_of_a_socket_has_an_id_of_its_own_that_resolves() {
+    let app = TestApp::start().await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    let mut socket = app.client.socket(&tenant.owner.token).await.unwrap();
+    let mut ids = HashSet::new();
+    let mut take = |told: &Value| {
+        let id = told["extensions"]["complianceId"].as_str().unwrap_or_else(|| panic!("{told}"));
+        assert!(ids.insert(uuid::Uuid::parse_str(id).unwrap()), "ids are unique: {told}");
+    };
+    // Asked, refused by the schema, refused unread, and one that is followed.
+    let ask = |id: &str, query: &str| json!({ "id": id, "type": "subscribe", "payload": { "query": query } });
+    socket.send(&ask("asked", "{ viewer { permissions } }")).await.unwrap();
+    take(&socket.receive("next").await.unwrap()["payload"]);
+    socket.receive("complete").await.unwrap();
+    for (id, query) in [("unknown", "{ nothing }"), ("unread", "{{{")] {
+        socket.send(&ask(id, query)).await.unwrap();
+        take(&socket.receive("error").await.unwrap()["payload"][0]);
+    }
+    socket.subscribe("followed", EVENTS).await.unwrap();
+    invite(&app, &tenant.owner.token, "a@example.com").await;
+    let followed = socket.receive("next").await.unwrap();
+    take(&followed["payload"]);
+    // What follows of one operation is of one answer.
+    invite(&app, &tenant.owner.token, "b@example.com").await;
+    let again = socket.receive("next").await.unwrap();
+    assert_eq!(
+        again["payload"]["extensions"]["complianceId"],
+        followed["payload"]["extensions"]["complianceId"]
+    );
+    drop(socket);
+    all_resolve(&app, ids).await;
     app.stop().await.unwrap();
 }

@@ -243,6 +243,14 @@ async fn attacks_5_and_6_over_http_have_the_protocols_answers() {
                 .to_text()
         )
     );
+    // With the log's key, and nothing of ours: two trees of one size, both signed.
+    let (one, other) = both.split_at(both.rfind(&format!("{}\n", own.name())).unwrap());
+    let open = |note: &str| {
+        let note = Note::parse(note.as_bytes()).unwrap();
+        assert_eq!(note.verify(std::slice::from_ref(own.verifier())).unwrap().len(), 1);
+        Checkpoint::parse(note.text()).unwrap()
+    };
+    assert!(open(one.strip_suffix('\n').unwrap()).forks_from(&open(other)));
     app.stop().await.unwrap();
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -10,7 +10,7 @@ use domain::{
     },
     content::ports::ObjectStore,
     identity::model::SESSION_MAX_DAYS,
-    kernel::outbox::Stream,
+    kernel::{outbox::Stream, secret::Vault},
 };
 use infra::{
     aws_kms::AwsKmsReportSigner,
@@ -42,14 +42,14 @@ pub(crate) fn erasures(
     config: &Config,
     (db, units): (&Db, &Arc<PgUnits>),
     log_keys: &Arc<PgLogKeys>,
-    objects: &Arc<dyn ObjectStore>,
+    (objects, vault): (&Arc<dyn ObjectStore>, &Arc<dyn Vault>),
 ) -> Arc<Erasures> {
     let schedule = Arc::new(PgSubjectSchedule::new(db.clone()));
     let ends = Arc::new(PgEnds::new(db.clone(), Arc::clone(objects)));
     Arc::new(Erasures::new(ErasurePorts {
         units: units.clone(),
         schedule: schedule.clone(),
-        ledger: Arc::new(ObjectLedger::new(Arc::clone(objects))),
+        ledger: Arc::new(ObjectLedger::new(Arc::clone(objects), Arc::clone(vault))),
         daily: schedule,
         ends: ends.clone(),
         remains: ends,

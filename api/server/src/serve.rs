@@ -12,7 +12,10 @@ use api::{
     metrics::{HeldLabels, OverdueLabels},
     worker,
 };
-use domain::publishing::{model::Overdue, ports::HeldBy};
+use domain::{
+    kernel::fault::with_causes,
+    publishing::{model::Overdue, ports::HeldBy},
+};
 use tokio::{sync::watch, task::JoinHandle};
 use transport::{AnswerIds, DrainHandle, Engine};
 
@@ -251,15 +254,15 @@ async fn forget_again(duties: &Duties, app: &api::app::App) -> Result<(), Startu
             Ok(_) => tracing::warn!("not all who were erased before are erased again yet"),
             Err(error) if tries == LEDGER_TRIES => {
                 let told = "what was erased can't be told from what was not, so nothing is served";
-                return Err(format!("{told}: {error}").into());
+                return Err(format!("{told}: {}", with_causes(&error)).into());
             }
-            Err(error) => tracing::warn!(error = %error, "it is not known yet who was erased"),
+            Err(error) => tracing::warn!(error = with_causes(&error), "it is not known yet who was erased"),
         }
         tries += 1;
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
     for (scope, error) in &again.faults {
-        tracing::error!(tenant = %scope.tenant(), error = %error,
+        tracing::error!(tenant = %scope.tenant(), error = with_causes(error),
             "the database was put back to before some were erased, and they are not again yet: nobody is let into a tenant that has them");
     }
     if again.done > 0 {

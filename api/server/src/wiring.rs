@@ -171,7 +171,7 @@ pub async fn build(config: &Config, duties: &Duties, public_url: String) -> Resu
         reports,
         records,
         changes: crate::reports::changes(&db, &units),
-        erasures: crate::reports::erasures(config, (&db, &units), &log_keys, &objects),
+        erasures: crate::reports::erasures(config, (&db, &units), &log_keys, (&objects, &vault)),
         units,
         feed: feeds.identity,
         account_feed: feeds.accounts,

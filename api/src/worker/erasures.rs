@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::compliance::{ComplianceError, Erasures, Kept};
+use domain::{
+    compliance::{ComplianceError, Erasures, Kept},
+    kernel::fault::with_causes,
+};
 use tokio::{sync::watch, time::Instant};
 
 /// Pause when there was nothing to write down.
@@ -60,12 +63,12 @@ fn told(what: &str, turn: Result<Kept, ComplianceError>) -> u32 {
     match turn {
         Ok(Kept { done, faults }) => {
             for (scope, error) in faults {
-                tracing::error!(tenant = %scope.tenant(), error = %error, "{what}");
+                tracing::error!(tenant = %scope.tenant(), error = with_causes(&error), "{what}");
             }
             done
         }
         Err(error) => {
-            tracing::warn!(error = %error, "{what}");
+            tracing::warn!(error = with_causes(&error), "{what}");
             0
         }
     }

@@ -1,9 +1,10 @@
 //! Erasures, written down as names of objects outside of the database. A name says all there is to say, so that all of them
-//! are read with one listing.
+//! are read with one listing; and it ends with a keyed hash of that, as what is read there takes away what can't be had again:
+//! whoever can write into the store of files erases nobody by it.
 //!
 //! Absent on purpose: anything that tells who somebody was.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
@@ -12,7 +13,13 @@ use domain::{
         ports::ErasureLedger,
     },
     content::ports::ObjectStore,
-    kernel::{clock::Timestamp, fault::PortError, ids::TenantId, scope::TenantScope},
+    kernel::{
+        clock::Timestamp,
+        fault::PortError,
+        ids::{PLATFORM, TenantId},
+        scope::TenantScope,
+        secret::Vault,
+    },
 };
 use uuid::Uuid;
 
@@ -26,9 +33,16 @@ const FOLDER: &str = "erasures";
 /// The folder of what became of tenants, apart, so that nobody takes it for a person's.
 const TENANTS: &str = "tenants";
 
+/// What the hashes are of, among the installation's own keyed hashes.
+const LABEL: &str = "erasure_ledger";
+
+/// So many bytes of a hash are written: 128 bits.
+const MAC_BYTES: usize = 16;
+
 /// A ledger of erasures in a store of objects.
 pub struct ObjectLedger {
     objects: Arc<dyn ObjectStore>,
+    vault: Arc<dyn Vault>,
 }
 
 impl std::fmt::Debug for ObjectLedger {
@@ -38,10 +52,49 @@ impl std::fmt::Debug for ObjectLedger {
 }
 
 impl ObjectLedger {
-    /// Keeps it in `objects`.
-    pub const fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects }
+    /// Keeps it in `objects`, under a key of the installation's own from `vault`.
+    pub const fn new(objects: Arc<dyn ObjectStore>, vault: Arc<dyn Vault>) -> Self {
+        Self { objects, vault }
     }
+
+    /// The entry as it is called.
+    async fn sealed(&self, entry: &str) -> Result<String, PortError> {
+        let mac = self.vault.keyed_hash(&TenantScope::of(PLATFORM), LABEL, entry.as_bytes()).await?;
+        let mut sealed = format!("{entry}.");
+        for byte in &mac[..MAC_BYTES] {
+            let _ = write!(sealed, "{byte:02x}");
+        }
+        Ok(sealed)
+    }
+
+    /// The entries below a folder, each without its hash, which is right.
+    async fn entries(&self, folder: &str) -> Result<Vec<String>, PortError> {
+        // Also when there are none, so that the key is in every backup of the database; what is written is held to it.
+        let first = self.sealed(folder).await;
+        let mut entries = Vec::new();
+        for name in self.objects.below(folder).await? {
+            // Half written, it is not said yet.
+            if name.contains('#') {
+                continue;
+            }
+            let entry = name.rsplit_once('.').map_or("", |(entry, _)| entry);
+            if self.sealed(entry).await? != name {
+                return Err(unread(&name));
+            }
+            entries.push(entry.to_owned());
+        }
+        if entries.is_empty()
+            && let Err(fault) = first
+        {
+            tracing::warn!(port = fault.port, error = %fault.source, "the key of what is written down is not there yet");
+        }
+        Ok(entries)
+    }
+}
+
+/// An entry that can't be read is somebody who would come back unseen.
+fn unread(name: &str) -> PortError {
+    PortError::lasting(PORT, format!("{name} is no entry of the ledger, or not of this installation's"))
 }
 
 fn name(scope: &TenantScope, subject: Subject, basis: ErasureBasis) -> String {
@@ -65,31 +118,25 @@ fn parse(key: &str) -> Option<(TenantScope, Subject, ErasureBasis)> {
 impl ErasureLedger for ObjectLedger {
     async fn keep(&self, scope: &TenantScope, erasure: &Erasure) -> Result<(), PortError> {
         let at = erasure.at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-        self.objects.put(&name(scope, erasure.subject, erasure.basis), at.into_bytes()).await
+        let name = self.sealed(&name(scope, erasure.subject, erasure.basis)).await?;
+        self.objects.put(&name, at.into_bytes()).await
     }
 
     async fn all(&self) -> Result<Vec<(TenantScope, Subject, ErasureBasis)>, PortError> {
-        let keys = self.objects.below(FOLDER).await?;
-        // An entry that can't be read is somebody who would come back unseen.
-        let unread = |key: &String| PortError::lasting(PORT, format!("{key} is no entry of the ledger"));
-        keys.iter().map(|key| parse(key).ok_or_else(|| unread(key))).collect()
+        let entries = self.entries(FOLDER).await?;
+        entries.iter().map(|entry| parse(entry).ok_or_else(|| unread(entry))).collect()
     }
 
     async fn keep_fate(&self, scope: &TenantScope, fate: TenantFate) -> Result<(), PortError> {
         // Into a store that is not the one it was, nobody would look.
         must_be_known(&*self.objects).await?;
-        self.objects.put(&fate_name(scope.tenant(), fate), Vec::new()).await
+        self.objects.put(&self.sealed(&fate_name(scope.tenant(), fate)).await?, Vec::new()).await
     }
 
     async fn fates(&self) -> Result<BTreeMap<TenantId, TenantFate>, PortError> {
         let mut last: BTreeMap<TenantId, TenantFate> = BTreeMap::new();
-        for key in self.objects.below(TENANTS).await? {
-            // Half written, it is not said yet.
-            if key.contains('#') {
-                continue;
-            }
-            let unread = || PortError::lasting(PORT, format!("{key} is no entry of the ledger"));
-            let (tenant, fate) = parse_fate(&key).ok_or_else(unread)?;
+        for entry in self.entries(TENANTS).await? {
+            let (tenant, fate) = parse_fate(&entry).ok_or_else(|| unread(&entry))?;
             let known = last.get(&tenant);
             if known.is_none_or(|known| rank(*known) < rank(fate)) {
                 last.insert(tenant, fate);
