@@ -120,12 +120,14 @@ async fn leaves_are_kept_beside_the_mark_and_nothing_is_left_out() {
     let some = |from: u8, count: u8| (from..from + count).map(|byte| Hash([byte; 32])).collect::<Vec<_>>();
     assert_eq!(open().kept(ORIGIN).await.unwrap(), 0);
     assert_eq!(open().hashes(ORIGIN, 0, 9).await.unwrap(), []);
-    assert!(open().keep(ORIGIN, 1, &some(1, 1)).await.is_err(), "the first is missing");
-    open().keep(ORIGIN, 0, &some(0, 4)).await.unwrap();
-    open().keep(ORIGIN, 4, &some(4, 4)).await.unwrap();
-    assert!(open().keep(ORIGIN, 9, &some(9, 1)).await.is_err());
+    assert!(open().keep(ORIGIN, None, 1, &some(1, 1)).await.is_err(), "the first is missing");
+    assert!(open().keep(ORIGIN, None, 0, &some(0, 4)).await.unwrap());
+    assert!(open().keep(ORIGIN, None, 4, &some(4, 4)).await.unwrap());
+    assert!(open().keep(ORIGIN, None, 9, &some(9, 1)).await.is_err());
     assert_eq!(open().kept(ORIGIN).await.unwrap(), 8);
     assert_eq!(open().kept("audit.other.example/platform").await.unwrap(), 0);
+    assert!(!open().keep(ORIGIN, Some(mark(3)), 8, &some(8, 1)).await.unwrap(), "the mark is elsewhere");
+    assert_eq!(open().kept(ORIGIN).await.unwrap(), 8);
     // What was never signed is written over, also where it was only half written.
     let is_leaves = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("leaves-");
     let file =
@@ -134,7 +136,7 @@ async fn leaves_are_kept_beside_the_mark_and_nothing_is_left_out() {
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes[..bytes.len() - 7]).unwrap();
     assert_eq!(open().kept(ORIGIN).await.unwrap(), 7);
-    open().keep(ORIGIN, 6, &some(100, 3)).await.unwrap();
+    assert!(open().keep(ORIGIN, None, 6, &some(100, 3)).await.unwrap());
     assert_eq!(open().hashes(ORIGIN, 0, 99).await.unwrap(), [some(0, 6), some(100, 3)].concat());
     assert_eq!(open().hashes(ORIGIN, 5, 7).await.unwrap(), [some(5, 1), some(100, 1)].concat());
     assert_eq!(open().hashes(ORIGIN, 9, 12).await.unwrap(), []);

@@ -40,6 +40,7 @@ mod m20261128_0029_compliance_late_heads;
 mod m20261128_0030_compliance_attestations;
 mod m20261128_0031_identity_closings;
 mod m20261128_0032_compliance_lost_leaves;
+mod m20261128_0033_identity_late_closings;
 mod wall;
 
 /// Runs the migrations in order. Its connection must act as the role `matricula_owner`.
@@ -82,6 +83,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_0030_compliance_attestations::Migration),
             Box::new(m20261128_0031_identity_closings::Migration),
             Box::new(m20261128_0032_compliance_lost_leaves::Migration),
+            Box::new(m20261128_0033_identity_late_closings::Migration),
         ]
     }
 }

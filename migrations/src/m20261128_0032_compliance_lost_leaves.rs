@@ -15,7 +15,7 @@ CREATE TABLE compliance.platform_lost_leaves (
 COMMENT ON TABLE compliance.platform_lost_leaves IS
     'platform: hashes of salted leaves, which say nothing of whose they are';
 GRANT SELECT, INSERT ON compliance.platform_lost_leaves TO matricula_notary;
-GRANT SELECT ON compliance.platform_lost_leaves TO matricula_app_rw, matricula_auditor_ro, matricula_verifier;
+GRANT SELECT ON compliance.platform_lost_leaves TO matricula_auditor_ro, matricula_verifier;
 ";
 
 #[async_trait::async_trait]

@@ -384,6 +384,7 @@ async fn attack_43_what_no_server_takes_for_a_request_gets_a_bare_refusal_and_ha
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     let app = TestApp::start().await.unwrap();
+    let mut refused = 0;
     let address = app.client.base().trim_start_matches("http://").to_owned();
     for bytes in [
         "GET /graphql T/http\r\n\r\n".to_owned(),
@@ -406,7 +407,9 @@ async fn attack_43_what_no_server_takes_for_a_request_gets_a_bare_refusal_and_ha
             && told.ends_with("\r\n\r\n")
             && told.matches("HTTP/").count() == 1;
         assert!(told.is_empty() || is_bare, "{:?}: {told:?}", &bytes[..bytes.len().min(60)]);
+        refused += usize::from(told.starts_with("HTTP/1.1 400 "));
     }
+    assert!(refused >= 5, "{refused}");
     let after = app.client.send(Method::GET, "/.well-known/jwks.json", &[], None).await.unwrap();
     assert_eq!(after.status, 200);
     app.stop().await.unwrap();

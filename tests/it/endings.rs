@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use super::{
     auditors::Desk,
-    erasure::{copy, entry_at, written},
+    erasure::{copy, count, entry_at, written},
     isolation::ids_of,
     retention,
 };
@@ -527,6 +527,26 @@ async fn who_writes_into_the_store_of_files_ends_no_tenant_and_erases_nobody() {
     assert!(erasures.erase_again().await.unwrap().faults.is_empty());
     assert_eq!(end(&app).await.1, Vec::<String>::new());
     app.sign_in(&tenant.slug, &tenant.owner.email).await.unwrap();
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_closed_again_has_days_to_be_taken_back_whenever_that_was() {
+    let app = TestApp::start_for(&[], &Duties::all_but(Queue::Erasures)).await.unwrap();
+    let tenant = app.tenant().await.unwrap();
+    // As when the entry that took it back is gone from the list, and the one that closed it is of long ago.
+    let mut service = app.app_connection().await.unwrap();
+    let again = format!(
+        "BEGIN; SELECT set_config('app.tenant_id', '{}', true);
+         SELECT identity.close_again(now() - interval '60 days', now() - interval '30 days', false); COMMIT",
+        tenant.id.uuid()
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(again)).execute(&mut service).await.unwrap();
+    let mut database = app.superuser_connection().await.unwrap();
+    let days = "SELECT count(*) FROM identity.closings
+                WHERE tenant = $1 AND ends_at > now() + interval '6 days' AND due_at = ends_at";
+    assert_eq!(count(&mut database, days, tenant.id.uuid()).await, 1);
+    assert_eq!(end(&app).await, (0, Vec::new()));
     app.stop().await.unwrap();
 }
 

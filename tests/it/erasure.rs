@@ -55,7 +55,7 @@ fn uuid_of(id: &str) -> Uuid {
     Uuid::try_parse(text.split(':').nth(1).unwrap()).unwrap()
 }
 
-async fn count(database: &mut PgConnection, sql: &str, of: Uuid) -> i64 {
+pub(super) async fn count(database: &mut PgConnection, sql: &str, of: Uuid) -> i64 {
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).bind(of).fetch_one(database).await.unwrap()
 }
 

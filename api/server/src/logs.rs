@@ -4,7 +4,7 @@ use std::io::Write;
 
 use domain::{
     compliance::{
-        Resumed,
+        Resuming,
         actions::RESUME_PLATFORM_LOG,
         finding::{LogReport, Place},
         platform_policy,
@@ -75,26 +75,30 @@ pub async fn resume(
     let (notary, _) =
         crate::notary::open(&config).await?.ok_or("notary.signer is off: nobody signs the platform's log")?;
     let parts = build(&config, &Duties::none(), String::new()).await?;
-    let resumed = notary.resume_platform_log(is_mark_lost).await;
+    let plan = notary.plan_to_resume(is_mark_lost).await;
     let origin = Origin::system(ComplianceId::new(&System), RESUME_PLATFORM_LOG.name);
     let told = async {
         let mut work = parts.app.units.begin(TenantScope::of(PLATFORM), &origin).await?;
-        notary.tell_of_resuming(&mut *work, &resumed).await?;
+        notary.tell_of_resuming(&mut *work, &plan).await?;
         work.commit().await
     };
     let told = told.await;
     parts.envelope.close();
-    // What came of it is the thing to hear of first.
-    match resumed? {
-        Resumed::Unhindered => writeln!(out, "nothing is in the way of the platform's log")?,
-        Resumed::Filled { first, size } => writeln!(
+    // What is in the way is the thing to hear of first. Nothing is done that is not told.
+    let plan = plan?;
+    told?;
+    notary.resume_platform_log(&plan).await?;
+    match plan {
+        Resuming::Unhindered => writeln!(out, "nothing is in the way of the platform's log")?,
+        Resuming::Filling { first, growth, .. } => writeln!(
             out,
-            "the platform's log has its {size} leaves again, those from {first} on by their hashes alone; what tenants' logs \
-             have lost is lost, and shows to whoever kept a newer head of theirs"
+            "the platform's log has its {} leaves again, those from {first} on by their hashes alone; what tenants' logs have \
+             lost is lost, and shows to whoever kept a newer head of theirs",
+            growth.head.size
         )?,
-        Resumed::Marked { size } => writeln!(out, "the mark stands at {size} leaves")?,
+        Resuming::Marking(mark) => writeln!(out, "the mark stands at {} leaves", mark.size)?,
     }
-    told.map_err(Into::into)
+    Ok(())
 }
 
 fn lines(report: &LogReport, out: &mut dyn Write) -> Result<(), StartupError> {

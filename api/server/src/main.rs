@@ -287,7 +287,7 @@ enum LogVerb {
     /// Let the platform's log go on after its database was put back by right. What is missing of it is put back by its hashes,
     /// which are kept beside the mark; workers sign nothing before. What tenants' logs have lost stays lost.
     Resume {
-        /// It is the mark that is lost, and the database is surely the newest there was.
+        /// The mark is lost for good. A mark that comes from a backup is none: take it away, leave the hashes beside it.
         #[arg(long)]
         mark_is_lost: bool,
     },

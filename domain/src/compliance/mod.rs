@@ -26,6 +26,6 @@ pub use use_cases::{
     CompliancePorts, Cut, Cutter, CutterPorts, ErasurePorts, Erasures, Gathered, Kept, KeyKeeping,
     LogVerifier, NotCosigned, NotResumed, Notarised, Notary, NotaryPorts, PlatformCheckpoint,
     PlatformInclusion, Pruned, Pruner, PrunerPorts, RecordPorts, Records, RecordsTurn, ReportPorts,
-    ReportTurn, Reports, Resumed, Rollback, Sequenced, Sequencer, SequencerPorts, ToldLate, Witness,
+    ReportTurn, Reports, Resuming, Rollback, Sequenced, Sequencer, SequencerPorts, ToldLate, Witness,
     WitnessFault, WitnessWord, compose, compose_access, platform_policy,
 };

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use domain::{
     compliance::{
-        NotResumed, Notarised, Notary, NotaryPorts, Resumed, Rollback,
+        NotResumed, Notarised, Notary, NotaryPorts, Resuming, Rollback,
         log::{
             anchor::anchor_leaf,
             checkpoint::Checkpoint,
@@ -233,14 +233,25 @@ fn put_back() -> (Platform, Vec<(u64, Hash)>) {
     (platform, seen)
 }
 
-fn resumed(platform: &Platform, is_mark_lost: bool) -> Result<Resumed, NotResumed> {
-    now(platform.notary().resume_platform_log(is_mark_lost))
+fn resumed(platform: &Platform, is_mark_lost: bool) -> Result<Resuming, NotResumed> {
+    let notary = platform.notary();
+    let plan = now(notary.plan_to_resume(is_mark_lost))?;
+    now(notary.resume_platform_log(&plan)).map(|()| plan)
+}
+
+/// Which leaves were put back, if that is how the log went on.
+fn filled(resumed: Result<Resuming, NotResumed>) -> Option<(u64, u64)> {
+    match resumed.expect("goes on") {
+        Resuming::Filling { first, growth, .. } => Some((first, growth.head.size)),
+        Resuming::Unhindered => None,
+        Resuming::Marking(mark) => Some((mark.size, mark.size)),
+    }
 }
 
 #[test]
 fn a_database_put_back_by_right_goes_on_as_the_log_that_was_signed() {
     let (platform, mut seen) = put_back();
-    assert!(matches!(resumed(&platform, false), Ok(Resumed::Filled { first: 2, size: 8 })));
+    assert_eq!(filled(resumed(&platform, false)), Some((2, 8)));
     let lost: Vec<_> = platform.store.kept().lost.iter().map(|(index, _)| *index).collect();
     assert_eq!(lost, [2, 3, 4, 5, 6, 7]);
     assert_eq!(platform.turn().expect("goes on"), Notarised::Signed { size: 8, more: true }, "once more");
@@ -249,13 +260,13 @@ fn a_database_put_back_by_right_goes_on_as_the_log_that_was_signed() {
     assert_eq!(platform.turn().expect("goes on"), Notarised::Signed { size: 12, more: false });
     seen.extend(platform.signed());
     assert!(platform.is_one_tree(&seen), "{seen:?}");
-    assert!(matches!(resumed(&platform, false), Ok(Resumed::Unhindered)));
+    assert_eq!(filled(resumed(&platform, false)), None);
     // Once more, to where the lost ones were there already: they are no others.
     let today = platform.store.kept();
     platform.grow();
     platform.turn().expect("goes on");
     platform.store.put_back(today);
-    assert!(matches!(resumed(&platform, false), Ok(Resumed::Filled { first: 12, size: 14 })));
+    assert_eq!(filled(resumed(&platform, false)), Some((12, 14)));
     seen.extend(platform.signed());
     assert!(platform.is_one_tree(&seen), "{seen:?}");
 }
@@ -267,11 +278,8 @@ fn wherever_resuming_breaks_off_it_is_done_again_and_nothing_forks() {
         platform.tripwire.set(step);
         let broke = resumed(&platform, false).is_err();
         platform.tripwire.set(0);
-        let again = resumed(&platform, false);
-        assert!(
-            matches!(again, Ok(Resumed::Filled { first: 2, size: 8 } | Resumed::Unhindered)),
-            "{again:?}"
-        );
+        let again = filled(resumed(&platform, false));
+        assert!([None, Some((2, 8))].contains(&again), "{step}: {again:?}");
         while platform.turn().expect("goes on") != Notarised::Nothing {}
         seen.extend(platform.signed());
         assert!(platform.is_one_tree(&seen) && platform.store.kept().lost.len() == 6, "{step}: {seen:?}");
@@ -306,15 +314,58 @@ fn what_is_not_the_beginning_of_what_was_signed_does_not_go_on() {
     platform.mark.forget_leaves(5);
     let fault = refused(&platform, false);
     assert!(matches!(fault, NotResumed::Incomplete { have: 2, kept: 5, signed: 8 }), "{fault}");
-    // With the mark gone it is the database that has to be believed, which somebody has to say.
+}
+
+#[test]
+fn with_the_mark_lost_the_leaves_beside_it_say_how_far_the_log_was_signed() {
+    let (platform, mut seen) = put_back();
     let mark = platform.mark.get();
     platform.mark.put(None);
-    let fault = refused(&platform, false);
+    let fault = resumed(&platform, false).expect_err("somebody has to say so");
     assert!(matches!(fault, NotResumed::Unmarked { signed: 2 }), "{fault}");
-    assert!(matches!(resumed(&platform, true), Ok(Resumed::Marked { size: 2 })));
-    assert!(platform.mark.get().is_some_and(|made| made.size == 2) && mark != platform.mark.get());
+    assert_eq!(filled(resumed(&platform, true)), Some((2, 8)));
+    assert_eq!(platform.mark.get(), mark, "it stands where it stood");
+    while platform.turn().expect("goes on") != Notarised::Nothing {}
+    seen.extend(platform.signed());
+    assert!(platform.is_one_tree(&seen), "{seen:?}");
+    // With nothing lost but the mark, it is where the newest head is.
+    let mark = platform.mark.get();
+    platform.mark.put(None);
+    assert!(matches!(resumed(&platform, true), Ok(Resuming::Marking(_))));
+    assert_eq!(platform.mark.get(), mark);
+    // What is beside it, or the tiles, are not what was signed.
+    platform.mark.put(None);
+    platform.mark.forget_leaves(0);
+    platform.mark.add_leaf(Hash([9; 32]));
+    let fault = resumed(&platform, true).expect_err("other leaves");
+    assert!(matches!(fault, NotResumed::Different { .. }), "{fault}");
+    platform.mark.forget_leaves(0);
+    let mut other = platform.store.kept();
+    let tile = other.tiles.get_mut(&(0, 0)).expect("there");
+    *tile = Tile::new(0, 0, tile.hashes().iter().rev().copied().collect()).expect("a tile");
+    platform.store.put_back(other);
+    let fault = resumed(&platform, true).expect_err("other tiles");
+    assert!(matches!(fault, NotResumed::Different { .. }), "{fault}");
+    assert_eq!(platform.mark.get(), None, "nothing is half done");
+}
+
+#[test]
+fn leaves_of_a_log_that_was_there_before_are_kept_from_its_first() {
+    let platform = Platform::new();
+    platform.grow();
     platform.turn().expect("goes on");
-    assert!(platform.is_one_tree(&platform.signed()));
+    platform.mark.forget_leaves(0);
+    platform.grow();
+    platform.turn().expect("goes on");
+    let yesterday = platform.store.kept();
+    platform.grow();
+    platform.turn().expect("goes on");
+    let mut seen = platform.signed();
+    platform.store.put_back(yesterday);
+    assert_eq!(filled(resumed(&platform, false)), Some((4, 6)));
+    while platform.turn().expect("goes on") != Notarised::Nothing {}
+    seen.extend(platform.signed());
+    assert!(platform.is_one_tree(&seen), "{seen:?}");
 }
 
 #[test]

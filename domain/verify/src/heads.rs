@@ -305,6 +305,14 @@ impl Heads {
         format!("the log has signed its root at {size} leaves{platform}{witnesses}")
     }
 
+    /// Has leaves be held to further roots, each with where it is from, when they are of this log.
+    pub(crate) fn hold_to(&mut self, further: impl IntoIterator<Item = (String, u64, Hash, String)>) {
+        let ours = further.into_iter().filter(|(origin, ..)| origin == self.checkpoint.origin());
+        for (_, size, root, from) in ours {
+            self.roots.entry(size).or_insert((root, from));
+        }
+    }
+
     /// What roots a log must have at which sizes, as far as this is that log.
     pub(crate) fn roots_of(&self, origin: &str) -> BTreeMap<u64, Hash> {
         let roots = self.roots.iter().filter(|_| origin == self.checkpoint.origin());

@@ -123,13 +123,16 @@ pub fn verify(
     let manifest = read_manifest(bundle, demands, &signed)?;
     passed(Step::Manifest, &format!("report {} of {}", manifest.report_id, manifest.origin));
     let asked = heads::Asked { policy: anchors.policy(), manifest: &manifest, basis: &basis, demands };
-    let heads = heads::check(bundle, &asked)?;
+    let mut heads = heads::check(bundle, &asked)?;
     passed(Step::Heads, &heads.says());
     heads.remark(&asked, &mut remarks);
     let filter = Filter::new(&manifest.query).map_err(Step::Query.by())?;
     let is_named_right = check_kind(&manifest, demands, &mut remarks)?;
     passed(Step::Query, "the query is within bounds and asks of clear fields alone");
     let erasures = pass::Erasures::read(bundle, &asked, &heads);
+    if let Ok(erasures) = &erasures {
+        heads.hold_to(erasures.roots());
+    }
     let asked = pass::Asked { manifest: &manifest, heads: &heads, filter: &filter, erasures: &erasures };
     let found = pass::run(bundle, &asked, demands)?;
     passed(Step::Leaves, &format!("{} leaves are canonical and of this log", found.leaves));

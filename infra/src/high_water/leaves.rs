@@ -12,11 +12,14 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    compliance::{log::merkle::Hash, ports::LeafHashes},
+    compliance::{
+        log::merkle::Hash,
+        ports::{LeafHashes, Mark},
+    },
     kernel::fault::PortError,
 };
 
-use super::{FileHighWater, PORT, fault, locked, short_hash};
+use super::{FileHighWater, PORT, fault, locked, read, short_hash};
 
 const HASH_BYTES: u64 = 32;
 
@@ -73,9 +76,24 @@ impl LeafHashes for FileHighWater {
         self.blocking(move |directory| Ok(open(directory, &origin)?.map_or(0, |(_, kept)| kept))).await
     }
 
-    async fn keep(&self, origin: &str, first: u64, new: &[Hash]) -> Result<(), PortError> {
+    async fn keep(
+        &self,
+        origin: &str,
+        mark: Option<Mark>,
+        first: u64,
+        new: &[Hash],
+    ) -> Result<bool, PortError> {
         let (origin, new) = (origin.to_owned(), new.to_vec());
-        self.blocking(move |directory| locked(directory, || keep(directory, &origin, first, &new))).await
+        self.blocking(move |directory| {
+            locked(directory, || {
+                let is_there = read(directory, &origin)? == mark;
+                if is_there {
+                    keep(directory, &origin, first, &new)?;
+                }
+                Ok(is_there)
+            })
+        })
+        .await
     }
 
     async fn hashes(&self, origin: &str, begin: u64, end: u64) -> Result<Vec<Hash>, PortError> {

@@ -168,6 +168,12 @@ impl LogKeys for PgLogKeys {
             sealed.push((row.id, self.vault.seal(&by, place(row.id), opened.expose()).await?));
         }
         let tx = TenantTx::begin(&self.db, *scope).await?;
+        // One that was made meanwhile would be sealed by keys that are about to go.
+        self.newest(&tx).await?;
+        let is_left = |row: &Model| row.sealed_by == BY_TENANT && sealed.iter().all(|(id, _)| *id != row.id);
+        if self.keys(&tx).await?.iter().any(is_left) {
+            return Err(PortError::passing(PORT, "a newer key was made meanwhile"));
+        }
         for (id, seed) in sealed {
             Entity::update_many()
                 .col_expr(Column::SeedSealed, Expr::value(seed.0))

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     compliance::{
+        actions::RESUME_PLATFORM_LOG,
         log::{
             merkle::Hash,
             tile::{Tile, TileId},
@@ -11,8 +12,8 @@ use domain::{
     },
     kernel::{
         fault::PortError,
-        ids::{ComplianceId, EventId, TenantId},
-        outbox::Stream,
+        ids::{ComplianceId, EventId, PLATFORM, TenantId},
+        outbox::{Outcome, Stream},
     },
 };
 use sqlx::{Row as _, postgres::PgRow};
@@ -187,6 +188,22 @@ impl PgLogReader {
         rows.iter().map(leaf).collect()
     }
 
+    async fn leaves_said_lost(&self) -> Result<Vec<(u64, u64)>, PortError> {
+        let rows = sqlx::query_scalar::<_, Uuid>(
+            "SELECT target_id FROM compliance.audit_leaves
+             WHERE tenant_id = $1 AND stream = $2 AND type = $3 AND outcome = $4
+               AND convert_from(leaf, 'UTF8')::jsonb #>> '{target,kind}' = 'platform_leaves'",
+        )
+        .bind(PLATFORM.uuid())
+        .bind(RESUME_PLATFORM_LOG.stream.as_str())
+        .bind(RESUME_PLATFORM_LOG.name)
+        .bind(Outcome::Success.as_str())
+        .fetch_all(self.db.pool())
+        .await
+        .map_err(fault)?;
+        Ok(rows.iter().map(Uuid::as_u64_pair).collect())
+    }
+
     async fn platform_strays(&self) -> Result<Vec<(u8, u64)>, PortError> {
         let rows = sqlx::query(
             "SELECT t.level, t.index FROM compliance.platform_tiles AS t
@@ -286,6 +303,10 @@ impl LogReader for PgLogReader {
 
     async fn lost(&self, begin: u64, until: u64) -> Result<Vec<(u64, Hash)>, PortError> {
         self.lost_leaves(begin, until).await
+    }
+
+    async fn said_lost(&self) -> Result<Vec<(u64, u64)>, PortError> {
+        self.leaves_said_lost().await
     }
 
     async fn tiles(&self, log: WhichLog, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {

@@ -24,6 +24,10 @@ const PORT: &str = "postgres.platform_log";
 /// Names the lock that one notary at a time holds: the bytes of "matrinot".
 const LOCK: i64 = 0x6d61_7472_696e_6f74;
 
+/// So many rows are written by one statement.
+const LOST_AT_ONCE: usize = 16_384;
+const TILES_AT_ONCE: usize = 256;
+
 /// Newest heads that the platform's log does not have. The tenants are found by skipping from one to the next on the
 /// primary key, and of each log its newest head and its newest anchor are the ends of an index.
 const UNANCHORED: &str = "
@@ -255,7 +259,9 @@ impl PlatformTx for PgPlatformTx {
     async fn grow(&mut self, growth: &PlatformGrowth) -> Result<(), PortError> {
         self.add_lost(growth).await?;
         self.add_anchors(&growth.anchors).await?;
-        self.put_tiles(&growth.tiles).await?;
+        for some in growth.tiles.chunks(TILES_AT_ONCE) {
+            self.put_tiles(some).await?;
+        }
         let PlatformHead { size, root, made_at, .. } = &growth.head;
         sqlx::query("INSERT INTO compliance.platform_heads (size, root, made_at) VALUES ($1, $2, $3)")
             .bind(signed(PORT, *size)?)
@@ -274,20 +280,22 @@ impl PlatformTx for PgPlatformTx {
 
 impl PgPlatformTx {
     async fn add_lost(&mut self, growth: &PlatformGrowth) -> Result<(), PortError> {
-        if growth.lost.is_empty() {
-            return Ok(());
+        let mut first = newest(&mut *self.tx).await?.map_or(0, |head| head.size);
+        // A day's worth may be hundreds of thousands, and each statement has its time.
+        for some in growth.lost.chunks(LOST_AT_ONCE) {
+            let hashes: Vec<_> = some.iter().map(|hash| hash.0.to_vec()).collect();
+            sqlx::query(
+                "INSERT INTO compliance.platform_lost_leaves (index, leaf_hash)
+                 SELECT $1 + l.place - 1, l.hash FROM unnest($2::bytea[]) WITH ORDINALITY AS l (hash, place)",
+            )
+            .bind(signed(PORT, first)?)
+            .bind(&hashes)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(fault)?;
+            first += u64::try_from(some.len()).unwrap_or(u64::MAX);
         }
-        let hashes: Vec<_> = growth.lost.iter().map(|hash| hash.0.to_vec()).collect();
-        sqlx::query(
-            "INSERT INTO compliance.platform_lost_leaves (index, leaf_hash)
-             SELECT coalesce((SELECT max(size) FROM compliance.platform_heads), 0) + l.place - 1, l.hash
-             FROM unnest($1::bytea[]) WITH ORDINALITY AS l (hash, place)",
-        )
-        .bind(&hashes)
-        .execute(&mut *self.tx)
-        .await
-        .map(drop)
-        .map_err(fault)
+        Ok(())
     }
 
     async fn add_anchors(&mut self, anchors: &[Anchor]) -> Result<(), PortError> {

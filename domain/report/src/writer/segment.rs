@@ -175,9 +175,10 @@ pub fn read_run(of: &TypeRun, run: &[u8]) -> std::io::Result<RunLeaves> {
     if <[u8; 32]>::from(Sha256::digest(run)) != of.sha256 {
         return Err(std::io::ErrorKind::InvalidData.into());
     }
-    // How much that is inflated stands at the end (RFC 1952 section 2.3.1).
+    // How much that is inflated stands at the end (RFC 1952 section 2.3.1); deflate makes no more of a byte than this.
     let length = run.last_chunk().map_or(0, |length| u32::from_le_bytes(*length));
-    let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    let length = usize::try_from(length).unwrap_or_default().min(run.len().saturating_mul(1_032));
+    let mut text = Vec::with_capacity(length);
     GzDecoder::new(run).read_to_end(&mut text)?;
     let mut marks = Vec::new();
     let mut at = 0;

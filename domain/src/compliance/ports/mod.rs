@@ -290,6 +290,8 @@ pub trait LogReader: Send + Sync {
     async fn anchors(&self, begin: u64, until: u64) -> Result<Vec<KeptAnchor>, PortError>;
     /// Index and hash of those leaves `begin..until` of the platform's log of which nothing else is left.
     async fn lost(&self, begin: u64, until: u64) -> Result<Vec<(u64, Hash)>, PortError>;
+    /// Which leaves of the platform's log events of its own say were lost: index of the first, and of the one behind the last.
+    async fn said_lost(&self) -> Result<Vec<(u64, u64)>, PortError>;
     /// The tiles at these levels and indexes, each as wide as it is now, in any order; those that do not exist or are no
     /// tiles are left out.
     async fn tiles(&self, log: WhichLog, ids: &[TileId]) -> Result<Vec<Tile>, PortError>;

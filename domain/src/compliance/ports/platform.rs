@@ -189,7 +189,14 @@ pub trait LeafHashes: Send + Sync {
     /// How many leaves of the log with that origin are remembered, from its first.
     async fn kept(&self, origin: &str) -> Result<u64, PortError>;
     /// Remembers those from index `first` on, durably, in place of what was remembered of them. Those before must be there.
-    async fn keep(&self, origin: &str, first: u64, hashes: &[Hash]) -> Result<(), PortError>;
+    /// `false` when the mark is not at `mark`: nothing is remembered.
+    async fn keep(
+        &self,
+        origin: &str,
+        mark: Option<Mark>,
+        first: u64,
+        hashes: &[Hash],
+    ) -> Result<bool, PortError>;
     /// The hashes of the leaves `begin..end`, as many as are remembered.
     async fn hashes(&self, origin: &str, begin: u64, end: u64) -> Result<Vec<Hash>, PortError>;
 }

@@ -223,6 +223,11 @@ impl MemoryHighWater {
         lock(&self.leaves).truncate(from);
     }
 
+    /// Remembers one that never was, behind the others.
+    pub fn add_leaf(&self, hash: Hash) {
+        lock(&self.leaves).push(hash);
+    }
+
     /// Puts another mark in its place, or none.
     pub fn put(&self, mark: Option<Mark>) {
         *lock(&self.mark) = mark;
@@ -255,8 +260,17 @@ impl LeafHashes for MemoryHighWater {
         Ok(u64::try_from(lock(&self.leaves).len()).unwrap_or(u64::MAX))
     }
 
-    async fn keep(&self, _: &str, first: u64, hashes: &[Hash]) -> Result<(), PortError> {
+    async fn keep(
+        &self,
+        _: &str,
+        mark: Option<Mark>,
+        first: u64,
+        hashes: &[Hash],
+    ) -> Result<bool, PortError> {
         self.tripwire.step()?;
+        if *lock(&self.mark) != mark {
+            return Ok(false);
+        }
         let first = usize::try_from(first).unwrap_or(usize::MAX);
         let mut leaves = lock(&self.leaves);
         if first > leaves.len() {
@@ -265,7 +279,8 @@ impl LeafHashes for MemoryHighWater {
         let end = leaves.len().min(first + hashes.len());
         leaves.splice(first..end, hashes.iter().copied());
         drop(leaves);
-        self.tripwire.step()
+        self.tripwire.step()?;
+        Ok(true)
     }
 
     async fn hashes(&self, _: &str, begin: u64, end: u64) -> Result<Vec<Hash>, PortError> {

@@ -104,6 +104,10 @@ impl LogReader for MemoryReader {
         Ok(Vec::new())
     }
 
+    async fn said_lost(&self) -> Result<Vec<(u64, u64)>, PortError> {
+        Ok(Vec::new())
+    }
+
     async fn tiles(&self, log: WhichLog, ids: &[TileId]) -> Result<Vec<Tile>, PortError> {
         let log = self.which(log);
         Ok(ids.iter().filter_map(|id| log.tiles.get(&(id.level(), id.index())).cloned()).collect())

@@ -39,6 +39,6 @@ pub use prune_log::{Pruned, Pruner, PrunerPorts};
 pub use read_audit::{AuditProof, Compliance, ComplianceError, CompliancePorts};
 pub use read_platform::{PlatformCheckpoint, PlatformInclusion, platform_policy};
 pub use request_report::{ReportPorts, Reports};
-pub use resume_platform_log::{NotResumed, Resumed};
+pub use resume_platform_log::{NotResumed, Resuming};
 pub use sequence::{Sequenced, Sequencer, SequencerPorts};
 pub use verify_log::LogVerifier;

@@ -1,8 +1,8 @@
 //! Heads of tenants' logs become leaves of the platform's log, and its head is signed.
 //!
 //! The order is what keeps the log from forking, whatever is killed or put back in between: the new leaves and their head,
-//! unsigned, are committed; then the mark outside of the database is moved to that head, and the leaves' hashes are kept
-//! beside it; only then it is signed, and only then it can be read. A database that was put back has a head below the mark,
+//! unsigned, are committed; then the leaves' hashes are kept outside of the database, and the mark beside them is moved to that
+//! head; only then it is signed, and only then it can be read. A database that was put back has a head below the mark,
 //! or another root there, and nothing is signed on it, until [`super::resume_platform_log`] has made it whole again.
 
 use std::{
@@ -15,7 +15,7 @@ use super::super::{
     log::{
         anchor::anchor_leaf,
         checkpoint::Checkpoint,
-        merkle::{Hash, Node, leaf_hash},
+        merkle::{CompactRange, Hash, Node, complete_subtrees, leaf_hash},
         note::{Note, VerifierKey, VerifierKind},
         policy::LogPolicy,
         tile::{self, TileSet, edge_tiles, tiles_for_root},
@@ -252,8 +252,10 @@ impl Notary {
         if self.root(head.size).await? != Some(head.root) {
             return Err(PortError::lasting(PORT, "the platform's log does not fit together"));
         }
-        self.keep_leaves(mark.map_or(0, |mark| mark.size), head.size).await?;
         let to = Mark { size: head.size, root: head.root };
+        if !self.keep_leaves(mark, head.size).await? {
+            return Ok(Notarised::Nothing);
+        }
         if mark != Some(to) && !self.0.high_water.advance(&self.origin(), mark, to).await? {
             return Ok(Notarised::Nothing);
         }
@@ -262,21 +264,33 @@ impl Notary {
         Ok(Notarised::Signed { size: head.size, more })
     }
 
-    /// Keeps the hashes of the leaves up to `end` outside of the database. Those up to the mark stay as they are: what is kept
-    /// behind it may be of leaves that were lost before anybody signed them.
-    pub(super) async fn keep_leaves(&self, mark: u64, end: u64) -> Result<(), PortError> {
+    /// Keeps the hashes of the leaves up to `end` outside of the database, if they make the roots above them. Those up to the mark
+    /// stay as they are: what is kept behind it may be of leaves that were lost before anybody signed them. `false` when
+    /// somebody moved the mark meanwhile.
+    pub(super) async fn keep_leaves(&self, mark: Option<Mark>, end: u64) -> Result<bool, PortError> {
         let origin = self.origin();
-        let mut first = self.0.leaves.kept(&origin).await?.min(mark);
+        let mut first = self.0.leaves.kept(&origin).await?.min(mark.map_or(0, |mark| mark.size));
         while first < end {
             let until = end.min(first + KEPT_AT_ONCE);
             let tiles = TileSet::new(self.0.store.tiles(&leaf_tiles(first, until)).await?);
             let hashes: Option<Vec<_>> = (first..until).map(|index| tiles.node(Node::leaf(index))).collect();
             let hashes =
                 hashes.ok_or_else(|| PortError::lasting(PORT, "a tile of the platform's log is missing"))?;
-            self.0.leaves.keep(&origin, first, &hashes).await?;
+            let before = TileSet::new(self.0.store.tiles(&tiles_for_root(first)).await?);
+            let subtrees: Option<Vec<_>> =
+                complete_subtrees(0, first).into_iter().map(|node| before.node(node)).collect();
+            let range = CompactRange::from_hashes(0, first, &subtrees.unwrap_or_default());
+            let folded = range.and_then(|mut range| range.append_leaves(&hashes).and_then(|()| range.root()));
+            let root = self.root(until).await?;
+            if root.is_none() || folded.ok() != root {
+                return Err(PortError::lasting(PORT, "the platform's log does not fit together"));
+            }
+            if !self.0.leaves.keep(&origin, mark, first, &hashes).await? {
+                return Ok(false);
+            }
             first = until;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn sign(&self, head: &PlatformHead) -> Result<(String, [u8; 32]), PortError> {

@@ -45,6 +45,8 @@ struct Derived {
     is_astray: bool,
     /// What was thrown away by right.
     pruned: Option<PruneStatement>,
+    /// What was lost, as events say.
+    said_lost: Vec<(u64, u64)>,
 }
 
 /// What is kept of a stretch of a log, beside its leaves.
@@ -114,6 +116,10 @@ impl LogVerifier {
             right: 0,
             is_astray: false,
             pruned: self.pruned(log, &keys, &mut report).await?,
+            said_lost: match log {
+                WhichLog::Tenant(_) => Vec::new(),
+                WhichLog::Platform => self.reader.said_lost().await?,
+            },
         };
         let mut begin = 0;
         while begin < end {
@@ -189,8 +195,7 @@ impl LogVerifier {
             tiles: self.reader.tiles(log, &leaf_tiles(begin, until)).await?,
             heads: self.reader.heads(log, begin, until).await?,
         };
-        let gone = derived.pruned.as_ref().map_or(0, |pruned| pruned.until);
-        let hashes = self.hashes((begin, until), gone, &kept, report).await?;
+        let hashes = self.hashes((begin, until), derived, &kept, report).await?;
         let Some(hashes) = hashes else { return Ok(false) };
         let mut heads = kept.heads.iter().peekable();
         for hash in &hashes {
@@ -219,15 +224,16 @@ impl LogVerifier {
         Ok(true)
     }
 
-    /// The hashes of the leaves `begin..until`: a leaf that is gone is told, unless it is one of the first `gone`, which were
-    /// thrown away; its tile stands in for it. `None` when that has not got it either.
+    /// The hashes of the leaves `begin..until`: a leaf that is gone is told, unless it is one of the first that were thrown
+    /// away; its tile stands in for it. `None` when that has not got it either.
     async fn hashes(
         &self,
         (begin, until): (u64, u64),
-        gone: u64,
+        derived: &Derived,
         kept: &Kept,
         report: &mut LogReport,
     ) -> Result<Option<Vec<Hash>>, PortError> {
+        let gone = derived.pruned.as_ref().map_or(0, |pruned| pruned.until);
         let mut found: BTreeMap<u64, Option<Hash>> = BTreeMap::new();
         match report.log {
             WhichLog::Tenant(log) => {
@@ -244,6 +250,10 @@ impl LogVerifier {
                 }
                 for (index, hash) in self.reader.lost(begin, until).await? {
                     report.lost += 1;
+                    if !derived.said_lost.iter().any(|(first, end)| (*first..*end).contains(&index)) {
+                        let problem = "is said to be lost, and no event says that the log was resumed there";
+                        report.add(Place::Leaf(index), "row", problem);
+                    }
                     if found.insert(index, Some(hash)).is_some() {
                         report.add(Place::Leaf(index), "index", "is there, and was said to be lost");
                     }

@@ -32,9 +32,20 @@ struct Erased {
     is_witnessed: bool,
     /// Size and root of that log, as the proof has them.
     head: (u64, Hash),
+    /// The proof's name, and that log's.
+    name: String,
+    origin: String,
 }
 
 impl Erasures {
+    /// The name of the log that each proof leads into, its size and root there, and the proof's name.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (String, u64, Hash, String)> {
+        self.0.values().map(|erased| {
+            let (size, root) = erased.head;
+            (erased.origin.clone(), size, root, erased.name.clone())
+        })
+    }
+
     /// Reads and verifies all proofs of erasures.
     ///
     /// # Errors
@@ -119,5 +130,6 @@ fn erased(
     let part = |name: &str| leaf.text(&["target", name]).filter(|_| erases).map(std::borrow::Cow::into_owned);
     let (_, id) = part("kind").zip(part("id")).ok_or_else(|| fault("that event erased nothing"))?;
     let head = (trusted.checkpoint.size(), trusted.checkpoint.root());
-    Ok(Erased { id, recorded_at: leaf.recorded_at(), is_witnessed, head })
+    let (name, origin) = (name.to_owned(), origin.to_owned());
+    Ok(Erased { id, recorded_at: leaf.recorded_at(), is_witnessed, head, name, origin })
 }

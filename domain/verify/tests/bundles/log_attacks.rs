@@ -331,7 +331,7 @@ fn the_log_of_erasures_has_two_roots_at_one_size() {
 #[test]
 fn a_report_of_the_log_of_erasures_has_one_head_and_its_proofs_another() {
     let pki = Pki::new(KeyKind::P256);
-    let made = |first: serde_json::Value| {
+    let made = |first: serde_json::Value, proven_at: usize| {
         let mut maker = Maker::new();
         let event = |number: u64| {
             let (commitment, _) = commit(number, &value_of(number));
@@ -344,6 +344,7 @@ fn a_report_of_the_log_of_erasures_has_one_head_and_its_proofs_another() {
         (maker.first, maker.end) = (4, 20);
         maker.log = Log::new(maker.admin.origin(), 2, leaves.clone());
         maker.admin.leaves = leaves;
+        maker.admin.leaves.truncate(proven_at);
         maker.admin.leaves[0] = leaf(0, first);
         let mut bundle = maker.make(&pki, Seal::Signed);
         // One log, and not two lines of one key.
@@ -351,11 +352,14 @@ fn a_report_of_the_log_of_erasures_has_one_head_and_its_proofs_another() {
         bundle.policy = bundle.policy.replacen(&line, "", 1);
         bundle.judge(&pki, &bundle.files())
     };
-    let verdict = made(json!({"stream": "admin"})).expect("verified");
-    assert!(verdict.manifest.erasures > 0);
-    let refusal =
-        made(json!({"stream": "admin", "outcome": "denied", "type": "sign_out"})).expect_err("refused");
-    assert!(refusal.step == Step::Erasures && refusal.why.contains("forked"), "{refusal}");
+    // Of the range's end, and of a size within it.
+    for (proven_at, step, why) in [(20, Step::Erasures, "forked"), (11, Step::Range, "do not fold")] {
+        let verdict = made(json!({"stream": "admin"}), proven_at).expect("verified");
+        assert!(verdict.manifest.erasures > 0);
+        let other = json!({"stream": "admin", "outcome": "denied", "type": "sign_out"});
+        let refusal = made(other, proven_at).expect_err("refused");
+        assert!(refusal.step == step && refusal.why.contains(why), "{proven_at}: {refusal}");
+    }
 }
 
 #[test]
