@@ -61,7 +61,7 @@ pub async fn policy(config: &Config, out: &mut (dyn Write + Send)) -> Result<(),
 }
 
 /// Lets the platform's log go on after its database was put back, and writes to `out` what that took. With `is_mark_lost` the
-/// database is believed, and the mark is made anew.
+/// database is believed, as far as the hashes beside the mark do not say otherwise, and the mark is made anew.
 ///
 /// # Errors
 /// It can't go on, and why; or nobody takes what is written.
